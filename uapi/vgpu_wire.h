@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR MIT */
+/*
+ * vgpu_wire.h - frames between a function, its daemon and a GPU server
+ *
+ * The same bytes stand in the rings and on the TCP connection. Everything is little-endian, naturally aligned, and every frame starts with
+ * struct vwire_frame and is a multiple of 8 bytes long.
+ *
+ *   connection   client (vgpud, or libvcuda in direct mode)          server
+ *   1            VWIRE_OP_LEASE                                 ->   vgpu-server reads this one frame and no further
+ *                VWIRE_OP_HELLO, from libvcuda, right behind it ->   read by the worker that gets the connection
+ *   2            VWIRE_OP_QUEUED, any number                    <-   vgpu-server, while no worker or memory is free
+ *   3            VWIRE_OP_WELCOME                               <-   the worker; or VWIRE_OP_REFUSED, then the end
+ *   4            frames of the table's rows (cuda.def)          <->  replies and notices
+ *
+ * So a lease costs one round trip. A request's op is its row's id. A request of an ASYNC row has no reply: its first error comes as
+ * VWIRE_OP_ERROR. A reply repeats op and seq, has VWIRE_F_REPLY set, and its payload starts with struct vwire_reply. Replies may come in another
+ * order than the requests; requests start in the order of the connection.
+ *
+ * What later versions add needs no new format: struct vwire_lease and struct vwire_hello end in tagged values (struct vwire_tlv), unknown ones are skipped
+ * unless VWIRE_TLV_F_REQUIRED is set; feature bits are offered by one side and confirmed by the other; session and connection in struct vwire_lease are there
+ * for resumption and for several connections of a session; seq numbers every frame a client sends.
+ *
+ * Version changes: 1, the first.
+ */
+#ifndef _VGPU_WIRE_H
+#define _VGPU_WIRE_H
+
+#include <linux/types.h>
+
+#define VWIRE_MAGIC		0x46534744u	/* "DGSF" */
+#define VWIRE_VERSION		1u
+#define VWIRE_VERSION_MIN	1u	/* the oldest peer that is still served */
+#define VWIRE_PORT		7867
+
+#define VWIRE_FRAME_MAX		(1u << 20)	/* bytes of one frame, header included */
+#define VWIRE_DATA_MAX		(256u << 10)	/* bytes of bulk data in one frame */
+#define VWIRE_CONTROL_MAX	4096u		/* bytes of a LEASE, QUEUED or REFUSED frame */
+#define VWIRE_NAME_MAX		64u		/* bytes of a tenant or device name, NUL included */
+#define VWIRE_TEXT_MAX		512u		/* bytes of a reason, NUL included */
+#define VWIRE_IMAGE_MAX		(1ull << 30)	/* bytes of one module image */
+
+/**
+ * struct vwire_frame - what every frame starts with
+ * @size: bytes of the frame, this header included: a multiple of 8, 16 to VWIRE_FRAME_MAX
+ * @op: a row's id (below 0xf000) or VWIRE_OP_*
+ * @flags: VWIRE_F_*
+ * @seq: the request's number: 1, 2, 3 ... in a session; a reply repeats it; 0 in frames that are nobody's
+ */
+struct vwire_frame {
+	__le32 size;
+	__le16 op;
+	__le16 flags;
+	__le64 seq;
+};
+
+#define VWIRE_F_REPLY	0x0001	/* answers the request of the same seq */
+#define VWIRE_F_WAIT	0x0002	/* the client waits for a reply to this one, also where the row is ASYNC */
+
+#define VWIRE_OP_CONTROL	0xf000u	/* at and above: not a row */
+#define VWIRE_OP_LEASE		0xf000u	/* struct vwire_lease, tagged values */
+#define VWIRE_OP_QUEUED		0xf001u	/* struct vwire_queued */
+#define VWIRE_OP_REFUSED	0xf002u	/* struct vwire_refused, text */
+#define VWIRE_OP_HELLO		0xf003u	/* struct vwire_hello, tagged values */
+#define VWIRE_OP_WELCOME	0xf004u	/* struct vwire_welcome, tagged values */
+#define VWIRE_OP_STATUS		0xf005u	/* struct vwire_status; worker to vgpud, which does not pass it on */
+#define VWIRE_OP_ERROR		0xf006u	/* struct vwire_error; worker to client */
+#define VWIRE_OP_FREED		0xf007u	/* struct vwire_freed; worker to client */
+#define VWIRE_OP_DATA		0xf008u	/* struct vwire_data, bytes; worker to client: copied to the host */
+#define VWIRE_OP_CLOSED		0xf009u	/* struct vwire_refused, text; the last frame that a client gets */
+#define VWIRE_OP_IMAGE		0xf00au	/* struct vwire_image, bytes; client to worker: part of a module image */
+
+/* A tagged value: header, len bytes, padding to 8. */
+struct vwire_tlv {
+	__le16 type;
+	__le16 flags;
+	__le32 len;
+};
+#define VWIRE_TLV_F_REQUIRED	0x0001	/* a peer that does not know the type refuses the frame */
+
+#define VWIRE_TLV_TOKEN		1	/* reserved: what admits the client */
+#define VWIRE_TLV_DEVICE	2	/* struct vwire_device, then its attributes; one each device, in order */
+#define VWIRE_TLV_IMAGES	3	/* 16-byte content hashes of the images the server has for this tenant */
+
+/* Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI and TLS are reserved. */
+#define VWIRE_FEAT_STATUS	(1ull << 0)	/* the sender of LEASE wants VWIRE_OP_STATUS frames */
+#define VWIRE_FEAT_RESUME	(1ull << 1)
+#define VWIRE_FEAT_MULTI	(1ull << 2)
+#define VWIRE_FEAT_TLS		(1ull << 3)
+
+/**
+ * struct vwire_lease - payload of VWIRE_OP_LEASE
+ * @magic: VWIRE_MAGIC
+ * @version: the newest version the sender speaks
+ * @version_min: the oldest it speaks
+ * @features: VWIRE_FEAT_* offered
+ * @mem_limit: bytes of device memory wanted at most; 0: the server's default
+ * @wait_ms: milliseconds the client is ready to queue; 0: the server's setting, which is also the most
+ * @connection: 0; reserved for further connections of a session
+ * @session: 0; reserved for resumption
+ * @tenant: who asks, NUL-terminated; empty: "default"
+ */
+struct vwire_lease {
+	__le32 magic;
+	__le16 version;
+	__le16 version_min;
+	__le64 features;
+	__le64 mem_limit;
+	__le32 wait_ms;
+	__le32 connection;
+	__u8 session[16];
+	char tenant[VWIRE_NAME_MAX];
+};
+
+/* place: 1 is next. */
+struct vwire_queued {
+	__le32 place;
+	__le32 waited_ms;
+};
+
+/**
+ * struct vwire_refused - payload of VWIRE_OP_REFUSED and VWIRE_OP_CLOSED
+ * @result: CUresult for the calls of the client
+ * @reason: VWIRE_REASON_*
+ * @version: the server's VWIRE_VERSION
+ * @version_min: the server's VWIRE_VERSION_MIN
+ * @text_len: bytes of text that follow, without NUL, at most VWIRE_TEXT_MAX
+ */
+struct vwire_refused {
+	__le32 result;
+	__le32 reason;
+	__le16 version;
+	__le16 version_min;
+	__le32 text_len;
+};
+#define VWIRE_REASON_VERSION	1u	/* no common version, or another table */
+#define VWIRE_REASON_FULL	2u	/* queued too long for a worker */
+#define VWIRE_REASON_MEMORY	3u	/* queued too long for memory, or more asked than the server has */
+#define VWIRE_REASON_PROTOCOL	4u	/* a frame that is wrong */
+#define VWIRE_REASON_LOST	5u	/* the server, or the way to it, is gone */
+#define VWIRE_REASON_WORKER	6u	/* the worker has died */
+#define VWIRE_REASON_DRAINING	7u	/* the server or the daemon is going down */
+
+/**
+ * struct vwire_hello - payload of VWIRE_OP_HELLO, libvcuda to worker
+ * @version: VWIRE_VERSION of the library
+ * @reply_max: bytes of the largest frame the library takes
+ * @features: VWIRE_FEAT_* offered
+ * @table_hash: GEN_TABLE_HASH, of the rows of cuda.def as the library was built
+ * @cuda_version: CUDA_VERSION of the cuda.h it was built with
+ * @pid: of the program, for the log
+ */
+struct vwire_hello {
+	__le32 version;
+	__le32 reply_max;
+	__le64 features;
+	__le64 table_hash;
+	__le32 cuda_version;
+	__le32 pid;
+};
+
+/**
+ * struct vwire_welcome - payload of VWIRE_OP_WELCOME
+ * @version: version spoken from here on
+ * @driver_version: as cuDriverGetVersion says on the server
+ * @features: VWIRE_FEAT_* agreed
+ * @table_hash: GEN_TABLE_HASH of the server
+ * @mem_limit: bytes of device memory the lease may hold
+ * @range_base: first address of the range in which the client places its allocations
+ * @range_bytes: its size
+ * @granularity: addresses and sizes of struct vwire_map are multiples of it, in bytes
+ * @nr_devices: VWIRE_TLV_DEVICE values that follow
+ *
+ * Tagged values follow.
+ */
+struct vwire_welcome {
+	__le32 version;
+	__le32 driver_version;
+	__le64 features;
+	__le64 table_hash;
+	__le64 mem_limit;
+	__le64 range_base;
+	__le64 range_bytes;
+	__le32 granularity;
+	__le32 nr_devices;
+};
+
+/* nr_attributes pairs (struct vwire_attribute) follow inside the tagged value. total_mem is the device's, not the lease's. */
+struct vwire_device {
+	char name[VWIRE_NAME_MAX];
+	__u8 uuid[16];
+	__le64 total_mem;
+	__le32 priority_least;		/* cuCtxGetStreamPriorityRange */
+	__le32 priority_greatest;
+	__le32 nr_attributes;
+	__le32 reserved;
+};
+struct vwire_attribute {
+	__le32 id;			/* CUdevice_attribute */
+	__le32 value;
+};
+
+struct vwire_status {
+	__le64 mem_used;		/* bytes of device memory mapped for the lease */
+};
+
+/* The first error of an ASYNC request since the last one reported. sticky: the context is lost. */
+struct vwire_error {
+	__le32 result;			/* CUresult */
+	__le16 op;
+	__le16 sticky;
+	__le64 seq;
+};
+
+/* Every cuMemFree request up to and including this seq is done: its addresses may be used again. */
+struct vwire_freed {
+	__le64 seq;
+};
+
+/* Bytes [offset, offset + frame size - 16 - 16) of the copy to the host that the frame's seq asked for; len without padding. */
+struct vwire_data {
+	__le64 offset;
+	__le64 len;
+};
+
+struct vwire_reply {
+	__le32 result;			/* CUresult */
+	__le32 reserved;
+};
+
+/* ---- requests of HAND rows ---- */
+
+/* A stream on the wire: a client-made handle, or one of these. Per-thread streams are client-made handles. */
+#define VWIRE_STREAM_LEGACY	0u
+
+/**
+ * struct vwire_launch - cuLaunchKernel, cuLaunchCooperativeKernel: the parameter block follows, its size is the kernel's
+ * @function: id from the module's table
+ * @flags: VWIRE_LAUNCH_F_*
+ */
+struct vwire_launch {
+	__le32 function;
+	__le32 stream;
+	__le32 grid[3];
+	__le32 block[3];
+	__le32 shared_bytes;
+	__le32 flags;
+};
+#define VWIRE_LAUNCH_F_COOPERATIVE	0x1u
+
+/* cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32 0, 64 bytes of value), the parameter block. */
+struct vwire_launch_ex {
+	struct vwire_launch launch;
+	__le32 nr_attributes;
+	__le32 reserved;
+};
+
+/* cuMemAlloc_v2: map size bytes at addr, both multiples of the granularity, inside the range. */
+struct vwire_map {
+	__le64 addr;
+	__le64 size;
+};
+
+/*
+ * cuMemFree_v2: what was at addr is free. With VWIRE_FREE_F_UNMAP the mappings that make up [addr, addr + size) are taken away.
+ * Carried out when all work submitted before is done, then told with VWIRE_OP_FREED.
+ */
+struct vwire_free {
+	__le64 addr;
+	__le64 size;
+	__le32 flags;
+	__le32 reserved;
+};
+#define VWIRE_FREE_F_UNMAP	0x1u
+
+/* cuMemcpyHtoDAsync_v2: bytes (at most VWIRE_DATA_MAX) of data follow, padded to 8. A larger copy is several of these. */
+struct vwire_copy_in {
+	__le64 dst;
+	__le64 bytes;
+	__le32 stream;
+	__le32 reserved;
+};
+
+/*
+ * cuMemcpyDtoHAsync_v2: the data comes back as VWIRE_OP_DATA frames of this request's seq, any number of them, in ascending offsets, before the reply of
+ * any wait that covers it. With VWIRE_F_WAIT a reply comes behind the last of them.
+ */
+struct vwire_copy_out {
+	__le64 src;
+	__le64 bytes;
+	__le32 stream;
+	__le32 reserved;
+};
+
+/* Part of an image: parts of one image come in order and without gaps; the request that uses it follows the last. */
+struct vwire_image {
+	__le64 total;			/* bytes of the whole image, at most VWIRE_IMAGE_MAX */
+	__le64 offset;
+	__le64 len;			/* bytes in this frame, without padding */
+};
+
+/**
+ * struct vwire_module_load - cuModuleLoadData, cuModuleLoadDataEx, cuModuleLoadFatBinary, cuLibraryLoadData
+ * @module: client-made handle of the module, or of the library
+ * @flags: VWIRE_MODULE_F_*
+ * @bytes: of the image, which VWIRE_OP_IMAGE frames brought, or the server has under @hash
+ * @hash: XXH3 128-bit hash of the image, big-endian canonical form
+ * @log_bytes: room the caller has for the JIT's error log; 0: wants none
+ * @nr_options: pairs (struct vwire_jit_option) that follow
+ *
+ * Reply: struct vwire_reply, struct vwire_module, then nr_kernels times struct vwire_kernel each followed by its parameters and its
+ * name, then log_bytes of log, each padded to 8. A table too long for one frame goes on in further frames of the same seq with VWIRE_F_MORE on all but
+ * the last: their payloads, each without its struct vwire_reply, make one text.
+ * An image that the server said it had and has no more: CUDA_ERROR_NOT_FOUND and VWIRE_MODULE_F_SEND in vwire_reply.reserved: send it and ask again.
+ */
+struct vwire_module_load {
+	__le32 module;
+	__le32 flags;
+	__le64 bytes;
+	__u8 hash[16];
+	__le32 log_bytes;
+	__le32 nr_options;
+};
+#define VWIRE_MODULE_F_LIBRARY	0x1u
+#define VWIRE_MODULE_F_CACHED	0x2u	/* no VWIRE_OP_IMAGE came: take it from the cache */
+#define VWIRE_MODULE_F_RDC	0x4u	/* the image is several fatbins back to back: a wrapper of version 2 */
+#define VWIRE_MODULE_F_SEND	0x8u
+#define VWIRE_F_MORE		0x0004
+
+struct vwire_jit_option {
+	__le32 option;			/* CUjit_option with a plain value */
+	__le32 reserved;
+	__le64 value;
+};
+
+struct vwire_module {
+	__le32 nr_kernels;
+	__le32 log_bytes;
+};
+
+/* attributes[i]: CUfunction_attribute i, valid where the bit is set in attribute_mask. */
+#define VWIRE_KERNEL_ATTRIBUTES	16
+struct vwire_kernel {
+	__le32 function;		/* id for launches, from the worker, never used twice in a session */
+	__le32 name_len;		/* without NUL; the name follows the parameters, padded to 8 */
+	__le32 nr_params;		/* struct vwire_param that follow, padded to 8 */
+	__le32 attribute_mask;
+	__le32 attributes[VWIRE_KERNEL_ATTRIBUTES];
+};
+struct vwire_param {
+	__le32 offset;
+	__le32 size;
+};
+
+#endif /* _VGPU_WIRE_H */
