@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+#
+# What the daemons and libvcuda share, as objects: COMMON_OBJS for a daemon; libvcuda compiles forward.c and net.c itself.
+
+COMMON_CFLAGS := -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Werror -Iuapi -Iuserd/common
+COMMON_OUT := build/common
+COMMON_OBJS := $(patsubst userd/common/%.c,$(COMMON_OUT)/%.o,$(wildcard userd/common/*.c))
+
+$(COMMON_OUT)/%.o: userd/common/%.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -c $< -o $@
+
+-include $(COMMON_OBJS:.o=.d)
+
+# Unit tests need CMocka.
+COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/net_test
+UNIT_TESTS += $(COMMON_TESTS)
+
+$(COMMON_TESTS): build/tests/unit/%: tests/unit/%.c $(COMMON_OBJS)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -MF $@.d $< $(COMMON_OBJS) -o $@ -lcmocka -lpthread
+
+-include $(COMMON_TESTS:=.d)
