@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# softgpu: libcuda.so.1 for the CPU. It has threads, so it stays loaded once it is (nodelete).
+# engine.mk adds the objects of the PTX engine, softgpu_engine_objs, and their rules.
+
+CUDA_HOME ?= /usr/local/cuda
+
+softgpu_DIR := userd/softgpu
+softgpu_OUT := build/softgpu
+softgpu_LIB := $(softgpu_OUT)/libcuda.so.1
+
+softgpu_NAMES := attribute capture context copy copy2d ctxinfo decompress device error event \
+	export fatbin funcattr function handle host hostfunc image init launch library malloc \
+	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
+	streamapi vmm
+softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
+
+softgpu_CFLAGS := -D_GNU_SOURCE -std=gnu11 -fPIC -fvisibility=hidden -pthread \
+	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Ibuild/gen
+
+-include $(softgpu_DIR)/engine.mk
+
+# Generated: weak stubs of all rows of the table that nothing here implements, and the table of
+# cuGetProcAddress().
+softgpu_GEN_OBJS := $(softgpu_OUT)/softgpu_stubs.gen.o $(softgpu_OUT)/procaddr.gen.o
+
+$(softgpu_OUT)/procaddr.o: build/gen/procaddr.gen.h
+
+$(softgpu_OBJS): $(softgpu_OUT)/%.o: $(softgpu_DIR)/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
+		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd $(softgpu_engine_libs)
+
+# softgpu_driver_test loads these from the directory beside it.
+softgpu_NVCC = $(or $(NVCC),$(CUDA_HOME)/bin/nvcc)
+softgpu_FATBINS := $(patsubst %,$(softgpu_OUT)/fatbins/%.fatbin,default size speed none sass)
+softgpu_FATBIN_size := -Xfatbin -compress-all --compress-mode=size
+softgpu_FATBIN_speed := -Xfatbin -compress-all --compress-mode=speed
+softgpu_FATBIN_none := -no-compress
+softgpu_FATBIN_sass := -gencode arch=compute_75,code=sm_75
+
+$(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.cu
+	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
+	@$(softgpu_NVCC) -fatbin $(softgpu_FATBIN_$*) -o $@ $<
+
+# Unit tests: the driver through its public calls, the walker by itself.
+softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test
+
+$(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
+		| $(softgpu_FATBINS)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka \
+		-Wl,-rpath,'$$ORIGIN'
+
+$(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
+		$(softgpu_OUT)/decompress.o
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) -lcmocka -lzstd
+
+-include $(softgpu_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)

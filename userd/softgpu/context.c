@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+#include "context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "event.h"
+#include "init.h"
+#include "malloc.h"
+#include "memory.h"
+#include "module.h"
+#include "print.h"
+#include "stream.h"
+
+#define STACK_MAX	64
+#define API_VERSION	3020
+
+struct context_list context_all = LIST_HEAD_INITIALIZER(context_all);
+static struct context primary = { .primary = true };
+
+/*
+ * Handles, not pointers: a context destroyed by another thread stays on this stack and is found out
+ * at its next use.
+ */
+static __thread CUcontext stack[STACK_MAX];
+static __thread unsigned int depth;
+
+static const size_t default_limits[CU_LIMIT_MAX] = {
+	[CU_LIMIT_STACK_SIZE] = 1024,
+	[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20,
+	[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 << 20,
+	[CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH] = 2,
+	[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048,
+	[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64,
+};
+
+CUresult context_init(void)
+{
+	if (handle_create(&primary.obj, HANDLE_CONTEXT))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	primary.version = API_VERSION;
+	return CUDA_SUCCESS;
+}
+
+struct context *context_primary(void)
+{
+	return &primary;
+}
+
+struct context *context_by_handle(CUcontext handle)
+{
+	return HANDLE_FIND(handle, HANDLE_CONTEXT);
+}
+
+CUresult context_open(struct context *ctx)
+{
+	LIST_INIT(&ctx->streams);
+	LIST_INIT(&ctx->events);
+	LIST_INIT(&ctx->modules);
+	SLIST_INIT(&ctx->zombies);
+	memcpy(ctx->limits, default_limits, sizeof(ctx->limits));
+	ctx->error = CUDA_SUCCESS;
+	ctx->closing = false;
+	ctx->legacy = stream_create(ctx, 0, 0);
+	if (!ctx->legacy)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	ctx->active = ctx->was_active = true;
+	LIST_INSERT_HEAD(&context_all, ctx, link);
+	return CUDA_SUCCESS;
+}
+
+/*
+ * Streams first: their work may use modules, events and memory. Threads that wait for them leave
+ * before ctx goes.
+ */
+void context_close(struct context *ctx)
+{
+	struct stream *s, *next;
+
+	ctx->closing = true;
+	for (s = LIST_FIRST(&ctx->streams); s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (!s->closing)
+			stream_close(s);
+	}
+	while (!LIST_EMPTY(&ctx->streams) || ctx->busy)
+		driver_wait();
+	mem_retire_owner(ctx);
+	context_drain_all(ctx);
+	malloc_reap(ctx);
+	ctx->legacy = NULL;
+	while (!LIST_EMPTY(&ctx->events))
+		event_destroy(LIST_FIRST(&ctx->events));
+	while (!LIST_EMPTY(&ctx->modules))
+		module_destroy(LIST_FIRST(&ctx->modules));
+	mem_release_owner(ctx);
+	ctx->active = false;
+	LIST_REMOVE(ctx, link);
+	driver_wake();
+}
+
+CUresult context_enter_any(struct context **ctx)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	driver_lock();
+	*ctx = depth ? context_by_handle(stack[depth - 1]) : NULL;
+	if (*ctx && (!(*ctx)->active || (*ctx)->closing))
+		*ctx = NULL;
+	return CUDA_SUCCESS;
+}
+
+static CUresult why_no_context(void)
+{
+	struct context *ctx;
+
+	if (!depth)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	ctx = context_by_handle(stack[depth - 1]);
+	/* A primary context may be current before the first retain. */
+	return ctx && !ctx->was_active ? CUDA_ERROR_INVALID_CONTEXT
+				       : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+CUresult context_enter(struct context **ctx)
+{
+	CUresult r = context_enter_any(ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = *ctx ? (*ctx)->error : why_no_context();
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+CUresult context_leave(CUresult r)
+{
+	driver_unlock();
+	return r;
+}
+
+static bool context_passed(const struct context *ctx, uint64_t seq)
+{
+	const struct stream *s;
+
+	LIST_FOREACH(s, &ctx->streams, link)
+		if (!stream_passed(s, seq))
+			return false;
+	return true;
+}
+
+CUresult context_drain(struct context *ctx)
+{
+	uint64_t seq = stream_now();
+
+	ctx->busy++;
+	while (!context_passed(ctx, seq))
+		driver_wait();
+	ctx->busy--;
+	driver_wake();
+	return ctx->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->error;
+}
+
+bool context_all_passed(uint64_t seq)
+{
+	const struct context *ctx;
+
+	LIST_FOREACH(ctx, &context_all, link)
+		if (!context_passed(ctx, seq))
+			return false;
+	return true;
+}
+
+static bool somebody_copies(void)
+{
+	const struct context *ctx;
+
+	LIST_FOREACH(ctx, &context_all, link)
+		if (ctx->copying)
+			return true;
+	return false;
+}
+
+CUresult context_drain_all(struct context *ctx)
+{
+	uint64_t seq = stream_now();
+
+	ctx->busy++;
+	while (!context_all_passed(seq) || somebody_copies())
+		driver_wait();
+	ctx->busy--;
+	driver_wake();
+	return ctx->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->error;
+}
+
+static bool flags_are_valid(unsigned int flags)
+{
+	unsigned int sched = flags & CU_CTX_SCHED_MASK;
+
+	return !(flags & ~CU_CTX_FLAGS_MASK) && !(sched & (sched - 1));
+}
+
+static CUresult context_create(CUcontext *out, unsigned int flags, CUdevice dev)
+{
+	struct context *ctx;
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || !flags_are_valid(flags))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device_exists(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (depth == STACK_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	ctx->flags = flags;
+	ctx->version = API_VERSION;
+	driver_lock();
+	r = handle_create(&ctx->obj, HANDLE_CONTEXT) ? CUDA_ERROR_OUT_OF_MEMORY : context_open(ctx);
+	if (r == CUDA_SUCCESS) {
+		*out = HANDLE_OF(ctx);
+		stack[depth++] = *out;
+	} else {
+		handle_retire(&ctx->obj);
+		free(ctx);
+	}
+	return context_leave(r);
+}
+
+CUresult cuCtxCreate_v2(CUcontext *out, unsigned int flags, CUdevice dev)
+{
+	return context_create(out, flags, dev);
+}
+
+CUresult cuCtxCreate(CUcontext *out, unsigned int flags, CUdevice dev)
+{
+	return context_create(out, flags, dev);
+}
+
+CUresult cuCtxCreate_v3(CUcontext *out, CUexecAffinityParam *affinity, int nr, unsigned int flags,
+			CUdevice dev)
+{
+	if (nr < 0 || (nr && !affinity))
+		return CUDA_ERROR_INVALID_VALUE;
+	return nr ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : context_create(out, flags, dev);
+}
+
+CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int flags, CUdevice dev)
+{
+	if (params && params->numExecAffinityParams)
+		return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+	if (params && params->cigParams)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return context_create(out, flags, dev);
+}
+
+void context_uncurrent(struct context *ctx)
+{
+	if (depth && stack[depth - 1] == (CUcontext)HANDLE_OF(ctx))
+		depth--;
+}
+
+static CUresult context_destroy(CUcontext handle)
+{
+	struct context *ctx;
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	driver_lock();
+	ctx = context_by_handle(handle);
+	if (!ctx || ctx->primary)
+		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
+	context_uncurrent(ctx);
+	handle_retire(&ctx->obj);
+	context_close(ctx);
+	driver_unlock();
+	free(ctx);
+	print_flush();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxDestroy_v2(CUcontext ctx)
+{
+	return context_destroy(ctx);
+}
+
+CUresult cuCtxDestroy(CUcontext ctx)
+{
+	return context_destroy(ctx);
+}
+
+CUresult cuCtxGetCurrent(CUcontext *out)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = depth ? stack[depth - 1] : NULL;
+	return CUDA_SUCCESS;
+}
+
+static CUresult check_handle(CUcontext handle)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	driver_lock();
+	return context_leave(context_by_handle(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
+}
+
+CUresult cuCtxSetCurrent(CUcontext handle)
+{
+	CUresult r = handle ? check_handle(handle) : driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (depth)
+		depth--;
+	if (handle)
+		stack[depth++] = handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxPushCurrent_v2(CUcontext handle)
+{
+	CUresult r = check_handle(handle);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (depth == STACK_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	stack[depth++] = handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxPushCurrent(CUcontext handle)
+{
+	return cuCtxPushCurrent_v2(handle);
+}
+
+CUresult cuCtxPopCurrent_v2(CUcontext *out)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!depth)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	depth--;
+	if (out)
+		*out = stack[depth];
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxPopCurrent(CUcontext *out)
+{
+	return cuCtxPopCurrent_v2(out);
+}
+
+CUresult cuCtxGetDevice(CUdevice *dev)
+{
+	return cuCtxGetDevice_v2(dev, NULL);
+}
+
+/*
+ * NULL: the thread's current context. A primary context that is not active yet has a device, too.
+ */
+CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext handle)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!handle && !depth)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	r = check_handle(handle ? handle : stack[depth - 1]);
+	if (r != CUDA_SUCCESS)
+		return handle ? r : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	*dev = 0;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxSynchronize(void)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r == CUDA_SUCCESS)
+		r = context_leave(context_drain(ctx));
+	print_flush();
+	return r;
+}
+
+CUresult cuCtxSynchronize_v2(CUcontext handle)
+{
+	struct context *ctx;
+	CUresult r;
+
+	if (!handle)
+		return cuCtxSynchronize();
+	r = driver_ready();
+	if (r != CUDA_SUCCESS)
+		return r;
+	driver_lock();
+	ctx = context_by_handle(handle);
+	r = ctx && ctx->active && !ctx->closing ? context_drain(ctx) : CUDA_ERROR_INVALID_CONTEXT;
+	driver_unlock();
+	print_flush();
+	return r;
+}

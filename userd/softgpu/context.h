@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context.h - contexts and the stack of current ones of each thread
+ */
+#ifndef SOFTGPU_CONTEXT_H
+#define SOFTGPU_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "api.h"
+#include "handle.h"
+
+struct stream;
+struct event;
+struct module;
+struct zombie;
+
+struct context {
+	struct object obj;
+	LIST_ENTRY(context) link;
+	bool primary;
+	bool active;		/* a primary context that nobody retained is not */
+	bool was_active;
+	bool closing;		/* being torn down: no new work, no new objects */
+	unsigned int retained;
+	unsigned int flags;
+	unsigned int version;	/* of the API it was made with */
+	CUresult error;		/* sticky: the first fault of a kernel */
+	size_t limits[CU_LIMIT_MAX];
+	CUfunc_cache cache_config;
+	CUsharedconfig shared_config;
+	unsigned int busy; /* threads that hold ctx with the lock dropped: it cannot be freed */
+	unsigned int copying;	/* those of them that copy from or to device memory */
+	struct stream *legacy;
+	LIST_HEAD(, stream) streams;
+	LIST_HEAD(, event) events;
+	LIST_HEAD(, module) modules;
+	SLIST_HEAD(, zombie) zombies;	/* malloc.h */
+};
+
+/* Makes the (inactive) primary context. */
+CUresult context_init(void);
+
+LIST_HEAD(context_list, context);
+extern struct context_list context_all;
+
+/* Gives a context its streams and defaults; drains and frees all that it holds. */
+CUresult context_open(struct context *ctx);
+void context_close(struct context *ctx);
+struct context *context_primary(void);
+/* NULL: no such live context. */
+struct context *context_by_handle(CUcontext handle);
+/* Takes ctx from the calling thread's stack if it is on top. */
+void context_uncurrent(struct context *ctx);
+
+/*
+ * Starts a driver call: takes the lock and gives the thread's current context. On any error, a
+ * sticky one included, the lock is not held and the call is over. context_leave() ends the call.
+ */
+CUresult context_enter(struct context **ctx);
+CUresult context_leave(CUresult r);
+/*
+ * The same without asking for a healthy context: *ctx may be NULL, and the sticky error is the
+ * caller's business.
+ */
+CUresult context_enter_any(struct context **ctx);
+
+/*
+ * Waits for everything that was queued in ctx before the call; then gives its sticky error. Lock
+ * held, dropped meanwhile.
+ */
+CUresult context_drain(struct context *ctx);
+/*
+ * Waits for everything that was queued, and for copies that run now, in all contexts: memory of one
+ * can be used by another. ctx does not go away meanwhile. Gives the sticky error of ctx, which need
+ * not keep the caller from freeing.
+ */
+CUresult context_drain_all(struct context *ctx);
+/* True when all streams of all contexts have passed seq. */
+bool context_all_passed(uint64_t seq);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "init.h"
+#include "memory.h"
+#include "print.h"
+#include "stream.h"
+#include "vmm.h"
+
+/*
+ * Pageable sources up to this size are copied aside, so that the call need not wait; larger ones
+ * are waited for.
+ */
+#define STAGE_MAX	(1 << 20)
+
+static bool span(const struct copy_end *e, size_t width, size_t height, size_t *n)
+{
+	return !__builtin_mul_overflow(e->pitch, height - 1, n) &&
+	       !__builtin_add_overflow(*n, width, n) && e->addr + *n >= e->addr;
+}
+
+bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
+{
+	size_t n;
+
+	if (!e->addr || (height > 1 && e->pitch < width) || !span(e, width, height, &n))
+		return false;
+	if (mem_holds(e->addr, n))
+		return true;
+	/*
+	 * Neither the end of an allocation nor an address that is only reserved is the program's
+	 * own memory.
+	 */
+	return e->side == SIDE_HOST && !mem_touches(e->addr, n) && !vmm_is_reserved(e->addr, n);
+}
+
+static bool is_valid(const struct copy *c)
+{
+	return copy_end_is_valid(&c->dst, c->width, c->height) &&
+	       copy_end_is_valid(&c->src, c->width, c->height);
+}
+
+/* The two may overlap, and then the result is the program's problem, but not ours. */
+static void copy_rows(const struct copy *c)
+{
+	char *d = (char *)(uintptr_t)c->dst.addr;
+	const char *s = (const char *)(uintptr_t)c->src.addr;
+
+	if (c->height == 1 || (c->dst.pitch == c->width && c->src.pitch == c->width)) {
+		memmove(d, s, c->width * c->height);
+		return;
+	}
+	for (size_t y = 0; y < c->height; y++)
+		memmove(d + y * c->dst.pitch, s + y * c->src.pitch, c->width);
+}
+
+/*
+ * Waits for the stream and copies on the caller's thread. ctx->copying keeps cuMemFree() and the
+ * context's end away while the lock is dropped.
+ */
+static CUresult copy_here(const struct copy *c, struct context *ctx, struct stream *s)
+{
+	CUresult r = stream_drain(s);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	/* The wait dropped the lock. */
+	if (!is_valid(c))
+		return CUDA_ERROR_INVALID_VALUE;
+	ctx->busy++;
+	ctx->copying++;
+	driver_unlock();
+	copy_rows(c);
+	driver_lock();
+	ctx->copying--;
+	ctx->busy--;
+	driver_wake();
+	return CUDA_SUCCESS;
+}
+
+static CUresult enter(const struct copy *c, CUstream stream, struct context **ctx,
+		      struct stream **s)
+{
+	CUresult r = context_enter(ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find_own(*ctx, stream, s);
+	if (r == CUDA_SUCCESS && c->width && c->height && !is_valid(c))
+		r = CUDA_ERROR_INVALID_VALUE;
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+CUresult copy_sync(const struct copy *c, CUstream stream)
+{
+	struct context *ctx;
+	struct stream *s;
+	CUresult r = enter(c, stream, &ctx, &s);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (c->width && c->height)
+		r = copy_here(c, ctx, s);
+	driver_unlock();
+	print_flush();
+	return r;
+}
+
+struct copy_work {
+	struct work work;
+	struct copy copy;
+	char staged[];
+};
+
+static CUresult copy_run(struct work *w, struct context *ctx)
+{
+	(void)ctx;
+	copy_rows(&((struct copy_work *)w)->copy);
+	return CUDA_SUCCESS;
+}
+
+static bool is_pageable(const struct copy_end *e)
+{
+	return e->side == SIDE_HOST && !mem_holds(e->addr, 1);
+}
+
+static CUresult queue(const struct copy *c, struct stream *s, size_t stage)
+{
+	struct copy_work *w = malloc(sizeof(*w) + stage);
+
+	if (!w)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	memset(w, 0, sizeof(*w));
+	w->work.run = copy_run;
+	w->copy = *c;
+	if (stage) {
+		w->copy.dst = (struct copy_end){ (uintptr_t)w->staged, c->width, SIDE_HOST };
+		copy_rows(&w->copy);
+		w->copy.src = w->copy.dst;
+		w->copy.dst = c->dst;
+	}
+	return stream_submit(s, &w->work);
+}
+
+/*
+ * Pageable memory: the program may reuse a source as soon as the call returns, and may look at a
+ * destination (CUDA driver API, "API synchronization behavior").
+ */
+CUresult copy_async(const struct copy *c, CUstream stream)
+{
+	struct context *ctx;
+	struct stream *s;
+	size_t n, stage = 0;
+	bool here;
+	CUresult r = enter(c, stream, &ctx, &s);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!c->width || !c->height)
+		return context_leave(CUDA_SUCCESS);
+	n = c->width * c->height;	/* no overflow: the rectangles are valid */
+	here = is_pageable(&c->dst) || (is_pageable(&c->src) && n > STAGE_MAX);
+	if (!here && is_pageable(&c->src))
+		stage = n;
+	r = here ? copy_here(c, ctx, s) : queue(c, s, stage);
+	return context_leave(r);
+}
+
+static CUresult linear(uint64_t dst, enum copy_side dst_side, uint64_t src, enum copy_side src_side,
+		       size_t n, CUstream stream, bool async)
+{
+	struct copy c = {
+		.dst = { dst, n, dst_side },
+		.src = { src, n, src_side },
+		.width = n,
+		.height = 1,
+	};
+
+	return async ? copy_async(&c, stream) : copy_sync(&c, stream);
+}
+
+CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n)
+{
+	return linear(dst, SIDE_DEVICE, (uintptr_t)src, SIDE_HOST, n, CU_STREAM_LEGACY, false);
+}
+
+CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n)
+{
+	return linear((uintptr_t)dst, SIDE_HOST, src, SIDE_DEVICE, n, CU_STREAM_LEGACY, false);
+}
+
+CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, CU_STREAM_LEGACY, true);
+}
+
+CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return linear(dst, SIDE_HOST, src, SIDE_HOST, n, CU_STREAM_LEGACY, false);
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
+{
+	return linear(dst, SIDE_DEVICE, (uintptr_t)src, SIDE_HOST, n, stream, true);
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return linear((uintptr_t)dst, SIDE_HOST, src, SIDE_DEVICE, n, stream, true);
+}
+
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, stream, true);
+}
+
+CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return linear(dst, SIDE_HOST, src, SIDE_HOST, n, stream, true);
+}
+
+CUresult cuMemcpyHtoD_v2_ptds(CUdeviceptr dst, const void *src, size_t n)
+{
+	return linear(dst, SIDE_DEVICE, (uintptr_t)src, SIDE_HOST, n, CU_STREAM_PER_THREAD, false);
+}
+
+CUresult cuMemcpyDtoH_v2_ptds(void *dst, CUdeviceptr src, size_t n)
+{
+	return linear((uintptr_t)dst, SIDE_HOST, src, SIDE_DEVICE, n, CU_STREAM_PER_THREAD, false);
+}
+
+CUresult cuMemcpyDtoD_v2_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, CU_STREAM_PER_THREAD, true);
+}
+
+CUresult cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return linear(dst, SIDE_HOST, src, SIDE_HOST, n, CU_STREAM_PER_THREAD, false);
+}

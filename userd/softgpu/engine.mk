@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+#
+# engine.mk - objects of the PTX engine: $(softgpu_engine_objs), under build/softgpu/
+#
+# The executors are built once for each instruction set; ptx_form.c picks one when the first module is loaded.
+
+softgpu_engine_src := userd/softgpu
+softgpu_engine_out := build/softgpu
+
+softgpu_engine_c := ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
+	ptx_mem ptx_mov ptx_ctl ptx_link ptx_module warp frame barrier resolve builtin grid
+softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_mem exec_atom exec_warp exec_isa
+
+softgpu_engine_cflags := -O2 -fPIC -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing \
+	-fvisibility=hidden -I$(softgpu_engine_src)
+# Contraction or -ffast-math would change results; the rest only lets gcc turn branches into masks.
+softgpu_exec_cflags := $(softgpu_engine_cflags) -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
+
+softgpu_isas := base
+softgpu_isa_base :=
+ifeq ($(shell $(CC) -dumpmachine | cut -d- -f1),x86_64)
+softgpu_isas += v3 v4
+softgpu_isa_v3 := -march=x86-64-v3
+softgpu_isa_v4 := -march=x86-64-v4 -mprefer-vector-width=512
+endif
+
+softgpu_engine_objs := $(softgpu_engine_c:%=$(softgpu_engine_out)/%.o) \
+	$(foreach isa,$(softgpu_isas),$(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(isa).o))
+softgpu_engine_libs := -lpthread -lm
+
+$(softgpu_engine_c:%=$(softgpu_engine_out)/%.o): $(softgpu_engine_out)/%.o: $(softgpu_engine_src)/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) -MMD -c $< -o $@
+
+define softgpu_exec_rule
+$(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(1).o): $(softgpu_engine_out)/%.$(1).o: $(softgpu_engine_src)/%.c
+	@mkdir -p $$(@D)
+	@echo "  CC      $$@"
+	@$$(CC) $$(CFLAGS) $$(softgpu_exec_cflags) $$(softgpu_isa_$(1)) -DSG_ISA=$(1) -MMD -c $$< -o $$@
+endef
+$(foreach isa,$(softgpu_isas),$(eval $(call softgpu_exec_rule,$(isa))))
+
+-include $(wildcard $(softgpu_engine_out)/*.d)
+
+# Run from the top of the tree: it reads programs from tests/unit/ptx.
+softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test
+
+$(softgpu_engine_TESTS): tests/unit/softgpu_engine_test.c $(softgpu_engine_objs)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) -MMD -o $@ $(filter %.c %.o,$^) -lcmocka $(softgpu_engine_libs)

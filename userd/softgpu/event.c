@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "event.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "init.h"
+#include "print.h"
+#include "stream.h"
+
+#define FLAGS	(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING)
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static void event_put(struct event *e)
+{
+	if (--e->refs == 0)
+		free(e);
+}
+
+static void forget_record(struct event *e)
+{
+	if (e->stream)
+		stream_put(e->stream);
+	e->stream = NULL;
+}
+
+void event_destroy(struct event *e)
+{
+	handle_retire(&e->obj);
+	LIST_REMOVE(e, link);
+	e->ctx = NULL;
+	forget_record(e);
+	event_put(e);
+}
+
+CUresult cuEventCreate(CUevent *out, unsigned int flags)
+{
+	struct context *ctx;
+	struct event *e;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (flags & CU_EVENT_INTERPROCESS)
+		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
+	if (!out || (flags & ~FLAGS))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	e = calloc(1, sizeof(*e));
+	if (!e || handle_create(&e->obj, HANDLE_EVENT)) {
+		free(e);
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	e->refs = 1;
+	e->flags = flags;
+	e->ctx = ctx;
+	LIST_INSERT_HEAD(&ctx->events, e, link);
+	*out = HANDLE_OF(e);
+	return context_leave(CUDA_SUCCESS);
+}
+
+/*
+ * Finds the event; the lock is held on success. Events of other contexts may be asked and waited
+ * for.
+ */
+static CUresult enter(CUevent handle, struct event **e, struct context **ctx)
+{
+	CUresult r = context_enter(ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	*e = HANDLE_FIND(handle, HANDLE_EVENT);
+	if (!*e)
+		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+	r = (*e)->ctx->error;
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+CUresult cuEventDestroy_v2(CUevent handle)
+{
+	struct context *ctx;
+	struct event *e;
+	CUresult r = context_enter_any(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	e = HANDLE_FIND(handle, HANDLE_EVENT);
+	if (!e)
+		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+	event_destroy(e);
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuEventDestroy(CUevent handle)
+{
+	return cuEventDestroy_v2(handle);
+}
+
+struct record {
+	struct work work;
+	struct event *event;
+	int64_t time;
+};
+
+static CUresult record_run(struct work *w, struct context *ctx)
+{
+	(void)ctx;
+	((struct record *)w)->time = now_ns();
+	return CUDA_SUCCESS;
+}
+
+/* With the lock held: the time counts only if the event was not recorded again since. */
+static void record_destroy(struct work *w)
+{
+	struct record *rec = (struct record *)w;
+
+	if (w->seq && rec->event->seq == w->seq)
+		rec->event->time = rec->time;
+	event_put(rec->event);
+	free(rec);
+}
+
+static CUresult record_later(struct event *e, struct stream *s)
+{
+	struct record *rec = calloc(1, sizeof(*rec));
+	CUresult r;
+
+	if (!rec)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	rec->work.run = record_run;
+	rec->work.destroy = record_destroy;
+	rec->event = e;
+	e->refs++;
+	r = stream_submit(s, &rec->work);
+	if (r != CUDA_SUCCESS)
+		return r;
+	forget_record(e);
+	stream_get(s);
+	e->stream = s;
+	e->seq = rec->work.seq;
+	e->recorded = true;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuEventRecord(CUevent handle, CUstream stream)
+{
+	struct context *ctx;
+	struct stream *s;
+	struct event *e;
+	CUresult r = enter(handle, &e, &ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find(ctx, stream, &s);
+	if (r == CUDA_SUCCESS && s->ctx != e->ctx)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	if (!stream_is_idle(s))
+		return context_leave(record_later(e, s));
+	/* Nothing precedes it: it is complete now, and needs no thread. */
+	forget_record(e);
+	e->seq = 0;
+	e->time = now_ns();
+	e->recorded = true;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
+{
+	if (flags & ~CU_EVENT_RECORD_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	return cuEventRecord(handle, stream);
+}
+
+static bool is_complete(const struct event *e)
+{
+	return !e->stream || stream_passed(e->stream, e->seq);
+}
+
+CUresult cuEventQuery(CUevent handle)
+{
+	struct context *ctx;
+	struct event *e;
+	CUresult r = enter(handle, &e, &ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return context_leave(is_complete(e) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
+}
+
+CUresult cuEventSynchronize(CUevent handle)
+{
+	struct context *ctx, *owner;
+	struct event *e;
+	CUresult r = enter(handle, &e, &ctx);
+
+	if (r == CUDA_SUCCESS) {
+		owner = e->ctx;
+		owner->busy++;
+		if (!is_complete(e))
+			stream_wait(e->stream, e->seq);
+		owner->busy--;
+		driver_wake();
+		r = context_leave(owner->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : owner->error);
+	}
+	print_flush();
+	return r;
+}
+
+CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
+{
+	struct event *a, *b;
+	struct context *ctx;
+	CUresult r = enter(start, &a, &ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	b = HANDLE_FIND(end, HANDLE_EVENT);
+	if (!b || !a->recorded || !b->recorded || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING))
+		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+	if (!ms)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (!is_complete(a) || !is_complete(b))
+		return context_leave(CUDA_ERROR_NOT_READY);
+	*ms = (b->time - a->time) / 1e6;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
+{
+	return cuEventElapsedTime_v2(ms, start, end);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event.h - events
+ */
+#ifndef SOFTGPU_EVENT_H
+#define SOFTGPU_EVENT_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "context.h"
+
+struct stream;
+
+struct event {
+	struct object obj;
+	LIST_ENTRY(event) link;
+	struct context *ctx;
+	unsigned int refs;		/* its handle, and each record still queued */
+	unsigned int flags;
+	bool recorded;
+	/* The latest record; times of older ones are dropped. */
+	struct stream *stream;		/* NULL: complete; else a reference */
+	uint64_t seq;
+	int64_t time;			/* ns */
+};
+
+void event_destroy(struct event *e);
+
+#endif

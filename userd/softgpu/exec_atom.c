@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec_atom.c - atom and red (PTX ISA 9.7.13.5)
+ *
+ * CTAs run on several threads, so global memory gets real atomic operations; they are sequentially consistent, which covers
+ * every .sem of PTX. The lanes of a warp take their turns in order. Shared memory is touched by one thread at a time, but the same
+ * code serves: a locked operation on a line that is ours costs little more.
+ */
+#include "resolve.h"
+
+#define ATOM_BEGIN(T) \
+	uint64_t ea[SG_LANES]; \
+	enum shape shape; \
+	const T *pb = SG_ROW(const T, 1); \
+	T *d = SG_ROW(T, 0); \
+	enum sg_result res = resolve(w, in, mask, sizeof(T), ea, &shape); \
+	if (res) \
+		return res; \
+	for (uint32_t m = mask; m; m &= m - 1) { \
+		uint32_t i = (uint32_t)__builtin_ctz(m); \
+		T *p = (T *)(uintptr_t)ea[i], b = pb[i];
+#define ATOM_END } return SG_OK;
+
+#define DIRECT(fn, T, builtin) EXEC(fn) { ATOM_BEGIN(T) d[i] = builtin(p, b, __ATOMIC_SEQ_CST); ATOM_END }
+DIRECT(add_w, uint32_t, __atomic_fetch_add)
+DIRECT(add_l, uint64_t, __atomic_fetch_add)
+DIRECT(and_w, uint32_t, __atomic_fetch_and)
+DIRECT(and_l, uint64_t, __atomic_fetch_and)
+DIRECT(or_w, uint32_t, __atomic_fetch_or)
+DIRECT(or_l, uint64_t, __atomic_fetch_or)
+DIRECT(xor_w, uint32_t, __atomic_fetch_xor)
+DIRECT(xor_l, uint64_t, __atomic_fetch_xor)
+DIRECT(exch_w, uint32_t, __atomic_exchange_n)
+DIRECT(exch_l, uint64_t, __atomic_exchange_n)
+
+#define CAS(fn, T) EXEC(fn) { \
+	const T *pc = SG_ROW(const T, 2); \
+	ATOM_BEGIN(T) \
+		__atomic_compare_exchange_n(p, &b, pc[i], false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+		d[i] = b; \
+	ATOM_END }
+
+/* 16 bits of a row with 32-bit elements */
+EXEC(cas_h)
+{
+	const uint32_t *pb = SG_ROW(const uint32_t, 1), *pc = SG_ROW(const uint32_t, 2);
+	uint32_t *d = SG_ROW(uint32_t, 0);
+	uint64_t ea[SG_LANES];
+	enum shape shape;
+	enum sg_result res = resolve(w, in, mask, sizeof(uint16_t), ea, &shape);
+
+	for (uint32_t m = res ? 0 : mask; m; m &= m - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(m);
+		uint16_t want = (uint16_t)pb[i];
+
+		__atomic_compare_exchange_n((uint16_t *)(uintptr_t)ea[i], &want, (uint16_t)pc[i], false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		d[i] = want;
+	}
+	return res;
+}
+
+CAS(cas_w, uint32_t)
+CAS(cas_l, uint64_t)
+
+/* new = expr of the old value a and the operand b */
+#define LOOP(fn, T, expr) EXEC(fn) { ATOM_BEGIN(T) \
+		T a = __atomic_load_n(p, __ATOMIC_SEQ_CST); \
+		while (!__atomic_compare_exchange_n(p, &a, (T)(expr), true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) \
+			; \
+		d[i] = a; \
+	ATOM_END }
+LOOP(min_u32, uint32_t, a < b ? a : b)
+LOOP(max_u32, uint32_t, a > b ? a : b)
+LOOP(min_s32, uint32_t, (int32_t)a < (int32_t)b ? a : b)
+LOOP(max_s32, uint32_t, (int32_t)a > (int32_t)b ? a : b)
+LOOP(min_u64, uint64_t, a < b ? a : b)
+LOOP(max_u64, uint64_t, a > b ? a : b)
+LOOP(min_s64, uint64_t, (int64_t)a < (int64_t)b ? a : b)
+LOOP(max_s64, uint64_t, (int64_t)a > (int64_t)b ? a : b)
+LOOP(inc_u32, uint32_t, a >= b ? 0 : a + 1)
+LOOP(dec_u32, uint32_t, a == 0 || a > b ? b : a - 1)
+/* atom.add.f32 on global memory flushes subnormal operands and results; on shared memory it does not */
+LOOP(add_f32, uint32_t, in->space == SG_SPACE_SHARED ?
+     f32_bits(f32_canon(f32_of(a) + f32_of(b))) :
+     f32_bits(f32_ftz(f32_canon(f32_ftz(f32_of(a)) + f32_ftz(f32_of(b))))))
+LOOP(add_f64, uint64_t, f64_bits(f64_of(a) + f64_of(b)))
+
+const struct sg_form SG_TABLE(sg_forms_atom)[] = {
+	FORM("atom.add.u32", add_w, ""), FORM("atom.add.s32", add_w, ""), FORM("atom.add.u64", add_l, ""),
+	FORM("atom.add.s64", add_l, ""), FORM("atom.add.f32", add_f32, ""), FORM("atom.add.f64", add_f64, ""),
+	FORM("atom.and.b32", and_w, ""), FORM("atom.and.b64", and_l, ""), FORM("atom.or.b32", or_w, ""),
+	FORM("atom.or.b64", or_l, ""), FORM("atom.xor.b32", xor_w, ""), FORM("atom.xor.b64", xor_l, ""),
+	FORM("atom.exch.b32", exch_w, ""), FORM("atom.exch.b64", exch_l, ""), FORM("atom.cas.b16", cas_h, ""),
+	FORM("atom.cas.b32", cas_w, ""), FORM("atom.cas.b64", cas_l, ""), FORM("atom.min.u32", min_u32, ""),
+	FORM("atom.max.u32", max_u32, ""), FORM("atom.min.s32", min_s32, ""), FORM("atom.max.s32", max_s32, ""),
+	FORM("atom.min.u64", min_u64, ""), FORM("atom.max.u64", max_u64, ""), FORM("atom.min.s64", min_s64, ""),
+	FORM("atom.max.s64", max_s64, ""), FORM("atom.inc.u32", inc_u32, ""), FORM("atom.dec.u32", dec_u32, ""),
+	FORM_END
+};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec_isa.c - the tables of one build of the executors
+ */
+#include "exec.h"
+
+extern const struct sg_form SG_TABLE(sg_forms_int)[], SG_TABLE(sg_forms_float)[], SG_TABLE(sg_forms_half)[];
+extern const struct sg_form SG_TABLE(sg_forms_cmp)[], SG_TABLE(sg_forms_cvt)[], SG_TABLE(sg_forms_mem)[];
+extern const struct sg_form SG_TABLE(sg_forms_atom)[], SG_TABLE(sg_forms_warp)[];
+extern const struct sg_isa SG_TABLE(sg_isa);
+
+static const struct sg_form *const tables[] = {
+	SG_TABLE(sg_forms_int), SG_TABLE(sg_forms_float), SG_TABLE(sg_forms_half), SG_TABLE(sg_forms_cmp),
+	SG_TABLE(sg_forms_cvt), SG_TABLE(sg_forms_mem), SG_TABLE(sg_forms_atom), SG_TABLE(sg_forms_warp), NULL
+};
+
+#define NAME2(x) #x
+#define NAME(x) NAME2(x)
+
+const struct sg_isa SG_TABLE(sg_isa) = { NAME(SG_ISA), tables };

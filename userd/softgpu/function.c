@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * function.c - cuFunc*
+ */
+#include "funcattr.h"
+#include "init.h"
+#include "module.h"
+
+CUresult function_find(struct context *ctx, CUfunction handle, struct function **out)
+{
+	struct kernel *k = HANDLE_FIND(handle, HANDLE_KERNEL);
+	struct module *m;
+	CUresult r;
+
+	if (k) {
+		r = library_module(k->library, ctx, &m);
+		if (r == CUDA_SUCCESS)
+			*out = &m->functions[k->index];
+		return r;
+	}
+	*out = HANDLE_FIND(handle, HANDLE_FUNCTION);
+	return *out && (*out)->module->ctx == ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* What counts for f: set on it, else set on the kernel it comes from. */
+static struct function_settings effective(const struct function *f)
+{
+	struct function_settings set = f->set;
+
+	if (set.max_dynamic_shared < 0 && f->kernel)
+		set.max_dynamic_shared = f->kernel->set.max_dynamic_shared;
+	if (set.carveout < 0 && f->kernel)
+		set.carveout = f->kernel->set.carveout;
+	return set;
+}
+
+unsigned int function_max_dynamic_shared(const struct function *f)
+{
+	int n = effective(f).max_dynamic_shared;
+	unsigned int usual = attribute_default_dynamic(sg_kernel_info(f->code));
+
+	/* Setting less than the default takes nothing away. */
+	return n >= 0 && (unsigned int)n > usual ? (unsigned int)n : usual;
+}
+
+int function_carveout(const struct function *f)
+{
+	return effective(f).carveout;
+}
+
+static CUresult enter(CUfunction handle, struct function **f)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = function_find(ctx, handle, f);
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
+{
+	struct function_settings set;
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	set = effective(f);
+	return context_leave(attribute_get(sg_kernel_info(f->code), &set, attribute, value));
+}
+
+CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	return r == CUDA_SUCCESS ? context_leave(attribute_set(sg_kernel_info(f->code), &f->set,
+							       attribute, value))
+				 : r;
+}
+
+CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return context_leave(config <= CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_SUCCESS
+								  : CUDA_ERROR_INVALID_VALUE);
+}
+
+CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return context_leave(config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_SUCCESS :
+			     CUDA_ERROR_INVALID_VALUE);
+}
+
+CUresult cuFuncGetModule(CUmodule *out, CUfunction handle)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*out = HANDLE_OF(f->module);
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuFuncGetName(const char **name, CUfunction handle)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!name)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*name = sg_kernel_info(f->code)->name;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	return r == CUDA_SUCCESS
+		       ? context_leave(param_info(sg_kernel_info(f->code), index, offset, size))
+		       : r;
+}
+
+/* Everything is loaded when its module is. */
+CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!state)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*state = CU_FUNCTION_LOADING_STATE_LOADED;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuFuncLoad(CUfunction handle)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	return r == CUDA_SUCCESS ? context_leave(r) : r;
+}

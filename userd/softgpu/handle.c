@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "handle.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/*
+ * A handle is generation << 32 | index << 4 | kind: never small, so it cannot collide with
+ * CU_STREAM_LEGACY (1) and (2).
+ */
+#define INDEX_BITS	28
+#define KIND_MASK	15
+
+struct slot {
+	struct object *obj;	/* NULL: free */
+	uint32_t next_free;
+};
+
+static struct slot *slots;
+static uint32_t nr_slots, max_slots;
+static uint32_t first_free = UINT32_MAX;
+static uint32_t generation;
+
+static int grow(void)
+{
+	uint32_t n = max_slots ? max_slots * 2 : 64;
+	struct slot *s;
+
+	if (n > 1u << INDEX_BITS)
+		return -ENOMEM;
+	s = realloc(slots, n * sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	slots = s;
+	max_slots = n;
+	return 0;
+}
+
+int handle_create(struct object *obj, enum handle_kind kind)
+{
+	uint32_t i = first_free;
+
+	if (i != UINT32_MAX) {
+		first_free = slots[i].next_free;
+	} else {
+		if (nr_slots == max_slots && grow())
+			return -ENOMEM;
+		i = nr_slots++;
+	}
+	if (++generation == 0)
+		generation = 1;
+	slots[i].obj = obj;
+	obj->kind = kind;
+	obj->handle = (uint64_t)generation << 32 | (uint64_t)i << 4 | kind;
+	return 0;
+}
+
+static struct slot *slot_of(uint64_t handle)
+{
+	uint32_t i = (uint32_t)handle >> 4;
+
+	if (i >= nr_slots || !slots[i].obj || slots[i].obj->handle != handle)
+		return NULL;
+	return &slots[i];
+}
+
+void handle_retire(struct object *obj)
+{
+	struct slot *s = slot_of(obj->handle);
+
+	if (!s)
+		return;
+	s->obj = NULL;
+	s->next_free = first_free;
+	first_free = s - slots;
+	obj->handle = 0;
+}
+
+void *handle_find(uint64_t handle, enum handle_kind kind)
+{
+	struct slot *s;
+
+	if ((handle & KIND_MASK) != kind)
+		return NULL;
+	s = slot_of(handle);
+	return s ? s->obj : NULL;
+}

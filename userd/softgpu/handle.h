@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle.h - what the program holds instead of a pointer
+ *
+ * A handle is a table index with a generation that is never used twice, so a garbage or stale one
+ * is recognised without touching memory it may point at. Everything here is called with the driver
+ * lock held (init.h).
+ */
+#ifndef SOFTGPU_HANDLE_H
+#define SOFTGPU_HANDLE_H
+
+#include <stdint.h>
+
+enum handle_kind {
+	HANDLE_CONTEXT = 1,
+	HANDLE_STREAM,
+	HANDLE_EVENT,
+	HANDLE_MODULE,
+	HANDLE_FUNCTION,
+	HANDLE_LIBRARY,
+	HANDLE_KERNEL,
+	HANDLE_MEMORY,		/* CUmemGenericAllocationHandle */
+};
+
+/* First member of everything that has a handle. */
+struct object {
+	enum handle_kind kind;
+	uint64_t handle;	/* 0: none, or no longer */
+};
+
+/* Gives obj a handle. 0, or -ENOMEM. */
+int handle_create(struct object *obj, enum handle_kind kind);
+/* The handle is stale from here on; the object lives as long as its owner wants. */
+void handle_retire(struct object *obj);
+/* NULL: garbage, stale, or of another kind. */
+void *handle_find(uint64_t handle, enum handle_kind kind);
+
+#define HANDLE_OF(p)		((void *)(uintptr_t)(p)->obj.handle)
+#define HANDLE_FIND(h, kind)	handle_find((uint64_t)(uintptr_t)(h), kind)
+
+#endif

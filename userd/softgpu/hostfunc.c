@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hostfunc.c - the program's functions in streams
+ */
+#include <stdlib.h>
+
+#include "init.h"
+#include "stream.h"
+
+struct host_work {
+	struct work work;
+	CUhostFn fn;			/* or */
+	CUstreamCallback callback;
+	CUstream stream;		/* as the program named it */
+	void *arg;
+};
+
+static CUresult host_run(struct work *w, struct context *ctx)
+{
+	struct host_work *h = (struct host_work *)w;
+
+	driver_host_function(true);
+	if (h->fn)
+		h->fn(h->arg);
+	else
+		h->callback(h->stream, __atomic_load_n(&ctx->error, __ATOMIC_RELAXED), h->arg);
+	driver_host_function(false);
+	return CUDA_SUCCESS;
+}
+
+static CUresult queue(const struct host_work *h)
+{
+	struct host_work *w;
+	struct context *ctx;
+	struct stream *s;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find(ctx, h->stream, &s);
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	w = malloc(sizeof(*w));
+	if (!w)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	*w = *h;
+	w->work.run = host_run;
+	/* A callback is told of the error; a host function is not called then. */
+	w->work.always = h->callback != NULL;
+	return context_leave(stream_submit(s, &w->work));
+}
+
+CUresult cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *arg)
+{
+	return fn ? queue(&(struct host_work){ .fn = fn, .stream = stream, .arg = arg })
+		  : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback callback, void *arg,
+			     unsigned int flags)
+{
+	if (!callback || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	return queue(&(struct host_work){ .callback = callback, .stream = stream, .arg = arg });
+}

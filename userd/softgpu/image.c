@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decompress.h"
+#include "fatbin.h"
+#include "init.h"
+
+/* A text that claims to be larger after decompression is not one. */
+#define TEXT_MAX	((size_t)1 << 30)
+#define LIST_MAX	65536
+
+/* What a search for PTX met, for the message when it found none. */
+struct search {
+	struct fatbin_entry best;
+	bool found;
+	unsigned int elf_arch, ptx_arch;	/* the last ones seen that do not help */
+};
+
+static void log_line(struct sg_log *log, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void log_line(struct sg_log *log, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (!log || log->len >= log->size)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(log->text + log->len, log->size - log->len, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		log->len += (size_t)n < log->size - log->len ? (size_t)n : log->size - log->len - 1;
+}
+
+CUresult image_error(enum sg_result r)
+{
+	switch (r) {
+	case SG_OK:
+		return CUDA_SUCCESS;
+	case SG_NOMEM:
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	case SG_INVALID_PTX:
+	case SG_UNRESOLVED:
+		return CUDA_ERROR_INVALID_PTX;
+	case SG_UNSUPPORTED_PTX:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case SG_ILLEGAL_ADDRESS:
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
+	case SG_MISALIGNED:
+		return CUDA_ERROR_MISALIGNED_ADDRESS;
+	case SG_ASSERT:
+		return CUDA_ERROR_ASSERT;
+	case SG_TRAP:
+		return CUDA_ERROR_LAUNCH_FAILED;
+	case SG_ILLEGAL_INSTRUCTION:
+		return CUDA_ERROR_ILLEGAL_INSTRUCTION;
+	case SG_INVALID_PC:
+		return CUDA_ERROR_INVALID_PC;
+	case SG_TIMEOUT:
+		return CUDA_ERROR_LAUNCH_TIMEOUT;
+	}
+	return CUDA_ERROR_UNKNOWN;
+}
+
+static bool runs_here(const struct fatbin_entry *e)
+{
+	return e->flags & FATBIN_F_ARCH_SPECIFIC ? e->arch == driver_sm() : e->arch <= driver_sm();
+}
+
+static CUresult search_fatbin(struct search *s, const void *fatbin)
+{
+	struct fatbin_entry e;
+	struct fatbin_walk w;
+	int more;
+
+	if (!fatbin_begin(&w, fatbin, SIZE_MAX))
+		return CUDA_ERROR_INVALID_IMAGE;
+	while ((more = fatbin_next(&w, &e)) > 0) {
+		if (e.kind == FATBIN_ELF) {
+			s->elf_arch = e.arch;
+		} else if (e.kind == FATBIN_PTX && !runs_here(&e)) {
+			s->ptx_arch = e.arch;
+		} else if (e.kind == FATBIN_PTX && (!s->found || e.arch > s->best.arch)) {
+			s->best = e;
+			s->found = true;
+		}
+	}
+	return more ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+}
+
+static CUresult add_text(struct image *img, char *text, size_t len)
+{
+	struct sg_ptx *t = realloc(img->texts, (img->nr + 1) * sizeof(*t));
+
+	if (!t) {
+		free(text);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	img->texts = t;
+	t[img->nr++] = (struct sg_ptx){ text, len };
+	return CUDA_SUCCESS;
+}
+
+static CUresult add_entry(struct image *img, const struct fatbin_entry *e)
+{
+	char *text;
+
+	if (e->plain_size > TEXT_MAX)
+		return CUDA_ERROR_INVALID_IMAGE;
+	text = malloc(e->plain_size + 1);
+	if (!text)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!fatbin_decompress(e, text)) {
+		free(text);
+		return CUDA_ERROR_INVALID_IMAGE;
+	}
+	text[e->plain_size] = '\0';
+	return add_text(img, text, strlen(text));	/* ends with a NUL and padding */
+}
+
+static CUresult no_binary(const struct search *s, struct sg_log *log)
+{
+	char line[300];
+	unsigned int sm = driver_sm();
+
+	if (s->ptx_arch)
+		snprintf(line, sizeof(line),
+			 "no kernel image for this device: the PTX is for sm_%u and the device is "
+			 "sm_%u; build with -gencode arch=compute_%u,code=compute_%u, or set "
+			 "SOFTGPU_SM",
+			 s->ptx_arch, sm, sm, sm);
+	else if (s->elf_arch)
+		snprintf(line, sizeof(line),
+			 "no kernel image for this device: there is only machine code (sm_%u), and "
+			 "softgpu runs PTX; build with -gencode arch=compute_%u,code=compute_%u",
+			 s->elf_arch, sm, sm);
+	else
+		snprintf(line, sizeof(line),
+			 "no kernel image for this device: the fatbin is empty");
+	driver_log("%s", line);
+	log_line(log, "%s", line);
+	return CUDA_ERROR_NO_BINARY_FOR_GPU;
+}
+
+static CUresult open_fatbin(const void *fatbin, struct image *img, struct sg_log *log)
+{
+	struct search s = { .found = false };
+	CUresult r = search_fatbin(&s, fatbin);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return s.found ? add_entry(img, &s.best) : no_binary(&s, log);
+}
+
+/*
+ * Version 2: data is machine code that nvlink made of the list's fatbins; their PTX has to be
+ * linked again.
+ */
+static CUresult open_list(const struct fatbin_wrapper *w, struct image *img, struct sg_log *log)
+{
+	CUresult r = CUDA_SUCCESS;
+	size_t i;
+
+	if (!w->list || !w->list[0])
+		return open_fatbin(w->data, img, log);
+	for (i = 0; i < LIST_MAX && w->list[i] && r == CUDA_SUCCESS; i++)
+		r = open_fatbin(w->list[i], img, log);
+	return i == LIST_MAX ? CUDA_ERROR_INVALID_IMAGE : r;
+}
+
+static CUresult open_wrapper(const void *code, struct image *img, struct sg_log *log)
+{
+	struct fatbin_wrapper w;
+
+	memcpy(&w, code, sizeof(w));
+	if (w.version == 1)
+		return open_fatbin(w.data, img, log);
+	return w.version == 2 ? open_list(&w, img, log) : CUDA_ERROR_INVALID_IMAGE;
+}
+
+static CUresult open_text(const void *code, struct image *img)
+{
+	size_t size;
+	char *text;
+
+	if (!image_size(code, SIZE_MAX, &size))
+		return CUDA_ERROR_INVALID_IMAGE;
+	text = malloc(size);
+	if (!text)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	memcpy(text, code, size);
+	return add_text(img, text, size - 1);
+}
+
+CUresult image_open(const void *code, struct image *img, struct sg_log *log)
+{
+	struct search elf = { .elf_arch = 0 };
+	CUresult r = CUDA_ERROR_INVALID_IMAGE;
+	uint32_t flags;
+
+	*img = (struct image){ NULL, 0 };
+	switch (image_form(code, SIZE_MAX)) {
+	case IMAGE_WRAPPER:
+		r = open_wrapper(code, img, log);
+		break;
+	case IMAGE_FATBIN:
+		r = open_fatbin(code, img, log);
+		break;
+	case IMAGE_ELF:
+		/*
+		 * e_flags: the SM number is in the low byte, or in the second one of newer cubins
+		 * (EI_OSABI 0x41).
+		 */
+		memcpy(&flags, (const char *)code + 48, sizeof(flags));
+		elf.elf_arch = ((const unsigned char *)code)[7] == 0x41 ? flags >> 8 & 0xff
+									: flags & 0xff;
+		r = no_binary(&elf, log);
+		break;
+	case IMAGE_TEXT:
+		r = open_text(code, img);
+		break;
+	case IMAGE_NONE:
+		break;
+	}
+	if (r == CUDA_ERROR_INVALID_IMAGE)
+		log_line(log, "not a fatbin, cubin or PTX text, or a damaged one");
+	if (r != CUDA_SUCCESS)
+		image_close(img);
+	return r;
+}
+
+void image_close(struct image *img)
+{
+	for (size_t i = 0; i < img->nr; i++)
+		free((char *)img->texts[i].text);
+	free(img->texts);
+	*img = (struct image){ NULL, 0 };
+}
+
+CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log)
+{
+	char own[512] = "";
+	struct sg_log fallback = { own, sizeof(own), 0 };
+	struct sg_log *l = log && log->size ? log : &fallback;
+	enum sg_result r = sg_module_create(img->texts, img->nr, out, l);
+
+	/* A program that gave no log, as those of the runtime, would see a bare error number. */
+	if (r != SG_OK && l == &fallback && own[0]) {
+		own[strcspn(own, "\n")] = '\0';
+		driver_log("cannot load PTX: %s", own);
+	}
+	return image_error(r);
+}
+
+static bool option_is_known(CUjit_option o)
+{
+	return o >= CU_JIT_MAX_REGISTERS && o < CU_JIT_NUM_OPTIONS;
+}
+
+CUresult jit_log_init(struct jit_log *log, unsigned int nr, CUjit_option *options, void **values)
+{
+	char *error = NULL, *info = NULL;
+
+	*log = (struct jit_log){ .error = { NULL, 0, 0 } };
+	if (nr && (!options || !values))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < nr; i++) {
+		switch (options[i]) {
+		case CU_JIT_ERROR_LOG_BUFFER:
+			error = values[i];
+			break;
+		case CU_JIT_INFO_LOG_BUFFER:
+			info = values[i];
+			break;
+		case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
+			log->error_size = &values[i];
+			break;
+		case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
+			log->info_size = &values[i];
+			break;
+		default:
+			if (!option_is_known(options[i]))
+				return CUDA_ERROR_INVALID_VALUE;
+		}
+	}
+	if (error && log->error_size)
+		log->error = (struct sg_log){ error, (uint32_t)(uintptr_t)*log->error_size, 0 };
+	if (log->error.size)
+		error[0] = '\0';
+	if (info && log->info_size && (uint32_t)(uintptr_t)*log->info_size)
+		info[0] = '\0';
+	return CUDA_SUCCESS;
+}
+
+void jit_log_finish(struct jit_log *log)
+{
+	if (log->error_size)
+		*log->error_size = (void *)(uintptr_t)log->error.len;
+	if (log->info_size)
+		*log->info_size = NULL;
+}

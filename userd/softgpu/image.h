@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image.h - from the program's image to the PTX texts that the engine links
+ */
+#ifndef SOFTGPU_IMAGE_H
+#define SOFTGPU_IMAGE_H
+
+#include <stddef.h>
+
+#include "api.h"
+#include "engine.h"
+
+/* A copy: the program's memory may go away after the call. */
+struct image {
+	struct sg_ptx *texts;
+	size_t nr;
+};
+
+/* On error says why on stderr where the program could not know, and in the log. */
+CUresult image_open(const void *code, struct image *img, struct sg_log *log);
+void image_close(struct image *img);
+
+/* Parses and links; *out belongs to the caller. */
+CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log);
+
+/* CUDA's word for the engine's. */
+CUresult image_error(enum sg_result r);
+
+/*
+ * The options of cuModuleLoadDataEx() and cuLibraryLoadData() that softgpu acts on: the two logs.
+ */
+struct jit_log {
+	struct sg_log error;
+	void **error_size;	/* in: room, out: bytes written; in the caller's array */
+	void **info_size;
+};
+
+CUresult jit_log_init(struct jit_log *log, unsigned int nr, CUjit_option *options, void **values);
+void jit_log_finish(struct jit_log *log);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "malloc.h"
+
+#include <stdlib.h>
+
+#include "init.h"
+#include "memory.h"
+#include "print.h"
+#include "stream.h"
+
+#define PITCH_ALIGN	512
+
+static CUresult allocate(struct context *ctx, CUdeviceptr *out, size_t size)
+{
+	uint64_t addr;
+
+	if (!out || !size)
+		return CUDA_ERROR_INVALID_VALUE;
+	addr = mem_alloc(size, 512, MEM_DEVICE, 0, ctx);
+	if (!addr)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*out = addr;
+	return CUDA_SUCCESS;
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	return r == CUDA_SUCCESS ? context_leave(allocate(ctx, out, size)) : r;
+}
+
+CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
+			    unsigned int element)
+{
+	struct context *ctx;
+	size_t row;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!pitch || !width || !height || (element != 4 && element != 8 && element != 16))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (width > SIZE_MAX / 4 || height > SIZE_MAX / 4 / (width + PITCH_ALIGN))
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	row = (width + PITCH_ALIGN - 1) / PITCH_ALIGN * PITCH_ALIGN;
+	r = allocate(ctx, out, row * height);
+	if (r == CUDA_SUCCESS)
+		*pitch = row;
+	return context_leave(r);
+}
+
+CUresult malloc_release(struct context *ctx, uint64_t addr, enum mem_kind kind, CUresult not_there)
+{
+	CUresult r;
+
+	if (!mem_retire(addr, kind))
+		return not_there;
+	r = context_drain_all(ctx);
+	mem_remove(addr, kind);		/* or its owner's end was faster */
+	return r;
+}
+
+CUresult cuMemFree_v2(CUdeviceptr addr)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (addr)
+		r = malloc_release(ctx, addr, MEM_DEVICE, CUDA_ERROR_INVALID_VALUE);
+	driver_unlock();
+	print_flush();
+	return r;
+}
+
+CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (free_bytes)
+		*free_bytes = driver_memory() - mem_used();
+	if (total)
+		*total = driver_memory();
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr addr)
+{
+	struct mem_range range;
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!mem_lookup(addr, &range) || addr - range.lo >= range.size)
+		return context_leave(CUDA_ERROR_NOT_FOUND);
+	if (base)
+		*base = range.lo;
+	if (size)
+		*size = range.size;
+	return context_leave(CUDA_SUCCESS);
+}
+
+/* The memory is there at once; that is earlier than the stream needs it. */
+CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream stream)
+{
+	struct context *ctx;
+	struct stream *s;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find_own(ctx, stream, &s);
+	return context_leave(r == CUDA_SUCCESS ? allocate(ctx, out, size) : r);
+}
+
+/*
+ * Memory that its stream has freed. Work of other streams that was queued before may still use it,
+ * by the program's mistake; its pages go when all that has passed, so that the mistake ends in
+ * wrong data and not in a crash.
+ */
+struct zombie {
+	struct work work;	/* first; afterwards: */
+	SLIST_ENTRY(zombie) link;
+	uint64_t addr;
+	uint64_t seq;
+};
+
+void malloc_reap(struct context *ctx)
+{
+	struct zombie *z, *next;
+
+	for (z = SLIST_FIRST(&ctx->zombies); z; z = next) {
+		next = SLIST_NEXT(z, link);
+		if (!context_all_passed(z->seq))
+			continue;
+		SLIST_REMOVE(&ctx->zombies, z, zombie, link);
+		mem_remove(z->addr, MEM_DEVICE);
+		free(z);
+	}
+}
+
+static CUresult free_run(struct work *w, struct context *ctx)
+{
+	driver_lock();
+	((struct zombie *)w)->seq = w->seq;
+	SLIST_INSERT_HEAD(&ctx->zombies, (struct zombie *)w, link);
+	driver_unlock();
+	return CUDA_SUCCESS;
+}
+
+/* Once it has run, the context has it. */
+static void free_destroy(struct work *w)
+{
+	if (!((struct zombie *)w)->seq)
+		free(w);
+}
+
+CUresult cuMemFreeAsync(CUdeviceptr addr, CUstream stream)
+{
+	struct zombie *w;
+	struct context *ctx;
+	struct stream *s;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find(ctx, stream, &s);
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	if (!mem_retire(addr, MEM_DEVICE)) {
+		free(w);
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	}
+	w->addr = addr;
+	w->work.run = free_run;
+	w->work.destroy = free_destroy;
+	w->work.always = true;
+	return context_leave(stream_submit(s, &w->work));
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.h - softgpu's device memory: live allocations by address
+ *
+ * One sorted set of live intervals serves allocation, the virtual memory API and the engine's check
+ * of every access of a kernel.
+ */
+#ifndef SOFTGPU_MEMORY_H
+#define SOFTGPU_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Takes size bytes, aligned to align (a power of two, at least 256 is given), zero-filled, counted
+ * against SOFTGPU_MEMORY. 0: no memory.
+ */
+uint64_t sg_mem_alloc(size_t size, size_t align);
+/* Gives back what sg_mem_alloc() gave. false: no live allocation starts there. */
+bool sg_mem_free(uint64_t addr);
+
+/*
+ * The live interval [*lo, *hi) that holds addr; false when none does. Adjacent mappings of one
+ * reservation are one interval. The engine keeps the answer as long as sg_mem_generation() does not
+ * change: it grows with each free or unmap.
+ */
+bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi);
+uint64_t sg_mem_generation(void);
+
+/* The rest is the driver side's. */
+
+enum mem_kind {
+	MEM_DEVICE,		/* cuMemAlloc() */
+	MEM_MODULE,		/* sg_mem_alloc(): variables of modules */
+	MEM_HOST,		/* cuMemHostAlloc() */
+	MEM_REGISTERED,		/* cuMemHostRegister(): the program's own */
+	MEM_MAPPED,		/* cuMemMap() with access */
+};
+
+struct mem_range {
+	uint64_t lo;
+	size_t size;		/* as asked for */
+	size_t bytes;		/* mapped, and counted for device memory */
+	enum mem_kind kind;
+	bool dying;		/* only work that is queued already may still use it */
+	unsigned int flags;
+	void *owner;		/* context, or NULL */
+	uint64_t group;		/* reservation of a MEM_MAPPED range, else 0 */
+	uint64_t id;		/* never used twice */
+};
+
+/* Like sg_mem_alloc(), for an owner, device or host memory. */
+uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int flags, void *owner);
+/* Adds memory that somebody else mapped; false when it overlaps something or there is no memory. */
+bool mem_add(const struct mem_range *r);
+/*
+ * Removes the range that starts at addr; unmaps it if it was mapped here. False: there is none of
+ * that kind.
+ */
+bool mem_remove(uint64_t addr, enum mem_kind kind);
+/*
+ * Marks the range that starts at addr as dying. False: there is none of that kind, or somebody else
+ * is at it.
+ */
+bool mem_retire(uint64_t addr, enum mem_kind kind);
+/* The same for all that owner has, and the end of it. */
+void mem_retire_owner(void *owner);
+void mem_release_owner(void *owner);
+
+/* The range that holds addr. */
+bool mem_lookup(uint64_t addr, struct mem_range *r);
+/*
+ * True when the n bytes at addr lie in live memory that is not dying, across adjacent mappings of
+ * one reservation if need be.
+ */
+bool mem_holds(uint64_t addr, size_t n);
+/* True when any of the n bytes at addr lies in live memory. */
+bool mem_touches(uint64_t addr, size_t n);
+
+/* Accounting; mem_charge() is false when SOFTGPU_MEMORY would be exceeded. */
+bool mem_charge(size_t bytes);
+void mem_uncharge(size_t bytes);
+size_t mem_used(void);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memset.c - cuMemset*: 8, 16 and 32 bits, lines and rectangles
+ *
+ * All are queued; the calls without "Async" may return before device memory is set, too, and are
+ * ordered by the legacy stream.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "context.h"
+#include "copy.h"
+#include "init.h"
+#include "stream.h"
+
+struct fill {
+	struct work work;
+	uint64_t addr;
+	size_t pitch, width, height;	/* bytes, elements, rows */
+	uint32_t value;
+	unsigned int size;		/* bytes of an element */
+};
+
+static void fill_row(char *p, const struct fill *f)
+{
+	if (f->size == 1) {
+		memset(p, f->value, f->width);
+	} else if (f->size == 2) {
+		for (size_t i = 0; i < f->width; i++)
+			((uint16_t *)p)[i] = f->value;
+	} else {
+		for (size_t i = 0; i < f->width; i++)
+			((uint32_t *)p)[i] = f->value;
+	}
+}
+
+static CUresult fill_run(struct work *w, struct context *ctx)
+{
+	const struct fill *f = (const struct fill *)w;
+
+	(void)ctx;
+	for (size_t y = 0; y < f->height; y++)
+		fill_row((char *)(uintptr_t)f->addr + y * f->pitch, f);
+	return CUDA_SUCCESS;
+}
+
+static bool is_valid(const struct fill *f)
+{
+	struct copy_end e = { f->addr, f->pitch, SIDE_DEVICE };
+	size_t bytes;
+
+	if (f->addr % f->size || (f->height > 1 && f->pitch % f->size))
+		return false;
+	return !__builtin_mul_overflow(f->width, f->size, &bytes) &&
+	       copy_end_is_valid(&e, bytes, f->height);
+}
+
+static CUresult fill(const struct fill *f, CUstream stream)
+{
+	struct context *ctx;
+	struct stream *s;
+	struct fill *w;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find_own(ctx, stream, &s);
+	if (r != CUDA_SUCCESS || !f->width || !f->height)
+		return context_leave(r);
+	if (!is_valid(f))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	w = malloc(sizeof(*w));
+	if (!w)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	*w = *f;
+	w->work.run = fill_run;
+	return context_leave(stream_submit(s, &w->work));
+}
+
+#define LINE(stream, bits, dst, v, n) \
+	fill(&(struct fill){ .addr = (dst), \
+			     .width = (n), \
+			     .height = 1, \
+			     .value = (v), \
+			     .size = (bits) / 8 }, \
+	     (stream))
+#define RECT(stream, bits, dst, p, v, w, h) \
+	fill(&(struct fill){ .addr = (dst), \
+			     .pitch = (p), \
+			     .width = (w), \
+			     .height = (h), \
+			     .value = (v), \
+			     .size = (bits) / 8 }, \
+	     (stream))
+
+/* The eight entry points of one element type. */
+#define MEMSET(bits, type) \
+	CUresult cuMemsetD##bits##_v2(CUdeviceptr dst, type v, size_t n) \
+	{ \
+		return LINE(CU_STREAM_LEGACY, bits, dst, v, n); \
+	} \
+	CUresult cuMemsetD##bits##_v2_ptds(CUdeviceptr dst, type v, size_t n) \
+	{ \
+		return LINE(CU_STREAM_PER_THREAD, bits, dst, v, n); \
+	} \
+	CUresult cuMemsetD##bits##Async(CUdeviceptr dst, type v, size_t n, CUstream s) \
+	{ \
+		return LINE(s, bits, dst, v, n); \
+	} \
+	CUresult cuMemsetD##bits##Async_ptsz(CUdeviceptr dst, type v, size_t n, CUstream s) \
+	{ \
+		return LINE(s ? s : CU_STREAM_PER_THREAD, bits, dst, v, n); \
+	} \
+	CUresult cuMemsetD2D##bits##_v2(CUdeviceptr dst, size_t pitch, type v, size_t w, size_t h) \
+	{ \
+		return RECT(CU_STREAM_LEGACY, bits, dst, pitch, v, w, h); \
+	} \
+	CUresult cuMemsetD2D##bits##_v2_ptds(CUdeviceptr dst, size_t pitch, type v, size_t w, \
+					     size_t h) \
+	{ \
+		return RECT(CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
+	} \
+	CUresult cuMemsetD2D##bits##Async(CUdeviceptr dst, size_t pitch, type v, size_t w, \
+					  size_t h, CUstream s) \
+	{ \
+		return RECT(s, bits, dst, pitch, v, w, h); \
+	} \
+	CUresult cuMemsetD2D##bits##Async_ptsz(CUdeviceptr dst, size_t pitch, type v, size_t w, \
+					       size_t h, CUstream s) \
+	{ \
+		return RECT(s ? s : CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
+	}
+
+MEMSET(8, unsigned char)
+MEMSET(16, unsigned short)
+MEMSET(32, unsigned int)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.h - modules, their functions, libraries and their kernels
+ *
+ * A library belongs to no context: it keeps the texts, and each context that uses it gets a module
+ * of its own.
+ */
+#ifndef SOFTGPU_MODULE_H
+#define SOFTGPU_MODULE_H
+
+#include <sys/queue.h>
+
+#include "context.h"
+#include "engine.h"
+#include "image.h"
+
+struct library;
+
+/* What a program can set for a function, or for a kernel in all contexts. */
+struct function_settings {
+	int max_dynamic_shared;		/* bytes; -1: not set */
+	int carveout;			/* per cent; -1: not set */
+};
+
+#define FUNCTION_SETTINGS_NONE	((struct function_settings){ -1, -1 })
+
+struct function {
+	struct object obj;		/* a handle from the first time that somebody asks */
+	struct module *module;
+	struct sg_kernel *code;
+	const struct kernel *kernel;	/* of a library's module, else NULL */
+	struct function_settings set;
+};
+
+struct module {
+	struct object obj;
+	LIST_ENTRY(module) link;	/* ctx->modules */
+	LIST_ENTRY(module) library_link;
+	struct context *ctx;
+	struct library *library;	/* NULL: loaded as a module */
+	struct sg_module *code;
+	struct function *functions;	/* one for each of the code's kernels, in its order */
+	size_t nr;
+};
+
+struct kernel {
+	struct object obj;
+	struct library *library;
+	size_t index;			/* in each of the library's modules */
+	char *name;
+	struct function_settings set;
+};
+
+struct library {
+	struct object obj;
+	struct image image;
+	struct sg_module *spare;	/* linked, but no context has it */
+	struct kernel *kernels;
+	size_t nr;
+	LIST_HEAD(, module) modules;
+};
+
+/* All with the lock held. Takes code over on success. */
+CUresult module_create(struct context *ctx, struct sg_module *code, struct library *lib,
+		       struct module **out);
+/* Nothing may be running in it. */
+void module_destroy(struct module *m);
+/* Gives f its handle. */
+CUresult function_handle(struct function *f, CUfunction *out);
+
+/* The library's module in ctx, made now if need be. */
+CUresult library_module(struct library *lib, struct context *ctx, struct module **out);
+/* Code of the library in any context, or in none. */
+CUresult library_code(struct library *lib, struct sg_module **out);
+
+/* A function of ctx by its handle, or that of a kernel, which CUDA takes in its place. */
+CUresult function_find(struct context *ctx, CUfunction handle, struct function **out);
+/* What holds for a launch of f: its own settings, those of its kernel, the defaults. */
+unsigned int function_max_dynamic_shared(const struct function *f);
+int function_carveout(const struct function *f);
+
+#endif

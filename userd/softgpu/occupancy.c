@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * occupancy.c - cuOccupancy*
+ *
+ * The rules are the documented ones (CUDA programming guide, "Compute capabilities"; CUDA occupancy
+ * calculator): a block takes whole warps, registers in units of 256 a warp, shared memory in units.
+ */
+#include "occupancy.h"
+
+#include "device.h"
+#include "init.h"
+
+#define WARP			32
+#define REGISTER_UNIT		256
+#define OCCUPANCY_FLAGS		CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE
+
+static unsigned int round_up(unsigned int n, unsigned int to)
+{
+	return (n + to - 1) / to * to;
+}
+
+static unsigned int at_most(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+static unsigned int shared_unit(void)
+{
+	return driver_sm() >= 80 ? 128 : 256;
+}
+
+static unsigned int blocks_for_registers(const struct sg_kernel_info *info, unsigned int warps)
+{
+	unsigned int of_warp = round_up(info->num_regs * WARP, REGISTER_UNIT);
+
+	return of_warp ? device_limits()->registers / of_warp / warps : device_limits()->blocks;
+}
+
+static unsigned int blocks_for_shared(const struct sg_kernel_info *info, size_t dynamic)
+{
+	const struct device_limits *l = device_limits();
+	unsigned int n;
+
+	if (dynamic > l->shared_optin || info->static_shared > l->shared_optin - dynamic)
+		return 0;
+	n = round_up(info->static_shared + dynamic + l->shared_reserved, shared_unit());
+	return n ? l->shared / n : l->blocks;
+}
+
+unsigned int occupancy_blocks(const struct function *f, unsigned int threads, size_t dynamic)
+{
+	const struct sg_kernel_info *info = sg_kernel_info(f->code);
+	const struct device_limits *l = device_limits();
+	unsigned int warps = (threads + WARP - 1) / WARP, n;
+
+	if (threads > info->max_threads)
+		return 0;
+	n = at_most(l->blocks, l->threads / WARP / warps);
+	n = at_most(n, blocks_for_registers(info, warps));
+	return at_most(n, blocks_for_shared(info, dynamic));
+}
+
+static CUresult enter(CUfunction handle, struct function **f)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = function_find(ctx, handle, f);
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle,
+							      int threads, size_t dynamic,
+							      unsigned int flags)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!blocks || threads <= 0 || threads > DEVICE_THREADS_PER_BLOCK ||
+	    (flags & ~OCCUPANCY_FLAGS))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*blocks = occupancy_blocks(f, threads, dynamic);
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int threads,
+						     size_t dynamic)
+{
+	return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, threads,
+								    dynamic, 0);
+}
+
+struct best {
+	int threads;
+	unsigned int blocks;
+};
+
+/*
+ * The largest block among those with which most threads are resident. The program's function runs
+ * without the lock.
+ */
+static CUresult search(CUfunction handle, CUoccupancyB2DSize shared_of, size_t dynamic, int limit,
+		       struct best *best)
+{
+	unsigned int most = 0;
+	int threads, n;
+
+	for (threads = round_up(limit, WARP); threads > 0; threads -= WARP) {
+		int t = threads < limit ? threads : limit;
+		CUresult r;
+
+		r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+			&n, handle, t, shared_of ? shared_of(t) : dynamic, 0);
+		if (r != CUDA_SUCCESS)
+			return r;
+		if ((unsigned int)n * t > most) {
+			most = n * t;
+			*best = (struct best){ t, n };
+		}
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction handle,
+						   CUoccupancyB2DSize shared_of, size_t dynamic,
+						   int limit, unsigned int flags)
+{
+	struct best best = { 0, 0 };
+	struct function *f;
+	CUresult r = enter(handle, &f);
+	int max;
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	max = sg_kernel_info(f->code)->max_threads;
+	driver_unlock();
+	if (!min_grid || !block || limit < 0 || (flags & ~OCCUPANCY_FLAGS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (limit && limit < max)
+		max = limit;
+	r = search(handle, shared_of, dynamic, max, &best);
+	if (r != CUDA_SUCCESS)
+		return r;
+	*block = best.threads;
+	*min_grid = best.blocks * device_multiprocessors();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction handle,
+					  CUoccupancyB2DSize shared_of, size_t dynamic, int limit)
+{
+	return cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, handle, shared_of,
+							 dynamic, limit, 0);
+}
+
+CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int blocks,
+						 int threads)
+{
+	const struct device_limits *l = device_limits();
+	const struct sg_kernel_info *info;
+	unsigned int room;
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	info = sg_kernel_info(f->code);
+	if (!dynamic || blocks <= 0 || threads <= 0 || threads > DEVICE_THREADS_PER_BLOCK ||
+	    (unsigned int)blocks > occupancy_blocks(f, threads, 0))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	room = l->shared / blocks / shared_unit() * shared_unit();
+	room -= at_most(room, l->shared_reserved);
+	room = at_most(room, l->shared_optin);
+	*dynamic = room - at_most(room, info->static_shared);
+	return context_leave(CUDA_SUCCESS);
+}

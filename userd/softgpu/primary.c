@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * primary.c - the device's primary context
+ *
+ * Its handle exists from cuInit() on; retaining makes it active, the last release or a reset tears
+ * down what it holds.
+ */
+#include "context.h"
+#include "device.h"
+#include "init.h"
+#include "print.h"
+
+static CUresult enter_device(CUdevice dev)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!device_exists(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	driver_lock();
+	/* Another thread may be tearing it down with the lock dropped. */
+	while (context_primary()->closing && context_primary()->active)
+		driver_wait();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice dev)
+{
+	struct context *ctx = context_primary();
+	CUresult r;
+
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = enter_device(dev);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!ctx->active)
+		r = context_open(ctx);
+	if (r == CUDA_SUCCESS) {
+		ctx->retained++;
+		*out = HANDLE_OF(ctx);
+	}
+	return context_leave(r);
+}
+
+static void deactivate(struct context *ctx)
+{
+	if (!ctx->active)
+		return;
+	context_close(ctx);
+
+}
+
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
+{
+	struct context *ctx = context_primary();
+	CUresult r = enter_device(dev);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!ctx->retained)
+		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
+	if (--ctx->retained == 0)
+		deactivate(ctx);
+	driver_unlock();
+	print_flush();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
+{
+	return cuDevicePrimaryCtxRelease_v2(dev);
+}
+
+/* Resetting does not release: those who retained it still owe a release. */
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
+{
+	CUresult r = enter_device(dev);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	deactivate(context_primary());
+	driver_unlock();
+	print_flush();
+	return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxReset(CUdevice dev)
+{
+	return cuDevicePrimaryCtxReset_v2(dev);
+}
+
+CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
+{
+	CUresult r;
+
+	if (!flags || !active)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = enter_device(dev);
+	if (r != CUDA_SUCCESS)
+		return r;
+	*flags = context_primary()->flags;
+	*active = context_primary()->active;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
+{
+	unsigned int sched = flags & CU_CTX_SCHED_MASK;
+	CUresult r = enter_device(dev);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if ((flags & ~CU_CTX_FLAGS_MASK) || (sched & (sched - 1)))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	context_primary()->flags = flags;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
+{
+	return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * print.h - text of device printf, held until the program synchronises
+ */
+#ifndef SOFTGPU_PRINT_H
+#define SOFTGPU_PRINT_H
+
+#include <stddef.h>
+
+/* struct sg_launch's print; any thread. */
+void print_append(void *arg, const char *text, size_t len);
+/* To stdout, which may block: the driver lock must not be held. */
+void print_flush(void);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ptx_decode.c - turns a parsed statement into decoded instructions, by its row in the tables
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ptx_parse.h"
+
+#define NAME_MAX 160
+
+/* The instruction as written, for messages. */
+static void full_name(const struct ptx_stmt *st, char *buf, size_t size)
+{
+	size_t n = (size_t)snprintf(buf, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len), st->op.s);
+
+	for (uint32_t i = 0; i < st->nr_mods && n < size; i++)
+		n += (size_t)snprintf(buf + n, size - n, ".%.*s",
+				      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len), st->mods[i].s);
+}
+
+void ptx_decode_error(struct ptx_parser *p, enum sg_result res, const char *what)
+{
+	char name[NAME_MAX];
+
+	full_name(&p->st, name, sizeof(name));
+	ptx_error_at(&p->l, &p->st.op, res, "%s '%s'", what, name);
+}
+
+bool ptx_has_mod(const struct ptx_stmt *st, const char *mod)
+{
+	for (uint32_t i = 0; i < st->nr_mods; i++)
+		if (ptx_tok_is(&st->mods[i], mod))
+			return true;
+	return false;
+}
+
+enum ptx_type ptx_stmt_type(const struct ptx_stmt *st)
+{
+	for (uint32_t i = st->nr_mods; i-- > 0;) {
+		enum ptx_type t = ptx_type_find(st->mods[i].s, st->mods[i].len);
+
+		if (t)
+			return t;
+	}
+	return PTX_NONE;
+}
+
+/* For decoders that choose the executor themselves. */
+struct sg_insn *ptx_emit_form(struct ptx_parser *p, const char *form)
+{
+	const struct sg_form *f = ptx_form_find(form, strlen(form));
+	struct sg_insn *in;
+
+	if (!f) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return ptx_emit(p);
+	}
+	in = ptx_emit(p);
+	in->exec = f->exec;
+	return in;
+}
+
+static uint32_t flag(const struct ptx_tok *mod)
+{
+	for (uint32_t i = 0; i < PTX_NR_MODS; i++)
+		if (ptx_tok_is(mod, ptx_mod_names[i]))
+			return 1u << i;
+	return 0;
+}
+
+/* Splits the modifiers into flags and the name of the row. */
+static uint32_t form_key(const struct ptx_stmt *st, uint32_t flags, char *key, size_t size)
+{
+	size_t n = (size_t)snprintf(key, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len), st->op.s);
+	uint32_t mods = 0;
+
+	for (uint32_t i = 0; i < st->nr_mods && n < size; i++) {
+		uint32_t f = flag(&st->mods[i]) & flags;
+
+		mods |= f;
+		if (!f)
+			n += (size_t)snprintf(key + n, size - n, ".%.*s",
+					      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len), st->mods[i].s);
+	}
+	return mods;
+}
+
+static bool form_operand(struct ptx_parser *p, const struct ptx_operand *op, char letter, bool dst, uint32_t *row,
+			 int64_t *imm)
+{
+	if (letter == 'i') {
+		if (op->kind != OPK_INT) {
+			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "an integer constant expected");
+			return false;
+		}
+		*imm = (int64_t)op->imm;
+		return true;
+	}
+	return dst ? ptx_dst_row(p, op, letter, row) : ptx_src_row(p, op, letter, row);
+}
+
+/* Rows of the operands; sources first, because a negated or special one emits an instruction of its own. */
+static bool form_operands(struct ptx_parser *p, const char *ops, uint32_t *r, int64_t *imm)
+{
+	struct ptx_stmt *st = &p->st;
+	const char *eq = strchr(ops, '=');
+	uint32_t nd = (uint32_t)(eq - ops), ns = (uint32_t)strlen(eq + 1), used = 0;
+
+	if (st->nr_ops != nd + ns) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "%u operands expected for", nd + ns);
+		ptx_decode_error(p, SG_INVALID_PTX, what);
+		return false;
+	}
+	for (uint32_t i = 0; i < ns; i++) {
+		if (!form_operand(p, &st->ops[nd + i], eq[1 + i], false, &r[nd + used], imm))
+			return false;
+		used += eq[1 + i] != 'i';
+	}
+	for (uint32_t i = 0; i < nd; i++)
+		if (!form_operand(p, &st->ops[i], ops[i], true, &r[i], imm))
+			return false;
+	return true;
+}
+
+static void decode_form(struct ptx_parser *p, const struct ptx_op *op)
+{
+	char key[NAME_MAX];
+	uint32_t mods = form_key(&p->st, op->mods, key, sizeof(key)), r[8] = { 0 };
+	const struct sg_form *f = ptx_form_find(key, strnlen(key, sizeof(key) - 1));
+	struct sg_insn *in;
+	int64_t imm = 0;
+
+	if (!f) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (mods & ~f->mods) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "a modifier does not fit in");
+		return;
+	}
+	if (__builtin_popcount(mods & M_ROUND) > 1) {
+		ptx_decode_error(p, SG_INVALID_PTX, "two rounding modes in");
+		return;
+	}
+	if (!form_operands(p, f->ops, r, &imm))
+		return;
+	in = ptx_emit(p);
+	memcpy(in->r, r, sizeof(in->r));
+	in->imm = imm;
+	in->mods = mods;
+	in->exec = f->slow && (mods & ~(M_RN | M_APPROX | M_FULL)) ? f->slow : f->exec;
+}
+
+void ptx_decode(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	const struct ptx_op *op = ptx_op_find(st->op.s, st->op.len);
+
+	if (!op) {
+		bool known = ptx_op_refused(st->op.s, st->op.len);
+
+		ptx_decode_error(p, known ? SG_UNSUPPORTED_PTX : SG_INVALID_PTX,
+				 known ? "unsupported instruction" : "unknown instruction");
+	} else if (op->decode) {
+		op->decode(p);
+	} else {
+		decode_form(p, op);
+	}
+}
+
+void ptx_decode_nop(struct ptx_parser *p)
+{
+	/* caches are the processor's own affair, and grids of a stream do not overlap (griddepcontrol) */
+	(void)p;
+}
+
+static const struct {
+	const char *name, *negated;
+} compares[] = {
+	{ "eq", NULL }, { "ne", NULL }, { "lt", NULL }, { "le", NULL }, { "gt", NULL }, { "ge", NULL },
+	{ "lo", "lt" }, { "ls", "le" }, { "hi", "gt" }, { "hs", "ge" }, { "equ", NULL }, { "neu", NULL },
+	{ "ltu", NULL }, { "leu", NULL }, { "gtu", NULL }, { "geu", NULL }, { "num", NULL }, { "nan", NULL },
+};
+
+/* lo ls hi hs are the unsigned spellings of lt le gt ge. */
+static const char *compare(const struct ptx_stmt *st, enum ptx_type t)
+{
+	for (uint32_t i = 0; i < st->nr_mods; i++)
+		for (size_t k = 0; k < sizeof(compares) / sizeof(compares[0]); k++)
+			if (ptx_tok_is(&st->mods[i], compares[k].name)) {
+				if (compares[k].negated && ptx_types[t].cls != 'u' && ptx_types[t].cls != 'b')
+					return NULL;
+				return compares[k].negated ? compares[k].negated : compares[k].name;
+			}
+	return NULL;
+}
+
+static struct sg_insn *emit_setp(struct ptx_parser *p, const char *cmp, enum ptx_type t, uint32_t mods,
+				 const struct ptx_operand *src, uint32_t nr)
+{
+	char key[NAME_MAX], letter = ptx_letter(t);
+	uint32_t r[4] = { 0 };
+	struct sg_insn *in;
+
+	if (nr != ((mods & M_BOOL) ? 3u : 2u)) {
+		ptx_decode_error(p, SG_INVALID_PTX, "wrong number of operands for");
+		return NULL;
+	}
+	if (!ptx_src_row(p, &src[0], letter, &r[1]) || !ptx_src_row(p, &src[1], letter, &r[2]) ||
+	    ((mods & M_BOOL) && !ptx_src_row(p, &src[2], 'p', &r[3])))
+		return NULL;
+	snprintf(key, sizeof(key), "setp.%s.%s", cmp, ptx_types[t].name);
+	in = ptx_emit_form(p, key);
+	memcpy(in->r, r, sizeof(r));
+	in->mods = mods;
+	return in;
+}
+
+/* set writes all ones, or 1.0, where setp writes true. */
+static void decode_set(struct ptx_parser *p, const char *cmp, enum ptx_type dt, enum ptx_type st, uint32_t mods)
+{
+	bool f = ptx_types[dt].cls == 'f';
+	uint32_t dst, cond, bits = f ? dt == PTX_F16 ? 0x3c00 : 0x3f800000 : SG_ALL;
+	struct sg_insn *in = emit_setp(p, cmp, st, mods, p->st.ops + 1, p->st.nr_ops ? p->st.nr_ops - 1 : 0);
+
+	if (!in || !ptx_dst_row(p, &p->st.ops[0], ptx_letter(dt), &dst))
+		return;
+	if (dt != PTX_U32 && dt != PTX_S32 && dt != PTX_F32 && dt != PTX_F16) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return;
+	}
+	cond = in->r[0] = ptx_row(p, 0);
+	in = ptx_emit_form(p, "selp.b32");
+	in->r[0] = dst;
+	in->r[1] = ptx_imm_row(p, bits, false);
+	in->r[2] = ptx_imm_row(p, 0, false);
+	in->r[3] = cond;
+}
+
+void ptx_decode_setp(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	enum ptx_type t = ptx_stmt_type(st), dt = PTX_NONE;
+	const char *cmp = compare(st, t);
+	uint32_t mods = 0, first = 0, second = 0;
+	struct sg_insn *in;
+
+	for (uint32_t i = 0; i < st->nr_mods; i++) {
+		mods |= flag(&st->mods[i]) & (M_FTZ | M_BOOL);
+		if (i + 2 == st->nr_mods)
+			dt = ptx_type_find(st->mods[i].s, st->mods[i].len);
+	}
+	if (!cmp || !st->nr_ops) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (st->op.len == 3) {
+		decode_set(p, cmp, dt, t, mods);
+		return;
+	}
+	in = emit_setp(p, cmp, t, mods, st->ops + 1, st->nr_ops - 1);
+	if (!in)
+		return;
+	if (st->ops[0].kind == OPK_PAIR) {
+		const struct ptx_operand *pair = &st->elems[st->ops[0].first];
+
+		if (!ptx_dst_row(p, &pair[0], 'p', &first) || !ptx_dst_row(p, &pair[1], 'p', &second))
+			return;
+	} else if (!ptx_dst_row(p, &st->ops[0], 'p', &first)) {
+		return;
+	}
+	in->r[0] = first;
+	in->r[4] = second;	/* row 0 is nobody's */
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ptx_form.c - which opcodes exist, and the executor of each form
+ *
+ * An instruction is looked up in two steps. ptx_ops says which modifiers of an opcode are only flags and whether a decoder of
+ * its own reads the operands. What is left - opcode, choosing modifiers, types - is the name of a row in the tables of the
+ * executors ("mul.wide.s32"). A row's ops string gives the operands, destinations before '=':
+ *
+ *	p predicate   h 16 bits   w 32 bits   l 64 bits   f float   d double   i an integer constant
+ *
+ * To add an instruction: a row beside its executor in exec_*.c, and a line here if the opcode is new.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ptx_parse.h"
+
+#define FP (M_ROUND | M_FTZ | M_SAT)
+
+static const struct ptx_op ptx_ops[] = {
+	{ "abs", M_FTZ, NULL }, { "activemask", 0, NULL }, { "add", FP, NULL }, { "addc", 0, NULL },
+	{ "and", 0, NULL }, { "applypriority", 0, ptx_decode_nop }, { "atom", M_NOFTZ, ptx_decode_atom },
+	{ "bar", M_ALIGNED, ptx_decode_bar }, { "barrier", M_ALIGNED, ptx_decode_bar }, { "bfe", 0, NULL },
+	{ "bfi", 0, NULL }, { "bfind", M_SHIFTAMT, NULL }, { "bmsk", 0, NULL }, { "bra", M_UNI, ptx_decode_bra },
+	{ "brev", 0, NULL }, { "brkpt", 0, NULL }, { "brx", M_UNI, ptx_decode_brx },
+	{ "call", M_UNI, ptx_decode_call }, { "clz", 0, NULL }, { "cnot", 0, NULL }, { "copysign", 0, NULL },
+	{ "cos", M_APPROX | M_FTZ, NULL }, { "cvt", M_ROUND | M_ROUNDI | M_FTZ | M_SAT | M_RELU, ptx_decode_cvt },
+	{ "cvta", 0, ptx_decode_cvta }, { "discard", 0, ptx_decode_nop },
+	{ "div", FP | M_APPROX | M_FULL, NULL }, { "dp2a", 0, NULL }, { "dp4a", 0, NULL },
+	{ "ex2", M_APPROX | M_FTZ, NULL }, { "exit", 0, ptx_decode_ret }, { "fence", 0, ptx_decode_fence },
+	{ "fma", FP | M_RELU, NULL }, { "griddepcontrol", 0, ptx_decode_nop }, { "isspacep", 0, ptx_decode_isspacep }, { "ld", 0, ptx_decode_ld },
+	{ "ldu", 0, ptx_decode_ld }, { "lg2", M_APPROX | M_FTZ, NULL }, { "lop3", 0, NULL },
+	{ "mad", FP, NULL }, { "mad24", 0, NULL }, { "madc", 0, NULL }, { "match", M_SYNC, ptx_decode_sync },
+	{ "max", M_FTZ | M_NAN | M_XORSIGN | M_ABS | M_RELU, NULL }, { "membar", 0, ptx_decode_fence },
+	{ "min", M_FTZ | M_NAN | M_XORSIGN | M_ABS | M_RELU, NULL }, { "mov", 0, ptx_decode_mov },
+	{ "mul", FP, NULL }, { "mul24", 0, NULL }, { "nanosleep", 0, NULL }, { "neg", M_FTZ, NULL }, { "not", 0, NULL },
+	{ "or", 0, NULL }, { "pmevent", 0, ptx_decode_nop }, { "popc", 0, NULL }, { "prefetch", 0, ptx_decode_nop },
+	{ "prefetchu", 0, ptx_decode_nop }, { "prmt", 0, NULL }, { "rcp", M_ROUND | M_APPROX | M_FTZ, NULL },
+	{ "red", M_NOFTZ, ptx_decode_atom }, { "redux", M_SYNC, ptx_decode_sync }, { "rem", 0, NULL },
+	{ "ret", M_UNI, ptx_decode_ret }, { "rsqrt", M_APPROX | M_FTZ, NULL }, { "sad", 0, NULL },
+	{ "selp", 0, NULL }, { "set", M_FTZ | M_BOOL, ptx_decode_setp }, { "setp", M_FTZ | M_BOOL, ptx_decode_setp },
+	{ "shf", 0, NULL }, { "shfl", M_SYNC, ptx_decode_shfl }, { "shl", 0, NULL }, { "shr", 0, NULL },
+	{ "sin", M_APPROX | M_FTZ, NULL }, { "slct", M_FTZ, NULL }, { "sqrt", M_ROUND | M_APPROX | M_FTZ, NULL },
+	{ "st", 0, ptx_decode_st }, { "sub", FP, NULL }, { "subc", 0, NULL }, { "szext", 0, NULL },
+	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "trap", 0, NULL }, { "vote", M_SYNC, ptx_decode_vote },
+	{ "xor", 0, NULL },
+};
+
+/* Opcodes of PTX that a later stage brings, or that no CPU device will: refused by name. */
+static const char *const ptx_refused[] = {
+	"alloca", "barrier_cluster", "clusterlaunchcontrol", "cp", "createpolicy", "elect", "fns", "getctarank",
+	"istypep", "ldmatrix", "mapa", "mbarrier", "mma", "movmatrix", "multimem", "setmaxnreg",
+	"st_async", "stackrestore", "stacksave", "stmatrix", "suld", "suq", "sured", "sust", "tcgen05", "tensormap",
+	"tex", "tld4", "txq", "vabsdiff", "vabsdiff2", "vabsdiff4", "vadd", "vadd2", "vadd4", "vavrg2", "vavrg4",
+	"vmad", "vmax", "vmax2", "vmax4", "vmin", "vmin2", "vmin4", "vset", "vset2", "vset4", "vshl", "vshr", "vsub",
+	"vsub2", "vsub4", "wgmma", "wmma",
+};
+
+#define FORM_BUCKETS 4096
+
+static const struct sg_form *form_table[FORM_BUCKETS];	/* open addressing */
+static const struct sg_isa *isa;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+extern const struct sg_isa sg_isa_base;
+#ifdef __x86_64__
+extern const struct sg_isa sg_isa_v3, sg_isa_v4;
+#endif
+
+static uint32_t hash(const char *s, size_t len)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)s[i]) * 16777619u;
+	return h ^ h >> 16;
+}
+
+/* The widest build that this processor can run; SOFTGPU_ISA names a narrower one, for tests. */
+static const struct sg_isa *choose(void)
+{
+	const char *want = getenv("SOFTGPU_ISA");
+
+	if (want && !strcmp(want, "base"))
+		return &sg_isa_base;
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("x86-64-v4") && !(want && !strcmp(want, "v3")))
+		return &sg_isa_v4;
+	if (__builtin_cpu_supports("x86-64-v3"))
+		return &sg_isa_v3;
+#endif
+	return &sg_isa_base;
+}
+
+static void init(void)
+{
+	isa = choose();
+	for (const struct sg_form *const *t = isa->forms; *t; t++) {
+		for (const struct sg_form *f = *t; f->name; f++) {
+			uint32_t i = hash(f->name, strlen(f->name)) % FORM_BUCKETS;
+
+			while (form_table[i])
+				i = (i + 1) % FORM_BUCKETS;
+			form_table[i] = f;
+		}
+	}
+}
+
+const struct sg_isa *ptx_isa(void)
+{
+	pthread_once(&once, init);
+	return isa;
+}
+
+const struct sg_form *ptx_form_find(const char *name, size_t len)
+{
+	pthread_once(&once, init);
+	for (uint32_t i = hash(name, len) % FORM_BUCKETS; form_table[i]; i = (i + 1) % FORM_BUCKETS)
+		if (strlen(form_table[i]->name) == len && !memcmp(form_table[i]->name, name, len))
+			return form_table[i];
+	return NULL;
+}
+
+const struct ptx_op *ptx_op_find(const char *s, size_t len)
+{
+	size_t lo = 0, hi = sizeof(ptx_ops) / sizeof(ptx_ops[0]);
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2, n = strlen(ptx_ops[mid].name);
+		int c = memcmp(s, ptx_ops[mid].name, len < n ? len : n);
+
+		if (!c)
+			c = len < n ? -1 : len > n;
+		if (!c)
+			return &ptx_ops[mid];
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+bool ptx_op_refused(const char *s, size_t len)
+{
+	for (size_t i = 0; i < sizeof(ptx_refused) / sizeof(ptx_refused[0]); i++)
+		if (strlen(ptx_refused[i]) == len && !memcmp(ptx_refused[i], s, len))
+			return true;
+	return false;
+}

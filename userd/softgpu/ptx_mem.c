@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ptx_mem.c - decoding of what touches memory: ld, st, atom, red, fence, cvta, isspacep (PTX ISA 9.7.9, 9.7.13)
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ptx_parse.h"
+
+struct access {
+	enum sg_space space;
+	enum ptx_type type;
+	uint32_t vec;
+	uint8_t flags;
+	char rest[48];		/* modifiers that are left: the operation of an atom */
+};
+
+static bool ignored(const struct ptx_tok *t)
+{
+	static const char *const names[] = {
+		"weak", "volatile", "relaxed", "mmio", "cta", "cluster", "gpu", "sys", "nc", "ca", "cg", "cs", "lu", "cv",
+		"wb", "wt", "unified", "noftz",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (ptx_tok_is(t, names[i]))
+			return true;
+	return t->len > 4 && t->s[0] == 'L' && t->s[2] == ':';	/* L1::evict_last and its kin */
+}
+
+/* Sorts the modifiers; those of an access that change nothing on a CPU are dropped. */
+static bool sort_mods(struct ptx_parser *p, struct access *a)
+{
+	struct ptx_stmt *st = &p->st;
+	size_t n = 0;
+
+	*a = (struct access){ .vec = 1 };
+	for (uint32_t i = 0; i < st->nr_mods; i++) {
+		const struct ptx_tok *t = &st->mods[i];
+		enum sg_space space = ptx_space_find(t);
+		enum ptx_type type = ptx_type_find(t->s, t->len);
+
+		if (space != SG_SPACE_GENERIC) {
+			a->space = space;
+		} else if (type) {
+			a->type = type;
+		} else if (ptx_tok_is(t, "v2") || ptx_tok_is(t, "v4")) {
+			a->vec = t->s[1] == '2' ? 2 : 4;
+		} else if (ptx_tok_is(t, "acquire")) {
+			a->flags |= SG_F_ACQUIRE;
+		} else if (ptx_tok_is(t, "release")) {
+			a->flags |= SG_F_RELEASE;
+		} else if (ptx_tok_is(t, "acq_rel")) {
+			a->flags |= SG_F_ACQUIRE | SG_F_RELEASE;
+		} else if (!ignored(t)) {
+			n += (size_t)snprintf(a->rest + n, sizeof(a->rest) - n, "%s%.*s", n ? "." : "",
+					      (int)(t->len > 20 ? 20 : t->len), t->s);
+			if (n >= sizeof(a->rest))
+				n = sizeof(a->rest) - 1;
+		}
+	}
+	if (a->type && a->type != PTX_PRED && a->type != PTX_B128)
+		return true;
+	ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+	return false;
+}
+
+/* ld.param reads the parameter block in a kernel; elsewhere parameters are local memory. */
+static enum sg_space param_space(struct ptx_parser *p, const struct ptx_operand *base)
+{
+	if (base && base->kind == OPK_VAR)
+		return base->sym->var->space;
+	return p->fn->entry ? SG_SPACE_PARAM : SG_SPACE_LOCAL;
+}
+
+static bool address(struct ptx_parser *p, const struct ptx_operand *op, struct access *a, struct sg_insn *out)
+{
+	const struct ptx_operand *base = op->nr ? &p->st.elems[op->first] : NULL;
+	uint32_t row = 0;
+
+	if (op->kind != OPK_ADDR) {
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "an address in brackets expected");
+		return false;
+	}
+	if (a->space == SG_SPACE_PARAM)
+		a->space = param_space(p, base);
+	if (a->space == SG_SPACE_CONST)
+		a->space = SG_SPACE_GLOBAL;
+	if (a->space == SG_SPACE_REG) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return false;
+	}
+	out->a32 = 0;
+	out->imm = (int64_t)op->imm;
+	if (!base) {
+		row = ptx_imm_row(p, 0, true);
+	} else if (base->kind == OPK_REG && ptx_types[base->type].bits == 32) {
+		out->a32 = 1;
+		if (!ptx_src_row(p, base, ptx_types[base->type].cls == 'f' ? 'f' : 'w', &row))
+			return false;
+	} else if (!ptx_src_row(p, base, 'l', &row)) {
+		return false;
+	}
+	if (base && base->kind == OPK_VAR && a->space == SG_SPACE_GENERIC) {
+		/* a symbol names its own space, whatever the instruction leaves out */
+		enum sg_space own = base->sym->var->space;
+
+		a->space = own == SG_SPACE_CONST ? SG_SPACE_GLOBAL : own;
+	}
+	out->r[4] = row;
+	out->space = (uint8_t)a->space;
+	out->vec = (uint8_t)a->vec;
+	out->bytes = (uint8_t)ptx_type_bytes(a->type);
+	out->flags = a->flags;
+	return true;
+}
+
+/* Registers of an access may be wider than what is moved (PTX ISA 9.4.1). */
+static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct access *a, bool load, uint32_t *r,
+		      bool *wide)
+{
+	const struct ptx_operand *e = op;
+	uint32_t bits = ptx_types[a->type].bits;
+
+	if (a->vec > 1) {
+		if (op->kind != OPK_VEC || op->nr != a->vec) {
+			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected", a->vec);
+			return false;
+		}
+		e = &p->st.elems[op->first];
+	} else if (op->kind == OPK_VEC && op->nr == 1) {
+		e = &p->st.elems[op->first];
+	}
+	*wide = bits == 64;
+	for (uint32_t i = 0; i < a->vec; i++)
+		if (e[i].kind == OPK_REG && ptx_types[e[i].type].bits == 64)
+			*wide = true;
+	for (uint32_t i = 0; i < a->vec; i++) {
+		struct ptx_operand o = e[i];
+		char letter = *wide ? 'l' : 'w';
+		bool ok;
+
+		if (o.kind == OPK_F32 || o.kind == OPK_F64)
+			letter = *wide ? 'd' : 'f';
+		if (o.kind == OPK_REG && (ptx_types[o.type].bits < bits || o.type == PTX_PRED)) {
+			ptx_error_at(&p->l, &o.tok, SG_INVALID_PTX, "register '%.*s' is too narrow", (int)o.tok.len,
+				     o.tok.s);
+			return false;
+		}
+		if (o.kind == OPK_REG && !*wide)
+			o.type = PTX_B32;	/* every narrower register has a row of this size */
+		ok = load ? ptx_dst_row(p, &o, letter, &r[i]) : ptx_src_row(p, &o, letter, &r[i]);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+void ptx_decode_ld(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	struct sg_insn want = { 0 }, *in;
+	struct access a;
+	char key[32];
+	bool wide, is_signed;
+
+	if (!sort_mods(p, &a))
+		return;
+	if (st->nr_ops < 2 || a.rest[0]) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (!data_rows(p, &st->ops[0], &a, true, want.r, &wide) || !address(p, &st->ops[1], &a, &want))
+		return;
+	is_signed = ptx_types[a.type].cls == 's' && ptx_types[a.type].bits < (wide ? 64 : 32);
+	snprintf(key, sizeof(key), "@ld.%c.%c%u", wide ? 'l' : 'w', is_signed ? 's' : 'u', ptx_types[a.type].bits);
+	in = ptx_emit_form(p, key);
+	want.exec = in->exec;
+	want.line = in->line;
+	want.guard = in->guard;
+	want.guarded = in->guarded;
+	*in = want;
+}
+
+void ptx_decode_st(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	struct sg_insn want = { 0 }, *in;
+	struct access a;
+	char key[32];
+	bool wide;
+
+	if (!sort_mods(p, &a))
+		return;
+	if (st->nr_ops < 2 || a.rest[0]) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (!data_rows(p, &st->ops[1], &a, false, want.r, &wide) || !address(p, &st->ops[0], &a, &want))
+		return;
+	if (a.space == SG_SPACE_PARAM) {
+		ptx_decode_error(p, SG_INVALID_PTX, "kernel parameters cannot be written by");
+		return;
+	}
+	snprintf(key, sizeof(key), "@st.%c.u%u", wide ? 'l' : 'w', ptx_types[a.type].bits);
+	in = ptx_emit_form(p, key);
+	want.exec = in->exec;
+	want.line = in->line;
+	want.guard = in->guard;
+	want.guarded = in->guarded;
+	*in = want;
+}
+
+/* atom.op.type d, [a], b{, c} and red.op.type [a], b: one executor, red throws the old value away. */
+void ptx_decode_atom(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	bool red = st->op.len == 3;
+	uint32_t at = red ? 0 : 1, nr_src;
+	struct sg_insn want = { 0 }, *in;
+	struct access a;
+	char key[80], letter;
+
+	if (!sort_mods(p, &a))
+		return;
+	letter = ptx_letter(a.type);
+	snprintf(key, sizeof(key), "atom.%s.%s", a.rest, ptx_types[a.type].name);
+	if (!ptx_form_find(key, strlen(key)) || a.vec > 1) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return;
+	}
+	nr_src = !strcmp(a.rest, "cas") ? 2 : 1;
+	if (st->nr_ops < at + 1 + nr_src || !address(p, &st->ops[at], &a, &want)) {
+		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
+		return;
+	}
+	if (a.space == SG_SPACE_PARAM || a.space == SG_SPACE_LOCAL) {
+		ptx_decode_error(p, SG_INVALID_PTX, "no atomic operation on this state space:");
+		return;
+	}
+	for (uint32_t i = 0; i < nr_src; i++)
+		if (!ptx_src_row(p, &st->ops[at + 1 + i], letter, &want.r[1 + i]))
+			return;
+	if (!red && !ptx_dst_row(p, &st->ops[0], letter, &want.r[0]))
+		return;
+	if (red)
+		want.r[0] = p->sink ? p->sink : (p->sink = ptx_row(p, 8));
+	in = ptx_emit_form(p, key);
+	want.exec = in->exec;
+	want.line = in->line;
+	want.guard = in->guard;
+	want.guarded = in->guarded;
+	*in = want;
+}
+
+/* fence and membar of every scope: CTAs run on several threads, and a full fence serves all. */
+void ptx_decode_fence(struct ptx_parser *p)
+{
+	static const char *const known[] = { "cta", "gl", "sys", "gpu", "cluster", "sc", "acq_rel", "acquire", "release",
+					     "proxy", "alias", "sync_restrict::shared::cta" };
+	struct ptx_stmt *st = &p->st;
+
+	for (uint32_t i = 0; i < st->nr_mods; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			found |= ptx_tok_is(&st->mods[i], known[k]);
+		if (!found) {
+			ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+			return;
+		}
+	}
+	ptx_emit_form(p, "@fence");
+}
+
+static uint64_t window(enum sg_space s)
+{
+	switch (s) {
+	case SG_SPACE_SHARED:
+		return SG_WINDOW_SHARED;
+	case SG_SPACE_LOCAL:
+		return SG_WINDOW_LOCAL;
+	case SG_SPACE_PARAM:
+		return SG_WINDOW_PARAM;
+	default:
+		return 0;
+	}
+}
+
+static enum sg_space named_space(struct ptx_parser *p)
+{
+	for (uint32_t i = 0; i < p->st.nr_mods; i++) {
+		enum sg_space s = ptx_space_find(&p->st.mods[i]);
+
+		if (s == SG_SPACE_PARAM && !p->fn->entry)
+			return SG_SPACE_LOCAL;
+		if (s != SG_SPACE_GENERIC)
+			return s;
+	}
+	return SG_SPACE_GENERIC;
+}
+
+void ptx_decode_cvta(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	enum sg_space s = named_space(p);
+	uint64_t w = window(s);
+	uint32_t src, dst;
+	struct sg_insn *in;
+
+	if (s == SG_SPACE_GENERIC || s == SG_SPACE_REG || ptx_stmt_type(st) != PTX_U64 || st->nr_ops != 2) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return;
+	}
+	if (!ptx_src_row(p, &st->ops[1], 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'l', &dst))
+		return;
+	in = ptx_emit_form(p, w ? ptx_has_mod(st, "to") ? "@cvta.to" : "@cvta" : "mov.b64");
+	in->r[0] = dst;
+	in->r[1] = src;
+	in->imm = (int64_t)w;
+}
+
+void ptx_decode_isspacep(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	enum sg_space s = named_space(p);
+	uint32_t src, dst;
+	struct sg_insn *in;
+
+	if (ptx_has_mod(st, "shared::cluster"))
+		s = SG_SPACE_SHARED;
+	if (s == SG_SPACE_GENERIC || s == SG_SPACE_REG || st->nr_ops != 2) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return;
+	}
+	if (!ptx_src_row(p, &st->ops[1], 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'p', &dst))
+		return;
+	in = ptx_emit_form(p, "@isspacep");
+	in->r[0] = dst;
+	in->r[1] = src;
+	in->imm = (int64_t)window(s);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ptx_operand.c - operands of instructions and constant expressions (PTX ISA 4.5, 6)
+ */
+#include <string.h>
+
+#include "ptx_parse.h"
+
+#define MAX_NEST 40
+
+static bool expression(struct ptx_parser *p, int64_t *v, int prec, int nest);
+
+static bool primary(struct ptx_parser *p, int64_t *v, int nest)
+{
+	struct ptx_lex *l = &p->l;
+
+	if (nest > MAX_NEST) {
+		ptx_error(l, "an expression nested too deep");
+		return false;
+	}
+	if (l->tok.kind == TOK_INT) {
+		*v = (int64_t)l->tok.u;
+		ptx_next(l);
+		return true;
+	}
+	if (ptx_tok_is(&l->tok, "WARP_SZ")) {
+		*v = SG_LANES;
+		ptx_next(l);
+		return true;
+	}
+	if (ptx_accept(l, '('))
+		return expression(p, v, 0, nest + 1) && ptx_expect(l, ')');
+	if (ptx_accept(l, '-')) {
+		if (!primary(p, v, nest + 1))
+			return false;
+		*v = (int64_t)-(uint64_t)*v;
+		return true;
+	}
+	if (ptx_accept(l, '+'))
+		return primary(p, v, nest + 1);
+	if (ptx_accept(l, '~')) {
+		if (!primary(p, v, nest + 1))
+			return false;
+		*v = ~*v;
+		return true;
+	}
+	if (ptx_accept(l, '!')) {
+		if (!primary(p, v, nest + 1))
+			return false;
+		*v = !*v;
+		return true;
+	}
+	ptx_error(l, "a constant expected before '%.*s'", (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
+	return false;
+}
+
+static int precedence(char c)
+{
+	switch (c) {
+	case '*': case '/': case '%':
+		return 5;
+	case '+': case '-':
+		return 4;
+	case '&':
+		return 3;
+	case '^':
+		return 2;
+	case '|':
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static bool apply(struct ptx_parser *p, char op, int64_t *v, int64_t w)
+{
+	uint64_t a = (uint64_t)*v, b = (uint64_t)w;
+
+	if ((op == '/' || op == '%') && (!w || (w == -1 && *v == INT64_MIN))) {
+		ptx_error(&p->l, "a division in a constant expression overflows");
+		return false;
+	}
+	switch (op) {
+	case '*': *v = (int64_t)(a * b); break;
+	case '/': *v = *v / w; break;
+	case '%': *v = *v % w; break;
+	case '+': *v = (int64_t)(a + b); break;
+	case '-': *v = (int64_t)(a - b); break;
+	case '&': *v = (int64_t)(a & b); break;
+	case '^': *v = (int64_t)(a ^ b); break;
+	default: *v = (int64_t)(a | b); break;
+	}
+	return true;
+}
+
+static bool expression(struct ptx_parser *p, int64_t *v, int prec, int nest)
+{
+	struct ptx_lex *l = &p->l;
+
+	if (!primary(p, v, nest))
+		return false;
+	while (l->tok.kind == TOK_PUNCT && precedence(l->tok.ch) > prec) {
+		char op = l->tok.ch;
+		int64_t w;
+
+		ptx_next(l);
+		if (!expression(p, &w, precedence(op), nest + 1) || !apply(p, op, v, w))
+			return false;
+	}
+	return true;
+}
+
+bool ptx_const_int(struct ptx_parser *p, int64_t *v)
+{
+	return expression(p, v, 0, 0);
+}
+
+/* A number, with its sign: an integer expression or one floating point literal. */
+bool ptx_const_value(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	bool minus = false;
+	int64_t v;
+
+	op->tok = l->tok;
+	if (ptx_at(l, '-') || ptx_at(l, '+')) {
+		struct ptx_tok ahead = ptx_peek(l);
+
+		if (ahead.kind == TOK_F32 || ahead.kind == TOK_F64) {
+			minus = ptx_at(l, '-');
+			ptx_next(l);
+		}
+	}
+	if (l->tok.kind == TOK_F32 || l->tok.kind == TOK_F64) {
+		op->kind = l->tok.kind == TOK_F32 ? OPK_F32 : OPK_F64;
+		op->imm = l->tok.u ^ (minus ? l->tok.kind == TOK_F32 ? 1ull << 31 : 1ull << 63 : 0);
+		ptx_next(l);
+		return true;
+	}
+	op->kind = OPK_INT;
+	if (!ptx_const_int(p, &v))
+		return false;
+	op->imm = (uint64_t)v;
+	return true;
+}
+
+/* %tid.x: the lexer gives "%tid" and ".x". */
+static bool special(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	char name[40];
+	size_t len = l->tok.len;
+
+	if (l->tok.s[0] != '%' || len > 30)
+		return false;
+	memcpy(name, l->tok.s, len);
+	name[len] = 0;
+	if (l->tok.s + len < l->end && l->tok.s[len] == '.') {
+		struct ptx_tok ahead = ptx_peek(l);
+
+		if (ahead.len != 1 || !strchr("xyzw", ahead.s[0]))
+			return false;
+		name[len] = '.';
+		name[len + 1] = ahead.s[0];
+		name[len + 2] = 0;
+	}
+	for (const struct sg_sreg_name *s = sg_sregs; s->name; s++) {
+		if (strcmp(s->name, name))
+			continue;
+		op->kind = OPK_SREG;
+		op->imm = s->id;
+		op->bits = s->bits;
+		if (strlen(name) > len)
+			ptx_next(l);
+		ptx_next(l);
+		return true;
+	}
+	return false;
+}
+
+static bool named(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_sym *y;
+
+	if (ptx_tok_is(&l->tok, "_")) {
+		op->kind = OPK_SINK;
+		ptx_next(l);
+		return true;
+	}
+	if (ptx_tok_is(&l->tok, "WARP_SZ"))
+		return ptx_const_value(p, op);
+	y = ptx_sym_find(p, l->tok.s, l->tok.len);
+	if (!y && l->res)
+		return false;
+	if (!y && special(p, op))
+		return true;
+	op->sym = y;
+	if (!y) {
+		op->kind = OPK_LABEL;	/* perhaps one that comes later */
+	} else if (y->kind == SYM_REG) {
+		op->kind = OPK_REG;
+		op->type = y->type;
+		op->row = y->row;
+	} else if (y->kind == SYM_VAR) {
+		op->kind = OPK_VAR;
+		if (y->var->space == SG_SPACE_REG) {
+			op->kind = OPK_REG;
+			op->type = y->var->type;
+			op->row = y->var->row;
+		}
+	} else {
+		op->kind = y->kind == SYM_FUNC ? OPK_FUNC : OPK_LABEL;
+	}
+	ptx_next(l);
+	return true;
+}
+
+static struct ptx_operand *elem(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_stmt *st = &p->st;
+
+	if (st->nr_elems >= PTX_MAX_ELEMS) {
+		ptx_error(&p->l, "too many operands");
+		return NULL;
+	}
+	if (!op->nr++)
+		op->first = st->nr_elems;
+	return &st->elems[st->nr_elems++];
+}
+
+static bool plain(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+
+	*op = (struct ptx_operand){ .tok = l->tok };
+	if (ptx_at(l, '!')) {
+		struct ptx_tok ahead = ptx_peek(l);
+
+		if (ahead.kind == TOK_IDENT) {
+			ptx_next(l);
+			op->neg = true;
+		}
+	}
+	if (l->tok.kind != TOK_IDENT)
+		return ptx_const_value(p, op);
+	if (!named(p, op))
+		return false;
+	if (op->kind == OPK_VAR && (ptx_at(l, '+') || ptx_at(l, '-'))) {
+		int64_t off;
+
+		if (!ptx_const_int(p, &off))
+			return false;
+		op->imm = (uint64_t)off;
+	}
+	return true;
+}
+
+/* After the opening bracket: elements up to close. */
+static bool sequence(struct ptx_parser *p, struct ptx_operand *op, char close)
+{
+	struct ptx_operand *e;
+
+	if (ptx_accept(&p->l, close))
+		return true;
+	do {
+		e = elem(p, op);
+		if (!e || !plain(p, e))
+			return false;
+	} while (ptx_accept(&p->l, ','));
+	return ptx_expect(&p->l, close);
+}
+
+static bool address(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_operand *e;
+	int64_t off = 0;
+
+	if (l->tok.kind == TOK_IDENT && !ptx_tok_is(&l->tok, "WARP_SZ")) {
+		e = elem(p, op);
+		if (!e)
+			return false;
+		*e = (struct ptx_operand){ .tok = l->tok };
+		if (!named(p, e))
+			return false;
+		if (ptx_at(l, '-')) {
+			if (!ptx_const_int(p, &off))
+				return false;
+		} else if (ptx_accept(l, '+') && !ptx_const_int(p, &off)) {
+			return false;
+		}
+	} else if (!ptx_const_int(p, &off)) {
+		return false;
+	}
+	op->imm = (uint64_t)off;
+	return ptx_expect(l, ']');
+}
+
+bool ptx_parse_operand(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_operand first, *e;
+
+	*op = (struct ptx_operand){ .tok = l->tok };
+	if (ptx_accept(l, '{')) {
+		op->kind = OPK_VEC;
+		return sequence(p, op, '}');
+	}
+	if (ptx_at(l, '(')) {
+		struct ptx_tok ahead = ptx_peek(l);
+
+		/* (a, b) of a call, or a parenthesised constant */
+		if (ahead.kind != TOK_IDENT && !(ahead.kind == TOK_PUNCT && ahead.ch == ')') &&
+		    !ptx_tok_is(&p->st.op, "call"))
+			return plain(p, op);
+		ptx_next(l);
+		op->kind = OPK_LIST;
+		return sequence(p, op, ')');
+	}
+	if (ptx_accept(l, '[')) {
+		op->kind = OPK_ADDR;
+		return address(p, op);
+	}
+	if (!plain(p, op))
+		return false;
+	if (!ptx_accept(l, '|'))
+		return true;
+	first = *op;
+	*op = (struct ptx_operand){ .kind = OPK_PAIR, .tok = first.tok };
+	e = elem(p, op);
+	if (!e)
+		return false;
+	*e = first;
+	e = elem(p, op);
+	return e && plain(p, e);
+}

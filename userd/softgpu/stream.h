@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.h - streams: a queue and, from the first piece of work on, a thread each
+ *
+ * Every piece of work gets a number from one counter when it is queued, whatever its stream. All
+ * ordering is said in these numbers: a stream has passed number n when the oldest work it still has
+ * is younger. Work waits only for smaller numbers, so waiting cannot go round in a circle.
+ */
+#ifndef SOFTGPU_STREAM_H
+#define SOFTGPU_STREAM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "context.h"
+
+#define STREAM_IDLE	UINT64_MAX
+
+struct work {
+	STAILQ_ENTRY(work) link;
+	uint64_t seq;
+	bool always;			/* runs in a poisoned context, too */
+	struct stream *after;		/* NULL, or not before this stream (a reference) ... */
+	uint64_t after_seq;		/* ... has passed this number */
+	/* On the stream's thread, without the lock. An error poisons the context. */
+	CUresult (*run)(struct work *w, struct context *ctx);
+	void (*destroy)(struct work *w);	/* NULL: free() */
+};
+
+struct stream {
+	struct object obj;		/* no handle: the legacy and the per-thread ones */
+	LIST_ENTRY(stream) link;	/* ctx->streams, until its thread has ended */
+	struct context *ctx;		/* valid while linked */
+	unsigned int refs;
+	unsigned int flags;
+	int priority;
+	uint64_t id;
+	uint64_t owner;			/* thread number of a per-thread stream, else 0 */
+	bool started;
+	bool closing;			/* no new work; goes away when the queue is empty */
+	uint64_t oldest;		/* number of the oldest unfinished work, or STREAM_IDLE */
+	STAILQ_HEAD(, work) queue;
+	pthread_cond_t more;
+};
+
+static inline bool stream_passed(const struct stream *s, uint64_t seq)
+{
+	return s->oldest > seq;
+}
+
+/* All of the following with the lock held. */
+struct stream *stream_create(struct context *ctx, unsigned int flags, int priority);
+void stream_close(struct stream *s);
+void stream_get(struct stream *s);
+void stream_put(struct stream *s);
+
+/* The stream that the handle names in ctx; CU_STREAM_LEGACY and CU_STREAM_PER_THREAD included. */
+CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out);
+/* Like stream_find(), but only streams of ctx itself, for work that touches ctx. */
+CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out);
+
+/* The number of the youngest work there is. */
+uint64_t stream_now(void);
+/* True when work queued on s now would start at once. */
+bool stream_is_idle(const struct stream *s);
+/* Queues w, which the stream owns from here on, error or not. */
+CUresult stream_submit(struct stream *s, struct work *w);
+/* Waits for all that work queued on s now would wait for; gives the sticky error of its context. */
+CUresult stream_drain(struct stream *s);
+/*
+ * Waits for the work of s alone, if it is not the legacy stream. stream_is_done(): would not wait.
+ */
+CUresult stream_sync(struct stream *s);
+bool stream_is_done(const struct stream *s);
+/* Waits until s has passed seq. */
+void stream_wait(struct stream *s, uint64_t seq);
+
+#endif

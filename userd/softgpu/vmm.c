@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "context.h"
+#include "device.h"
+#include "init.h"
+#include "memory.h"
+
+#define GRANULARITY	((size_t)2 << 20)
+
+/* Physical memory: lives as long as its handle or a mapping. */
+struct phys {
+	struct object obj;
+	unsigned int refs;	/* mappings, and one for all handles */
+	unsigned int handles;	/* cuMemCreate(), cuMemRetainAllocationHandle() */
+	size_t size;
+	int fd;
+	CUmemAllocationProp prop;
+};
+
+struct mapping {
+	LIST_ENTRY(mapping) link;
+	uint64_t addr;
+	size_t size;
+	struct phys *phys;
+	bool accessible;	/* and so in the set of live memory */
+};
+
+struct reservation {
+	LIST_ENTRY(reservation) link;
+	uint64_t addr;
+	size_t size;
+	LIST_HEAD(, mapping) mappings;
+};
+
+static LIST_HEAD(, reservation) reservations = LIST_HEAD_INITIALIZER(reservations);
+
+static CUresult enter(void)
+{
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		driver_lock();
+	return r;
+}
+
+static bool is_multiple(uint64_t n)
+{
+	return n && n % GRANULARITY == 0;
+}
+
+bool vmm_is_reserved(uint64_t addr, size_t n)
+{
+	const struct reservation *v;
+
+	LIST_FOREACH(v, &reservations, link)
+		if (addr < v->addr + v->size && v->addr < addr + n)
+			return true;
+	return false;
+}
+
+static struct reservation *reservation_of(uint64_t addr, size_t n)
+{
+	struct reservation *v;
+
+	LIST_FOREACH(v, &reservations, link)
+		if (addr >= v->addr && addr - v->addr < v->size && n <= v->size - (addr - v->addr))
+			return v;
+	return NULL;
+}
+
+static void *map_none(void *at, size_t size, int flags)
+{
+	return mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
+		    0);
+}
+
+/* The hint if it is free, else any place that suits. */
+static void *reserve(uint64_t hint, size_t size, size_t align)
+{
+	char *p, *q;
+
+	if (hint && hint % align == 0) {
+		p = map_none((void *)(uintptr_t)hint, size, MAP_FIXED_NOREPLACE);
+		if (p == (char *)(uintptr_t)hint)
+			return p;
+		if (p != MAP_FAILED)
+			munmap(p, size);	/* a kernel that does not know the flag */
+	}
+	p = map_none(NULL, size + align, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	q = (char *)(((uintptr_t)p + align - 1) & ~(align - 1));
+	if (q > p)
+		munmap(p, q - p);
+	munmap(q + size, p + align - q);
+	return q;
+}
+
+CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdeviceptr hint,
+			     unsigned long long flags)
+{
+	struct reservation *v;
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (align < GRANULARITY)
+		align = GRANULARITY;
+	if (!out || !is_multiple(size) || size > SIZE_MAX / 4 || align > SIZE_MAX / 4 ||
+	    (align & (align - 1)) || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	v->size = size;
+	v->addr = (uintptr_t)reserve(hint, size, align);
+	if (!v->addr) {
+		free(v);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	LIST_INIT(&v->mappings);
+	*out = v->addr;
+	driver_lock();
+	LIST_INSERT_HEAD(&reservations, v, link);
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuMemAddressFree(CUdeviceptr addr, size_t size)
+{
+	struct reservation *v;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	v = reservation_of(addr, size);
+	if (!v || v->addr != addr || v->size != size || !LIST_EMPTY(&v->mappings))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	LIST_REMOVE(v, link);
+	munmap((void *)(uintptr_t)addr, size);
+	free(v);
+	return context_leave(CUDA_SUCCESS);
+}
+
+static CUresult check_prop(const CUmemAllocationProp *prop)
+{
+	if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE || prop->requestedHandleTypes)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return device_exists(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
+				       CUmemAllocationGranularity_flags f)
+{
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		r = check_prop(prop);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || f > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED)
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = GRANULARITY;
+	return CUDA_SUCCESS;
+}
+
+static void phys_put(struct phys *p)
+{
+	if (--p->refs)
+		return;
+	close(p->fd);
+	mem_uncharge(p->size);
+	free(p);
+}
+
+static struct phys *phys_create(size_t size)
+{
+	struct phys *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->refs = p->handles = 1;
+	p->size = size;
+	p->fd = memfd_create("softgpu", MFD_CLOEXEC);
+	if (p->fd < 0)
+		goto free_phys;
+	if (ftruncate(p->fd, size) || !mem_charge(size))
+		goto close_fd;
+	return p;
+
+close_fd:
+	close(p->fd);
+free_phys:
+	free(p);
+	return NULL;
+}
+
+CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
+		     const CUmemAllocationProp *prop, unsigned long long flags)
+{
+	struct phys *p;
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		r = check_prop(prop);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || !is_multiple(size) || size > SIZE_MAX / 4 || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	p = phys_create(size);
+	if (!p)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	p->prop = *prop;
+	driver_lock();
+	if (handle_create(&p->obj, HANDLE_MEMORY)) {
+		phys_put(p);
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	*out = p->obj.handle;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
+{
+	struct phys *p;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	p = handle_find(handle, HANDLE_MEMORY);
+	if (!p)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (--p->handles == 0) {
+		handle_retire(&p->obj);
+		phys_put(p);
+	}
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
+						CUmemGenericAllocationHandle handle)
+{
+	struct phys *p;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	p = handle_find(handle, HANDLE_MEMORY);
+	if (!p || !prop)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*prop = p->prop;
+	return context_leave(CUDA_SUCCESS);
+}
+
+static bool overlaps_mapping(const struct reservation *v, uint64_t addr, size_t size)
+{
+	const struct mapping *m;
+
+	LIST_FOREACH(m, &v->mappings, link)
+		if (addr < m->addr + m->size && m->addr < addr + size)
+			return true;
+	return false;
+}
+
+CUresult cuMemMap(CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
+		  unsigned long long flags)
+{
+	struct reservation *v;
+	struct mapping *m;
+	struct phys *p;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	v = reservation_of(addr, size);
+	p = handle_find(handle, HANDLE_MEMORY);
+	/* "offset [...] currently must be zero", and so must flags. */
+	if (!v || !p || !is_multiple(addr) || !is_multiple(size) || offset || flags ||
+	    size > p->size || overlaps_mapping(v, addr, size))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	if (mmap((void *)(uintptr_t)addr, size, PROT_NONE, MAP_SHARED | MAP_FIXED, p->fd, 0) ==
+	    MAP_FAILED) {
+		free(m);
+		return context_leave(CUDA_ERROR_MAP_FAILED);
+	}
+	m->addr = addr;
+	m->size = size;
+	m->phys = p;
+	p->refs++;
+	LIST_INSERT_HEAD(&v->mappings, m, link);
+	return context_leave(CUDA_SUCCESS);
+}
+
+/* True when [addr, addr + size) is exactly a row of whole mappings of v. */
+static bool is_row_of_mappings(const struct reservation *v, uint64_t addr, size_t size)
+{
+	const struct mapping *m;
+	size_t covered = 0;
+
+	LIST_FOREACH(m, &v->mappings, link) {
+		if (m->addr + m->size <= addr || m->addr >= addr + size)
+			continue;
+		if (m->addr < addr || m->addr + m->size > addr + size)
+			return false;
+		covered += m->size;
+	}
+	return size && covered == size;
+}
+
+static bool is_inside(const struct mapping *m, uint64_t addr, size_t size)
+{
+	return m->addr >= addr && m->addr < addr + size;
+}
+
+static CUresult allow(struct reservation *v, struct mapping *m)
+{
+	struct mem_range r = {
+		.lo = m->addr,
+		.size = m->size,
+		.bytes = m->size,
+		.kind = MEM_MAPPED,
+		.group = v->addr,
+	};
+
+	if (m->accessible)
+		return CUDA_SUCCESS;
+	if (mprotect((void *)(uintptr_t)m->addr, m->size, PROT_READ | PROT_WRITE))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!mem_add(&r))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	m->accessible = true;
+	return CUDA_SUCCESS;
+}
+
+static void forbid(struct mapping *m)
+{
+	if (!m->accessible)
+		return;
+	mem_remove(m->addr, MEM_MAPPED);
+	mprotect((void *)(uintptr_t)m->addr, m->size, PROT_NONE);
+	m->accessible = false;
+}
+
+/* Mappings belong to no context: what any stream may still do with them has to end first. */
+static void drain_everything(void)
+{
+	context_drain_all(context_primary());
+}
+
+CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *desc, size_t nr)
+{
+	struct reservation *v;
+	struct mapping *m;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!desc || nr != 1 || desc->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    !device_exists(desc->location.id))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
+	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+		drain_everything();
+	v = reservation_of(addr, size);
+	if (!v || !is_row_of_mappings(v, addr, size))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	LIST_FOREACH(m, &v->mappings, link) {
+		if (!is_inside(m, addr, size))
+			continue;
+		if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+			forbid(m);
+		else
+			r = allow(v, m);
+		if (r != CUDA_SUCCESS)
+			break;
+	}
+	return context_leave(r);
+}
+
+CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr addr)
+{
+	struct reservation *v;
+	struct mapping *m;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	v = reservation_of(addr, 1);
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE || !v)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	LIST_FOREACH(m, &v->mappings, link) {
+		if (addr >= m->addr && addr - m->addr < m->size) {
+			*flags = m->accessible ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+					       : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+			return context_leave(CUDA_SUCCESS);
+		}
+	}
+	return context_leave(CUDA_ERROR_INVALID_VALUE);
+}
+
+/* The addresses stay reserved. */
+CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
+{
+	struct reservation *v;
+	struct mapping *m, *next;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	drain_everything();
+	v = reservation_of(addr, size);
+	if (!v || !is_row_of_mappings(v, addr, size))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	for (m = LIST_FIRST(&v->mappings); m; m = next) {
+		next = LIST_NEXT(m, link);
+		if (!is_inside(m, addr, size))
+			continue;
+		forbid(m);
+		map_none((void *)(uintptr_t)m->addr, m->size, MAP_FIXED);
+		phys_put(m->phys);
+		LIST_REMOVE(m, link);
+		free(m);
+	}
+	return context_leave(r);
+}
+
+CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *addr)
+{
+	struct reservation *v;
+	struct mapping *m;
+	CUresult r = enter();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	v = reservation_of((uintptr_t)addr, 1);
+	if (!out || !v)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	LIST_FOREACH(m, &v->mappings, link)
+		if ((uintptr_t)addr >= m->addr && (uintptr_t)addr - m->addr < m->size)
+			break;
+	if (!m)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	/* After the last release only mappings keep it; it gets a new handle. */
+	if (!m->phys->handles) {
+		if (handle_create(&m->phys->obj, HANDLE_MEMORY))
+			return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+		m->phys->refs++;
+	}
+	m->phys->handles++;
+	*out = m->phys->obj.handle;
+	return context_leave(CUDA_SUCCESS);
+}

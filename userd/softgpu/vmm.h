@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm.h - the virtual memory API: reservations, physical memory, mappings
+ */
+#ifndef SOFTGPU_VMM_H
+#define SOFTGPU_VMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* True when the n bytes at addr touch a reservation, mapped or not. Lock held. */
+bool vmm_is_reserved(uint64_t addr, size_t n);
+
+#endif

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * warp.c - the run loop: which lanes run next, and where they go
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grid.h"
+
+/* After so many backward branches another group has its turn: the lane that spins may wait for one that stands elsewhere. */
+#define SPINS 256
+
+enum run_end { END_PICK, END_YIELD, END_FAULT };
+
+enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
+			     uint64_t address, const char *fmt, ...)
+{
+	const struct sg_dim *b = &w->cta->job->l->block;
+	uint32_t tid = w->id * SG_LANES + (lanes ? (uint32_t)__builtin_ctz(lanes) : 0);
+	struct sg_fault *f = w->fault;
+	va_list ap;
+
+	f->result = res;
+	f->address = address;
+	f->ctaid = w->cta->ctaid;
+	f->tid = (struct sg_dim){ tid % b->x, tid / b->x % b->y, tid / b->x / b->y };
+	f->line = in ? in->line : 0;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	return res;
+}
+
+static struct sg_group *add_group(struct sg_warp *w, struct sg_frame *f, uint32_t pc, uint32_t mask, uint64_t stamp)
+{
+	struct sg_group *g = &w->groups[w->nr_groups++];
+
+	/* masks of groups are disjoint and not empty: there are never more than 32 */
+	*g = (struct sg_group){ .frame = f, .pc = pc, .mask = mask, .stamp = stamp };
+	return g;
+}
+
+static void drop_group(struct sg_warp *w, struct sg_group *g)
+{
+	*g = w->groups[--w->nr_groups];
+}
+
+/* The nearest pc at or after this one where another group stands in the same frame. */
+static uint32_t meeting(const struct sg_warp *w, const struct sg_group *g, uint32_t pc)
+{
+	uint32_t stop = UINT32_MAX;
+
+	for (uint32_t i = 0; i < w->nr_groups; i++) {
+		const struct sg_group *o = &w->groups[i];
+
+		if (o != g && o->frame == g->frame && o->state != SG_WAIT_BAR && o->pc >= pc && o->pc < stop)
+			stop = o->pc;
+	}
+	return stop;
+}
+
+/* Joins every group that stands where g stands; g may move in the table. */
+static struct sg_group *merge(struct sg_warp *w, struct sg_group *g)
+{
+	for (uint32_t i = 0; i < w->nr_groups;) {
+		struct sg_group *o = &w->groups[i];
+
+		if (o == g || o->frame != g->frame || o->pc != g->pc || o->state == SG_WAIT_BAR) {
+			i++;
+			continue;
+		}
+		g->mask |= o->mask;
+		g->state = SG_RUN;
+		if (g == &w->groups[w->nr_groups - 1])
+			g = o;
+		drop_group(w, o);
+		i = 0;
+		if (g == o)
+			continue;
+	}
+	return g;
+}
+
+static bool lanes_here(const struct sg_warp *w, const struct sg_group *g)
+{
+	const struct sg_insn *in = &g->frame->fn->code[g->pc];
+	const uint32_t *members = (const uint32_t *)(g->frame->regs + in->r[5]);
+
+	return !(members[__builtin_ctz(g->mask)] & w->live & ~g->mask);
+}
+
+/*
+ * Nobody else can move: a warp barrier is also complete when its lanes wait at several of them (the compiler may have copied
+ * it into both branches). Other operations must find their lanes at one place.
+ */
+static bool release_scattered(struct sg_warp *w)
+{
+	for (uint32_t i = 0; i < w->nr_groups; i++) {
+		struct sg_group *g = &w->groups[i];
+		const struct sg_insn *in;
+		uint32_t there = 0, want;
+
+		if (g->state != SG_WAIT_LANES)
+			continue;
+		in = &g->frame->fn->code[g->pc];
+		if (in->r[0] || in->r[1])
+			continue;
+		want = ((uint32_t *)(g->frame->regs + in->r[5]))[__builtin_ctz(g->mask)] & w->live;
+		for (uint32_t k = 0; k < w->nr_groups; k++) {
+			struct sg_group *o = &w->groups[k];
+
+			if (o->state == SG_WAIT_LANES && o->frame->fn->code[o->pc].exec == in->exec)
+				there |= o->mask;
+		}
+		if (want & ~there)
+			continue;
+		for (uint32_t k = 0; k < w->nr_groups; k++) {
+			struct sg_group *o = &w->groups[k];
+
+			if (o->state == SG_WAIT_LANES && (o->mask & want) &&
+			    o->frame->fn->code[o->pc].exec == in->exec) {
+				o->state = SG_RUN;
+				o->released = true;
+			}
+		}
+		return true;
+	}
+	return false;
+}
+
+static void wake(struct sg_warp *w)
+{
+	for (uint32_t i = 0; i < w->nr_groups; i++) {
+		struct sg_group *g = &w->groups[i];
+
+		if (g->state == SG_WAIT_BAR && sg_bar_released(w, g)) {
+			g->state = SG_RUN;
+			g->pc++;
+		} else if (g->state == SG_WAIT_LANES && lanes_here(w, g)) {
+			g->state = SG_RUN;
+		}
+	}
+}
+
+static bool before(const struct sg_group *a, const struct sg_group *b, bool rotate)
+{
+	if (rotate && a->stamp != b->stamp)
+		return a->stamp < b->stamp;
+	if (a->frame->depth != b->frame->depth)
+		return a->frame->depth > b->frame->depth;
+	return a->pc < b->pc;
+}
+
+static struct sg_group *pick(struct sg_warp *w)
+{
+	struct sg_group *best = NULL;
+
+	do {
+		wake(w);
+		for (uint32_t i = 0; i < w->nr_groups; i++)
+			if (w->groups[i].state == SG_RUN && (!best || before(&w->groups[i], best, w->rotate)))
+				best = &w->groups[i];
+	} while (!best && release_scattered(w));
+	w->rotate = false;
+	return best;
+}
+
+static void exit_lanes(struct sg_warp *w, struct sg_frame *f, uint32_t lanes)
+{
+	w->live &= ~lanes;
+	while (f) {
+		struct sg_frame *parent = f->parent;
+
+		f->live &= ~lanes;
+		if (!f->live)
+			sg_frame_pop(w, f);
+		f = parent;
+	}
+	sg_bar_exit(w->cta, (uint32_t)__builtin_popcount(lanes));
+}
+
+static enum run_end return_lanes(struct sg_warp *w, struct sg_group *g, uint32_t lanes)
+{
+	struct sg_frame *f = g->frame;
+
+	if (!f->parent) {
+		exit_lanes(w, f, lanes);
+	} else {
+		sg_call_rets(w, f, lanes);
+		if (lanes == g->mask) {
+			g->frame = f->parent;
+			g->pc = f->ret_pc;
+		} else {
+			add_group(w, f->parent, f->ret_pc, lanes, g->stamp);
+		}
+		f->live &= ~lanes;
+		if (!f->live)
+			sg_frame_pop(w, f);
+		if (lanes == g->mask)
+			return END_PICK;
+	}
+	g->mask &= ~lanes;
+	g->pc++;
+	if (!g->mask)
+		drop_group(w, g);
+	return END_PICK;
+}
+
+static const struct ptx_func *callee(struct sg_warp *w, const struct sg_insn *in, uint32_t *mask)
+{
+	const struct ptx_call *call = in->aux;
+	const struct sg_module *m = w->cta->job->k->module;
+	const uint64_t *addr = SG_ROW(uint64_t, 0);
+	uint32_t same = 0;
+	const struct ptx_func *fn;
+	uint64_t a, i;
+
+	if (call->fn)
+		return call->fn->def;
+	a = addr[__builtin_ctz(*mask)];
+	for (uint32_t k = *mask; k; k &= k - 1)
+		if (addr[__builtin_ctz(k)] == a)
+			same |= k & -k;
+	*mask = same;
+	i = ((a - SG_WINDOW_CODE) >> 4) - 1;
+	if (i >= m->nr_funcs || a != SG_CODE_ADDRESS(i) || m->funcs[i]->entry)
+		return NULL;
+	fn = m->funcs[i];
+	if (fn->nr_params != call->nr_args || fn->nr_rets != call->nr_rets)
+		return NULL;
+	for (uint32_t k = 0; k < call->nr_args; k++)
+		if (fn->params[k]->size > call->proto->params[k]->size)
+			return NULL;
+	for (uint32_t k = 0; k < call->nr_rets; k++)
+		if (fn->rets[k]->size > call->proto->rets[k]->size)
+			return NULL;
+	return fn;
+}
+
+static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+{
+	const struct ptx_call *c = in->aux;
+	const struct ptx_func *fn;
+	struct sg_frame *f;
+	uint32_t lanes = active, others;
+
+	if (c->fn && c->fn->builtin) {
+		if (sg_builtin_call(w, in, active))
+			return END_FAULT;
+		g->pc++;
+		return END_PICK;
+	}
+	fn = callee(w, in, &lanes);
+	if (!fn) {
+		sg_warp_fault(w, in, SG_INVALID_PC, lanes, SG_ROW(uint64_t, 0)[__builtin_ctz(lanes)],
+			      "call of an address that is no function of this signature");
+		return END_FAULT;
+	}
+	f = sg_frame_push(w, fn, g->frame, lanes);
+	if (!f) {
+		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, lanes, 0, "stack overflow in '%s'", fn->name);
+		return END_FAULT;
+	}
+	f->call = in;
+	f->ret_pc = g->pc + 1;
+	sg_call_args(w, in, f, lanes);
+	others = g->mask & ~active;
+	if (others)
+		add_group(w, g->frame, g->pc + 1, others, g->stamp);
+	others = active & ~lanes;
+	if (others)		/* other targets of an indirect call: they come here again */
+		add_group(w, g->frame, g->pc, others, g->stamp);
+	g->frame = f;
+	g->pc = 0;
+	g->mask = lanes;
+	return END_PICK;
+}
+
+static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+{
+	const uint32_t *idx = SG_ROW(uint32_t, 0), *targets = in->aux;
+	uint32_t pc = g->pc, i = idx[__builtin_ctz(active)], lanes = 0, others = g->mask & ~active;
+
+	if (i >= (uint64_t)in->imm) {
+		sg_warp_fault(w, in, SG_INVALID_PC, active, i, "branch index %u out of %u", i, (uint32_t)in->imm);
+		return END_FAULT;
+	}
+	for (uint32_t k = active; k; k &= k - 1)
+		if (idx[__builtin_ctz(k)] == i)
+			lanes |= k & -k;
+	if (others)
+		add_group(w, g->frame, pc + 1, others, g->stamp);
+	if (active & ~lanes)
+		add_group(w, g->frame, pc, active & ~lanes, g->stamp);
+	g->pc = targets[i];
+	g->mask = lanes;
+	return END_PICK;
+}
+
+static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+{
+	uint32_t others = g->mask & ~active;
+
+	if (others)
+		add_group(w, g->frame, g->pc + 1, others, g->stamp);
+	g->mask = active;
+	if (sg_bar_arrive(w, in, active, g))
+		return END_FAULT;
+	if (g->state == SG_RUN)
+		g->pc++;	/* bar.arrive */
+	return END_PICK;
+}
+
+/* A warp-wide operation: waits until the lanes it names have come, or have exited. */
+static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+{
+	uint32_t want = SG_ROW(uint32_t, 5)[__builtin_ctz(active)] & w->live, others = g->mask & ~active;
+
+	if (!(want & ~active) || g->released) {
+		g->released = false;
+		if (in->exec(w, in, active))
+			return END_FAULT;
+		g->pc++;
+		return END_PICK;
+	}
+	if (others)
+		add_group(w, g->frame, g->pc + 1, others, g->stamp);
+	g->mask = active;
+	g->state = SG_WAIT_LANES;
+	return END_PICK;
+}
+
+static enum run_end divert(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+{
+	switch (in->ctl) {
+	case SG_CTL_BRX:
+		return jump_table(w, g, in, active);
+	case SG_CTL_CALL:
+		return call(w, g, in, active);
+	case SG_CTL_BAR:
+		return barrier(w, g, in, active);
+	case SG_CTL_RET:
+		return return_lanes(w, g, active);
+	default:
+		exit_lanes(w, g->frame, active);
+		g->mask &= ~active;
+		g->pc++;
+		if (!g->mask)
+			drop_group(w, g);
+		return END_PICK;
+	}
+}
+
+static uint32_t guarded(const struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+{
+	uint32_t p = *(const uint32_t *)(w->regs + in->guard);
+
+	return in->guarded == 1 ? mask & p : mask & ~p;
+}
+
+/* Runs a group until it must stop for another, or for what divert() does. */
+static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t until)
+{
+	const struct sg_insn *code = g->frame->fn->code, *in;
+	uint32_t pc = g->pc, mask, active, start = pc, stop;
+
+	w->frame = g->frame;
+	w->regs = g->frame->regs;
+	g = merge(w, g);
+	mask = g->mask;
+	stop = w->nr_groups > 1 ? meeting(w, g, pc) : UINT32_MAX;
+	for (;; pc++) {
+		if (pc == stop) {
+			g->pc = pc;
+			g = merge(w, g);
+			mask = g->mask;
+			stop = meeting(w, g, pc);
+		}
+		in = &code[pc];
+		active = in->guarded ? guarded(w, in, mask) : mask;
+		if (!active)
+			continue;
+		if (in->ctl == SG_CTL_NONE) {
+			if (in->exec(w, in, active))
+				goto fault;
+			continue;
+		}
+		w->steps += pc - start + 1;
+		start = pc + 1;
+		if (in->ctl == SG_CTL_WARPSYNC) {
+			g->pc = pc;
+			if (warp_sync(w, g, in, active) == END_FAULT)
+				goto fault;
+			if (g->state != SG_RUN || g->mask != mask)
+				return END_PICK;
+			continue;
+		}
+		if (in->ctl != SG_CTL_BRA) {
+			g->pc = pc;
+			return divert(w, g, in, active);
+		}
+		g->pc = (uint32_t)in->imm;
+		if (active != mask) {
+			g->mask = active;
+			add_group(w, g->frame, pc + 1, mask & ~active, g->stamp);
+		}
+		if (g->pc <= pc) {
+			if (w->nr_groups > 1 && ++w->spins > SPINS) {
+				w->spins = 0;
+				w->rotate = true;
+				g->stamp = ++w->stamp;
+				return END_PICK;
+			}
+			if (w->steps >= until)
+				return END_YIELD;
+		}
+		if (active != mask)
+			return END_PICK;
+		pc = g->pc;
+		if (w->nr_groups > 1)
+			stop = meeting(w, g, pc);
+		start = pc;
+		pc--;	/* the loop adds it again */
+	}
+fault:
+	w->steps += pc - start + 1;
+	g->pc = pc;
+	return END_FAULT;
+}
+
+enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget)
+{
+	uint64_t until = w->steps + budget;
+
+	for (;;) {
+		struct sg_group *g = pick(w);
+
+		if (!g)
+			return w->nr_groups ? SG_WARP_BLOCKED : SG_WARP_DONE;
+		switch (run_group(w, g, until)) {
+		case END_FAULT:
+			return SG_WARP_FAULT;
+		case END_YIELD:
+			return SG_WARP_YIELD;
+		default:
+			if (w->steps >= until)
+				return w->nr_groups ? SG_WARP_YIELD : SG_WARP_DONE;
+		}
+	}
+}
+
+bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext, struct sg_fault *fault)
+{
+	w->cta = cta;
+	w->id = id;
+	w->ext = ext;
+	w->fault = fault;
+	w->params = cta->job->l->params;
+	w->param_bytes = cta->job->k->info.param_bytes;
+	w->shared = cta->shared;
+	w->shared_bytes = cta->shared_bytes;
+	w->pool = calloc(cta->job->k->module->nr_funcs, sizeof(*w->pool));
+	return w->pool;
+}
+
+bool sg_warp_start(struct sg_warp *w)
+{
+	uint32_t first = w->id * SG_LANES, left = w->cta->job->threads - first;
+	struct sg_frame *f;
+
+	w->live = left >= SG_LANES ? SG_ALL : (1u << left) - 1;
+	w->nr_groups = 0;
+	w->steps = w->stamp = 0;
+	w->spins = 0;
+	w->rotate = false;
+	f = sg_frame_push(w, w->cta->job->k->fn, NULL, w->live);
+	if (!f)
+		return false;
+	add_group(w, f, 0, w->live, 0);
+	return true;
+}
+
+/* Frames that a fault left in use are reached through the groups. */
+void sg_warp_fini(struct sg_warp *w)
+{
+	while (w->nr_groups) {
+		struct sg_group *g = &w->groups[0];
+
+		exit_lanes(w, g->frame, g->mask);
+		drop_group(w, g);
+	}
+	if (w->pool)
+		sg_frames_free(w);
+}
