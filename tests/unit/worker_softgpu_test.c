@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker_softgpu_test.c - a vgpu-worker on softgpu: PTX text from a client is compiled, launched
+ * and right
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <cuda.h>
+
+#include "worker_client.h"
+
+#undef cuStreamCreate
+
+#define PAGE	(2ull << 20)
+#define N	1000u
+
+static const char ptx[] = ".version 7.0\n"
+			  ".target sm_70\n"
+			  ".address_size 64\n"
+			  ".visible .entry scale(.param .u64 scale_param_0, .param .u32 "
+			  "scale_param_1, .param .f32 scale_param_2)\n"
+			  "{\n"
+			  "	.reg .pred %p<2>;\n"
+			  "	.reg .b32 %r<6>;\n"
+			  "	.reg .f32 %f<4>;\n"
+			  "	.reg .b64 %rd<5>;\n"
+			  "	ld.param.u64 %rd1, [scale_param_0];\n"
+			  "	ld.param.u32 %r1, [scale_param_1];\n"
+			  "	ld.param.f32 %f1, [scale_param_2];\n"
+			  "	mov.u32 %r2, %ctaid.x;\n"
+			  "	mov.u32 %r3, %ntid.x;\n"
+			  "	mov.u32 %r4, %tid.x;\n"
+			  "	mad.lo.s32 %r5, %r2, %r3, %r4;\n"
+			  "	setp.ge.u32 %p1, %r5, %r1;\n"
+			  "	@%p1 bra DONE;\n"
+			  "	cvta.to.global.u64 %rd2, %rd1;\n"
+			  "	mul.wide.u32 %rd3, %r5, 4;\n"
+			  "	add.s64 %rd4, %rd2, %rd3;\n"
+			  "	ld.global.f32 %f2, [%rd4];\n"
+			  "	mul.f32 %f3, %f2, %f1;\n"
+			  "	st.global.f32 [%rd4], %f3;\n"
+			  "DONE:\n"
+			  "	ret;\n"
+			  "}\n";
+
+static struct client client;
+
+/* The id of the only kernel; checks what the table says of it. */
+static uint32_t load(uint32_t flags)
+{
+	static const struct vwire_param want[] = { { 0, 8 }, { 8, 4 }, { 12, 4 } };
+	uint64_t seq = client_image(&client, ptx, sizeof(ptx), 1, flags, 0);
+	struct vwire_module m;
+	struct vwire_kernel k;
+	struct vwire_param p;
+	struct vwire_rd rd;
+
+	assert_int_equal(client_reply(&client, seq, &rd), 0);
+	rd_copy(&rd, &m, sizeof(m));
+	assert_int_equal(m.nr_kernels, 1);
+	rd_copy(&rd, &k, sizeof(k));
+	assert_int_equal(k.nr_params, 3);
+	for (int i = 0; i < 3; i++) {
+		rd_copy(&rd, &p, sizeof(p));
+		assert_memory_equal(&p, &want[i], sizeof(p));
+	}
+	assert_int_equal(k.name_len, 5);
+	assert_memory_equal(rd_bytes(&rd, 5), "scale", 5);
+	assert_true(rd_end(&rd));
+	return k.function;
+}
+
+static void scale(uint32_t flags)
+{
+	struct {
+		struct vwire_launch l;
+		uint64_t p;
+		uint32_t n;
+		float x;
+	} m = { .l = { .grid = { 8, 1, 1 }, .block = { 128, 1, 1 }, .stream = 1 },
+		.n = N,
+		.x = 2.5f };
+	float data[N];
+	uint64_t seq;
+
+	client_open(&client);
+	for (uint32_t i = 0; i < N; i++)
+		data[i] = i;
+	client_map(&client, 0, PAGE, 0);
+	client_u64(&client, CUDA_ID_cuStreamCreate, 0, 2, 1ull, 1ull);
+	m.l.function = load(flags);
+	m.p = client.welcome.range_base;
+	client_copy_in(&client, m.p, data, sizeof(data), 1);
+	client_send(&client, CUDA_ID_cuLaunchKernel, 0, &m, sizeof(m));
+	client_copy_out(&client, m.p, sizeof(data), 1, 0);
+	seq = client_sync(&client, CUDA_ID_cuStreamSynchronize, 1);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(client.data_bytes, sizeof(data));
+	for (uint32_t i = 0; i < N; i++)
+		assert_true(((float *)client.data)[i] == i * 2.5f);
+	seq = client_free(&client, 0, PAGE, VWIRE_F_WAIT);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(client.freed, seq);
+	assert_int_equal(client.nr_errors, 0);
+	assert_int_equal(client_end(&client), 0);
+}
+
+static void a_module_of_ptx_text_runs(void **state)
+{
+	(void)state;
+	scale(0);
+}
+
+static void a_library_of_ptx_text_runs(void **state)
+{
+	(void)state;
+	scale(VWIRE_MODULE_F_LIBRARY);
+}
+
+/* An address that nothing is mapped at. */
+static void a_kernel_that_faults_loses_the_context(void **state)
+{
+	struct {
+		struct vwire_launch l;
+		uint64_t p;
+		uint32_t n;
+		float x;
+	} m = { .l = { .grid = { 1, 1, 1 }, .block = { 32, 1, 1 } }, .n = N };
+	uint64_t seq;
+
+	(void)state;
+	client_open(&client);
+	m.l.function = load(0);
+	m.p = client.welcome.range_base + 64 * PAGE;
+	client_send(&client, CUDA_ID_cuLaunchKernel, 0, &m, sizeof(m));
+	seq = client_send(&client, CUDA_ID_cuCtxSynchronize, VWIRE_F_WAIT, NULL, 0);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
+	seq = client_map(&client, 0, PAGE, VWIRE_F_WAIT);
+	client_reply(&client, seq, NULL);
+	seq = client_copy_out(&client, client.welcome.range_base, 4, 0, VWIRE_F_WAIT);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_ILLEGAL_ADDRESS);
+	assert_int_equal(client_end(&client), 0);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_module_of_ptx_text_runs),
+		cmocka_unit_test(a_library_of_ptx_text_runs),
+		cmocka_unit_test(a_kernel_that_faults_loses_the_context),
+	};
+
+	setenv("WORKER_TEST_CUDA", "build/softgpu/libcuda.so.1", 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+#
+# vgpu-server; vgpu-worker's rules are in worker.mk.
+
+SERVER_OUT := build/server
+SERVER_SRC := main listener wire lease queue pool
+SERVER_OBJS := $(SERVER_SRC:%=$(SERVER_OUT)/%.o)
+SERVER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server
+
+$(SERVER_OBJS): $(SERVER_OUT)/%.o: userd/server/%.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) -MMD -c $< -o $@
+
+$(SERVER_OUT)/vgpu-server: $(SERVER_OBJS) $(COMMON_OBJS)
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+-include $(SERVER_OBJS:.o=.d)
+
+UNIT_TESTS += build/tests/unit/queue_test
+
+build/tests/unit/queue_test: tests/unit/queue_test.c $(SERVER_OUT)/queue.o $(SERVER_OUT)/wire.o
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) -MMD -MF $@.d $(filter-out %.h,$^) -o $@ -lcmocka
+
+-include build/tests/unit/queue_test.d
+
+-include userd/server/worker.mk

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "imagecache.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "log.h"
+#include "vgpu_wire.h"
+
+#define NAME_BYTES	(2 * IMAGECACHE_HASH + 1)
+#define TMP_OLD_S	600	/* an unfinished file of that age has lost its worker */
+
+struct entry {
+	char name[NAME_BYTES];
+	struct timespec time;
+	uint64_t bytes;
+};
+
+void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(image, n));
+	memcpy(hash, canonical.digest, IMAGECACHE_HASH);
+}
+
+void imagecache_folder(const char *tenant, char *out)
+{
+	for (; *tenant; tenant++) {
+		unsigned char c = *tenant;
+
+		if (c < 0x80 && (isalnum(c) || c == '-' || c == '_'))
+			*out++ = c;
+		else
+			out += sprintf(out, "%%%02x", c);
+	}
+	*out = 0;
+}
+
+void imagecache_open(struct imagecache *c, int root, const char *tenant)
+{
+	char name[3 * VWIRE_NAME_MAX + 1];
+
+	c->dir = -1;
+	if (root < 0 || !*tenant || strlen(tenant) >= VWIRE_NAME_MAX)
+		return;
+	imagecache_folder(tenant, name);
+	if (mkdirat(root, name, 0700) && errno != EEXIST) {
+		log_warn("image cache: cannot make %s: %s", name, strerror(errno));
+		return;
+	}
+	c->dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c->dir < 0)
+		log_warn("image cache: cannot open %s: %s", name, strerror(errno));
+}
+
+static void name_of(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
+{
+	for (unsigned int i = 0; i < IMAGECACHE_HASH; i++)
+		sprintf(name + 2 * i, "%02x", hash[i]);
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool hash_of(const char *name, uint8_t hash[IMAGECACHE_HASH])
+{
+	if (strlen(name) != 2 * IMAGECACHE_HASH)
+		return false;
+	for (unsigned int i = 0; i < IMAGECACHE_HASH; i++) {
+		int high = nibble(name[2 * i]), low = nibble(name[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		hash[i] = high << 4 | low;
+	}
+	return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->time.tv_sec != y->time.tv_sec)
+		return x->time.tv_sec < y->time.tv_sec ? 1 : -1;
+	return (x->time.tv_nsec < y->time.tv_nsec) - (x->time.tv_nsec > y->time.tv_nsec);
+}
+
+static bool read_entry(int dir, const char *name, struct entry *e)
+{
+	uint8_t hash[IMAGECACHE_HASH];
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+		return false;
+	if (!hash_of(name, hash)) {
+		if (st.st_mtim.tv_sec < time(NULL) - TMP_OLD_S)
+			unlinkat(dir, name, 0);
+		return false;
+	}
+	memcpy(e->name, name, NAME_BYTES);
+	e->time = st.st_mtim;
+	e->bytes = st.st_size;
+	return true;
+}
+
+/* All entries, newest first, in fresh memory. */
+static size_t read_entries(DIR *d, struct entry **out)
+{
+	struct entry *list = NULL;
+	size_t nr = 0, room = 0;
+	struct dirent *e;
+
+	while ((e = readdir(d))) {
+		if (nr == room) {
+			struct entry *more = realloc(list, (room + 1024) * sizeof(*list));
+
+			if (!more)
+				break;
+			list = more;
+			room += 1024;
+		}
+		if (read_entry(dirfd(d), e->d_name, &list[nr]))
+			nr++;
+	}
+	if (nr)
+		qsort(list, nr, sizeof(*list), newest_first);
+	*out = list;
+	return nr;
+}
+
+unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HASH])
+{
+	unsigned int nr_listed = 0;
+	struct entry *entries;
+	uint64_t bytes = 0;
+	size_t nr;
+	DIR *d;
+	int fd;
+
+	fd = c->dir < 0 ? -1 : openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return 0;
+	nr = read_entries(d, &entries);
+	for (size_t i = 0; i < nr; i++) {
+		bytes += entries[i].bytes;
+		if (nr_listed < IMAGECACHE_LIST_MAX && bytes <= IMAGECACHE_BYTES_MAX)
+			hash_of(entries[i].name, list[nr_listed++]);
+		else
+			unlinkat(c->dir, entries[i].name, 0);
+	}
+	free(entries);
+	closedir(d);
+	return nr_listed;
+}
+
+static bool read_all(int fd, uint8_t *p, size_t n)
+{
+	while (n) {
+		ssize_t part = read(fd, p, n);
+
+		if (part <= 0)
+			return false;
+		p += part;
+		n -= part;
+	}
+	return true;
+}
+
+static bool write_all(int fd, const uint8_t *p, size_t n)
+{
+	while (n) {
+		ssize_t part = write(fd, p, n);
+
+		if (part <= 0)
+			return false;
+		p += part;
+		n -= part;
+	}
+	return true;
+}
+
+static void *read_image(int fd, const uint8_t hash[IMAGECACHE_HASH], size_t n, size_t pad)
+{
+	uint8_t found[IMAGECACHE_HASH];
+	struct stat st;
+	uint8_t *image;
+
+	if (fstat(fd, &st) || (uint64_t)st.st_size != n)
+		return NULL;
+	image = malloc(n + pad);
+	if (!image)
+		return NULL;
+	if (read_all(fd, image, n)) {
+		imagecache_hash(image, n, found);
+		memset(image + n, 0, pad);
+		if (!memcmp(found, hash, sizeof(found)))
+			return image;
+	}
+	free(image);
+	return NULL;
+}
+
+void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n, size_t pad)
+{
+	char name[NAME_BYTES];
+	void *image;
+	int fd;
+
+	if (c->dir < 0)
+		return NULL;
+	name_of(hash, name);
+	fd = openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	image = read_image(fd, hash, n, pad);
+	if (image)
+		futimens(fd, NULL);	/* used: not to be removed soon */
+	else
+		unlinkat(c->dir, name, 0);
+	close(fd);
+	return image;
+}
+
+void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image, size_t n)
+{
+	char name[NAME_BYTES], tmp[NAME_BYTES + 24];
+	bool ok;
+	int fd;
+
+	if (c->dir < 0)
+		return;
+	name_of(hash, name);
+	if (!faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		return;
+	snprintf(tmp, sizeof(tmp), "tmp-%d-%s", (int)getpid(), name);
+	fd = openat(c->dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_warn("image cache: cannot make a file: %s", strerror(errno));
+		return;
+	}
+	ok = write_all(fd, image, n);
+	if (close(fd) || !ok || renameat(c->dir, tmp, c->dir, name)) {
+		log_warn("image cache: cannot keep an image: %s", strerror(errno));
+		unlinkat(c->dir, tmp, 0);
+	}
+}

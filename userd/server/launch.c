@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "launch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+#include "worker.h"
+
+#define NR_ATTRIBUTES_MAX	32u
+
+static bool room_for_pointers(struct functions *f, uint32_t nr)
+{
+	void **pointers;
+
+	if (nr <= f->nr_pointers)
+		return true;
+	pointers = realloc(f->pointers, nr * sizeof(*pointers));
+	if (!pointers)
+		return false;
+	f->pointers = pointers;
+	f->nr_pointers = nr;
+	return true;
+}
+
+uint32_t functions_add(struct functions *f, const struct function *fn)
+{
+	if (f->nr == f->room) {
+		uint32_t room = f->room ? f->room * 2 : 256;
+		struct function *list;
+
+		if (room > FUNCTIONS_MAX)
+			return 0;
+		list = realloc(f->list, room * sizeof(*list));
+		if (!list)
+			return 0;
+		f->list = list;
+		f->room = room;
+	}
+	if (!room_for_pointers(f, fn->nr_params))
+		return 0;
+	f->list[f->nr++] = *fn;
+	return f->nr;
+}
+
+void functions_del(struct functions *f, uint32_t first, uint32_t nr)
+{
+	for (uint32_t id = first; id < first + nr; id++) {
+		struct function *fn = functions_find(f, id);
+
+		if (!fn)
+			continue;
+		free(fn->offsets);
+		*fn = (struct function){ 0 };
+	}
+}
+
+struct function *functions_find(struct functions *f, uint32_t id)
+{
+	if (!id || id > f->nr || !f->list[id - 1].fn)
+		return NULL;
+	return &f->list[id - 1];
+}
+
+/* The function, or err set as for any other handle. */
+static struct function *take_function(struct request *rq, uint32_t id)
+{
+	struct function *fn = functions_find(&rq->w->functions, id);
+
+	if (!fn && !rq->err)
+		rq->err = CUDA_ERROR_INVALID_HANDLE;
+	return fn;
+}
+
+/*
+ * A parameter block and pointers into it, for kernelParams: good for functions and kernels, plain
+ * and cooperative launches alike. The driver copies them before it returns.
+ */
+static void **take_params(struct request *rq, const struct function *fn)
+{
+	void **pointers = rq->w->functions.pointers;
+	const uint8_t *block;
+
+	if (!fn)
+		return NULL;
+	block = rd_bytes(&rq->in, fn->param_bytes);
+	for (uint32_t i = 0; block && i < fn->nr_params; i++)
+		pointers[i] = (void *)(block + fn->offsets[i]);
+	return fn->nr_params ? pointers : NULL;
+}
+
+/* A function that is not there has no parameter block that could be checked. */
+static bool launch_ready(struct request *rq, const struct function *fn)
+{
+	if (!fn && !rq->in.err)
+		rq->in.p = rq->in.end;
+	if (run_ready(rq))
+		return true;
+	run_bad(rq);
+	return false;
+}
+
+static CUresult launch(const struct vwire_launch *l, const struct function *fn, CUstream stream, void **params)
+{
+	if (le32toh(l->flags) & VWIRE_LAUNCH_F_COOPERATIVE)
+		return real.cuLaunchCooperativeKernel(fn->fn, le32toh(l->grid[0]), le32toh(l->grid[1]),
+						      le32toh(l->grid[2]), le32toh(l->block[0]),
+						      le32toh(l->block[1]), le32toh(l->block[2]),
+						      le32toh(l->shared_bytes), stream, params);
+	return real.cuLaunchKernel(fn->fn, le32toh(l->grid[0]), le32toh(l->grid[1]), le32toh(l->grid[2]),
+				   le32toh(l->block[0]), le32toh(l->block[1]), le32toh(l->block[2]),
+				   le32toh(l->shared_bytes), stream, params, NULL);
+}
+
+void run_cuLaunchKernel(struct request *rq)
+{
+	struct vwire_launch l;
+	struct function *fn;
+	struct queue *q;
+	void **params;
+
+	rd_copy(&rq->in, &l, sizeof(l));
+	fn = take_function(rq, le32toh(l.function));
+	q = run_queue(rq, le32toh(l.stream));
+	params = take_params(rq, fn);
+	if (launch_ready(rq, fn))
+		run_result(rq, launch(&l, fn, q->stream, params));
+}
+
+/* An event stands in the value as its number. */
+static CUresult take_event(struct request *rq, const uint8_t *value, CUevent *event)
+{
+	uint64_t number;
+	struct handle *h;
+
+	memcpy(&number, value, sizeof(number));
+	number = le64toh(number);
+	h = number <= UINT32_MAX ? handles_find(&rq->w->handles, CUDA_HANDLE_event, number) : NULL;
+	if (!h)
+		return CUDA_ERROR_INVALID_HANDLE;
+	*event = h->real;
+	return CUDA_SUCCESS;
+}
+
+/* Values without a pointer go to the driver as they came; ids this does not know may have one. */
+static CUresult take_attribute(struct request *rq, uint32_t id, const uint8_t *value, CUlaunchAttribute *a)
+{
+	a->id = id;
+	memcpy(&a->value, value, sizeof(a->value));
+	switch (id) {
+	case CU_LAUNCH_ATTRIBUTE_IGNORE:
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+		return take_event(rq, value, &a->value.programmaticEvent.event);
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+		return take_event(rq, value, &a->value.launchCompletionEvent.event);
+	default:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+}
+
+static void take_attributes(struct request *rq, uint32_t nr, CUlaunchAttribute *attributes)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		const uint8_t *p = rd_bytes(&rq->in, 8 + sizeof(attributes->value));
+		uint32_t id;
+		CUresult r;
+
+		if (!p)
+			return;
+		memcpy(&id, p, sizeof(id));
+		r = take_attribute(rq, le32toh(id), p + 8, &attributes[i]);
+		if (!rq->err)
+			rq->err = r;
+	}
+}
+
+_Static_assert(sizeof(CUlaunchAttributeValue) == 64, "as vwire_launch_ex has it");
+
+void run_cuLaunchKernelEx(struct request *rq)
+{
+	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
+	struct vwire_launch_ex ex;
+	const struct vwire_launch *l = &ex.launch;
+	CUlaunchConfig config;
+	struct function *fn;
+	struct queue *q;
+	uint32_t nr;
+	void **params;
+
+	rd_copy(&rq->in, &ex, sizeof(ex));
+	nr = le32toh(ex.nr_attributes);
+	if (nr > NR_ATTRIBUTES_MAX)
+		rq->in.err = true;
+	else
+		take_attributes(rq, nr, attributes);
+	fn = take_function(rq, le32toh(l->function));
+	q = run_queue(rq, le32toh(l->stream));
+	params = take_params(rq, fn);
+	if (!launch_ready(rq, fn))
+		return;
+	config = (CUlaunchConfig){
+		.gridDimX = le32toh(l->grid[0]), .gridDimY = le32toh(l->grid[1]),
+		.gridDimZ = le32toh(l->grid[2]), .blockDimX = le32toh(l->block[0]),
+		.blockDimY = le32toh(l->block[1]), .blockDimZ = le32toh(l->block[2]),
+		.sharedMemBytes = le32toh(l->shared_bytes), .hStream = q->stream,
+		.attrs = attributes, .numAttrs = nr,
+	};
+	run_result(rq, real.cuLaunchKernelEx(&config, fn->fn, params, NULL));
+}
+
+/* ---- attributes and occupancy ---- */
+
+static CUresult get_attribute(struct worker *w, const struct function *fn, int attribute, int *value)
+{
+	if (fn->is_kernel)
+		return real.cuKernelGetAttribute(value, attribute, (CUkernel)fn->fn, w->device.dev);
+	return real.cuFuncGetAttribute(value, attribute, fn->fn);
+}
+
+uint32_t function_attributes(struct worker *w, const struct function *fn, int values[VWIRE_KERNEL_ATTRIBUTES])
+{
+	uint32_t mask = 0;
+
+	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++) {
+		values[i] = 0;
+		if (get_attribute(w, fn, i, &values[i]) == CUDA_SUCCESS)
+			mask |= 1u << i;
+	}
+	return mask;
+}
+
+static bool args_end(struct request *rq)
+{
+	if (run_ready(rq))
+		return true;
+	rq->flags |= VWIRE_F_WAIT;
+	run_bad(rq);
+	return false;
+}
+
+void run_cuFuncGetAttribute(struct request *rq)
+{
+	struct function *fn = take_function(rq, rd_u32(&rq->in));
+	int values[VWIRE_KERNEL_ATTRIBUTES];
+	uint32_t mask;
+
+	if (!args_end(rq))
+		return;
+	mask = function_attributes(rq->w, fn, values);
+	run_out_u64(rq, mask);
+	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		run_out_u64(rq, (int64_t)values[i]);
+	run_reply(rq, mask ? CUDA_SUCCESS : get_attribute(rq->w, fn, 0, values));
+}
+
+void run_cuFuncSetAttribute(struct request *rq)
+{
+	struct function *fn = take_function(rq, rd_u32(&rq->in));
+	uint32_t attribute = rd_u32(&rq->in);
+	int32_t value = rd_s32(&rq->in);
+	CUresult r;
+
+	if (!run_ready(rq)) {
+		run_bad(rq);
+		return;
+	}
+	if (fn->is_kernel)
+		r = real.cuKernelSetAttribute(attribute, value, (CUkernel)fn->fn, rq->w->device.dev);
+	else
+		r = real.cuFuncSetAttribute(fn->fn, attribute, value);
+	run_result(rq, r);
+}
+
+void run_cuFuncSetCacheConfig(struct request *rq)
+{
+	struct function *fn = take_function(rq, rd_u32(&rq->in));
+	uint32_t config = rd_u32(&rq->in);
+	CUresult r;
+
+	if (!run_ready(rq)) {
+		run_bad(rq);
+		return;
+	}
+	if (fn->is_kernel)
+		r = real.cuKernelSetCacheConfig((CUkernel)fn->fn, config, rq->w->device.dev);
+	else
+		r = real.cuFuncSetCacheConfig(fn->fn, config);
+	run_result(rq, r);
+}
+
+void run_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(struct request *rq)
+{
+	struct function *fn = take_function(rq, rd_u32(&rq->in));
+	int32_t block = rd_s32(&rq->in);
+	uint64_t shared = rd_u64(&rq->in);
+	uint32_t flags = rd_u32(&rq->in);
+	int blocks = 0;
+	CUresult r;
+
+	if (!args_end(rq))
+		return;
+	r = real.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, fn->fn, block, shared, flags);
+	run_out_u64(rq, blocks);
+	run_reply(rq, r);
+}
+
+void run_cuOccupancyAvailableDynamicSMemPerBlock(struct request *rq)
+{
+	struct function *fn = take_function(rq, rd_u32(&rq->in));
+	int32_t nr = rd_s32(&rq->in);
+	int32_t block = rd_s32(&rq->in);
+	size_t bytes = 0;
+	CUresult r;
+
+	if (!args_end(rq))
+		return;
+	r = real.cuOccupancyAvailableDynamicSMemPerBlock(&bytes, fn->fn, nr, block);
+	run_out_u64(rq, bytes);
+	run_reply(rq, r);
+}

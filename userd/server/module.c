@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+#include "module.h"
+
+#include <stdlib.h>
+
+#include "image.h"
+#include "log.h"
+#include "run.h"
+#include "worker.h"
+
+#define NR_OPTIONS_MAX	32u
+
+/* ---- images on their way ---- */
+
+static void image_drop(struct modules *m)
+{
+	free(m->image);
+	m->image = NULL;
+	m->room = m->have = m->total = 0;
+	m->too_much = false;
+}
+
+static bool image_room(struct modules *m, uint64_t bytes)
+{
+	uint64_t room = m->room ? m->room : VWIRE_DATA_MAX;
+	uint8_t *p;
+
+	if (bytes + IMAGE_PAD <= m->room)
+		return true;
+	while (room < bytes + IMAGE_PAD)
+		room *= 2;
+	if (room > m->total + IMAGE_PAD && bytes <= m->total)
+		room = m->total + IMAGE_PAD;
+	p = realloc(m->image, room);
+	if (!p)
+		return false;
+	m->image = p;
+	m->room = room;
+	return true;
+}
+
+static void image_add(struct modules *m, const void *data, uint64_t n)
+{
+	m->arrived += n;
+	if (m->too_much || m->arrived > MODULES_BYTES_MAX || !image_room(m, m->have + n)) {
+		m->too_much = true;
+		free(m->image);
+		m->image = NULL;
+		m->room = 0;
+	} else {
+		memcpy(m->image + m->have, data, n);
+	}
+	m->have += n;
+}
+
+bool modules_part(struct worker *w, struct request *rq)
+{
+	struct modules *m = &w->modules;
+	struct vwire_image head;
+	uint64_t total, offset, n;
+	const void *data;
+
+	rd_copy(&rq->in, &head, sizeof(head));
+	total = le64toh(head.total);
+	offset = le64toh(head.offset);
+	n = le64toh(head.len);
+	if (rq->in.err || n > VWIRE_FRAME_MAX)
+		return false;
+	data = rd_bytes(&rq->in, n);
+	if (!rd_end(&rq->in) || !n || !total || total > VWIRE_IMAGE_MAX)
+		return false;
+	if (!offset) {
+		image_drop(m);
+		m->total = total;
+	}
+	if (total != m->total || offset != m->have || n > total - offset)
+		return false;
+	image_add(m, data, n);
+	return true;
+}
+
+/* ---- loading ---- */
+
+struct load {
+	struct request *rq;
+	struct vwire_module_load head;
+	uint64_t bytes;
+	void *image;		/* owned */
+	bool from_client;
+	CUjit_option options[NR_OPTIONS_MAX + 2];
+	void *values[NR_OPTIONS_MAX + 2];
+	unsigned int nr_options;
+	char *log;
+	size_t log_bytes;
+	struct module *module;
+	uint8_t *table;
+	size_t table_len, table_room;
+};
+
+static bool is_set(const struct load *l, uint32_t flag)
+{
+	return le32toh(l->head.flags) & flag;
+}
+
+/* Options whose value is a number. The others are pointers, or made here, or outputs. */
+static bool is_plain_option(uint32_t option)
+{
+	switch (option) {
+	case CU_JIT_MAX_REGISTERS:
+	case CU_JIT_THREADS_PER_BLOCK:
+	case CU_JIT_OPTIMIZATION_LEVEL:
+	case CU_JIT_TARGET_FROM_CUCONTEXT:
+	case CU_JIT_TARGET:
+	case CU_JIT_FALLBACK_STRATEGY:
+	case CU_JIT_GENERATE_DEBUG_INFO:
+	case CU_JIT_LOG_VERBOSE:
+	case CU_JIT_GENERATE_LINE_INFO:
+	case CU_JIT_CACHE_MODE:
+	case CU_JIT_FAST_COMPILE:
+	case CU_JIT_POSITION_INDEPENDENT_CODE:
+	case CU_JIT_MIN_CTA_PER_SM:
+	case CU_JIT_MAX_THREADS_PER_BLOCK:
+	case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void add_option(struct load *l, CUjit_option option, void *value)
+{
+	l->options[l->nr_options] = option;
+	l->values[l->nr_options++] = value;
+}
+
+static void take_options(struct load *l)
+{
+	struct request *rq = l->rq;
+	uint32_t nr = le32toh(l->head.nr_options);
+
+	if (nr > NR_OPTIONS_MAX) {
+		rq->in.err = true;
+		return;
+	}
+	while (nr--) {
+		struct vwire_jit_option o;
+
+		rd_copy(&rq->in, &o, sizeof(o));
+		if (!is_plain_option(le32toh(o.option)) && !rq->err)
+			rq->err = CUDA_ERROR_NOT_SUPPORTED;
+		add_option(l, le32toh(o.option), (void *)(uintptr_t)le64toh(o.value));
+	}
+}
+
+/* The driver writes back the size of what it has put into the log. */
+static CUresult prepare_log(struct load *l)
+{
+	size_t n = le32toh(l->head.log_bytes);
+
+	if (!n)
+		return CUDA_SUCCESS;
+	l->log_bytes = n < MODULES_LOG_MAX ? n : MODULES_LOG_MAX;
+	l->log = calloc(1, l->log_bytes);
+	if (!l->log)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	add_option(l, CU_JIT_ERROR_LOG_BUFFER, l->log);
+	add_option(l, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)l->log_bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult take_cached(struct load *l)
+{
+	if (!l->bytes || l->bytes > VWIRE_IMAGE_MAX)
+		return CUDA_ERROR_NOT_FOUND;
+	l->image = imagecache_get(&l->rq->w->cache, l->head.hash, l->bytes, IMAGE_PAD);
+	return l->image ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+/* Takes the image that has arrived; it must be what the request says. */
+static CUresult take_sent(struct load *l)
+{
+	struct modules *m = &l->rq->w->modules;
+	uint8_t hash[IMAGECACHE_HASH];
+
+	if (m->too_much && m->have == m->total)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!m->image || m->have != m->total || m->total != l->bytes)
+		return CUDA_ERROR_INVALID_IMAGE;
+	l->image = m->image;
+	m->image = NULL;
+	l->from_client = true;
+	memset((uint8_t *)l->image + l->bytes, 0, IMAGE_PAD);
+	imagecache_hash(l->image, l->bytes, hash);
+	return memcmp(hash, l->head.hash, sizeof(hash)) ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+}
+
+static CUresult driver_load(struct load *l, const void *code)
+{
+	struct module *m = l->module;
+
+	if (is_set(l, VWIRE_MODULE_F_LIBRARY))
+		return real.cuLibraryLoadData(&m->library, code, l->options, l->values, l->nr_options, NULL,
+					      NULL, 0);
+	return real.cuModuleLoadDataEx(&m->module, code, l->nr_options, l->options, l->values);
+}
+
+static CUresult load_image(struct load *l)
+{
+	struct image_source s;
+	CUresult r;
+
+	if (image_open(&s, l->image, l->bytes, is_set(l, VWIRE_MODULE_F_RDC)))
+		r = driver_load(l, s.code);
+	else
+		r = CUDA_ERROR_INVALID_IMAGE;
+	image_close(&s);
+	return r;
+}
+
+/* ---- the table ---- */
+
+static void *table_add(struct load *l, const void *p, size_t n)
+{
+	size_t padded = vwire_pad(n);
+	uint8_t *at;
+
+	if (padded > l->table_room - l->table_len) {
+		size_t room = (l->table_room + padded) * 2;
+
+		at = realloc(l->table, room);
+		if (!at)
+			return NULL;
+		l->table = at;
+		l->table_room = room;
+	}
+	at = l->table + l->table_len;
+	memset(at, 0, padded);
+	if (p)
+		memcpy(at, p, n);
+	l->table_len += padded;
+	return at;
+}
+
+static CUresult param_info(const struct function *fn, size_t i, size_t *offset, size_t *size)
+{
+	if (fn->is_kernel)
+		return real.cuKernelGetParamInfo((CUkernel)fn->fn, i, offset, size);
+	return real.cuFuncGetParamInfo(fn->fn, i, offset, size);
+}
+
+/* Parameters into the table and into fn. The driver says by an error that there are no more. */
+static CUresult add_params(struct load *l, struct function *fn)
+{
+	size_t offset, size;
+
+	while (param_info(fn, fn->nr_params, &offset, &size) == CUDA_SUCCESS) {
+		struct vwire_param p = { .offset = htole32(offset), .size = htole32(size) };
+		uint32_t *offsets = realloc(fn->offsets, (fn->nr_params + 1) * sizeof(*offsets));
+
+		if (!offsets)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		fn->offsets = offsets;
+		if (!table_add(l, &p, sizeof(p)))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		fn->offsets[fn->nr_params++] = offset;
+		if (offset + size > fn->param_bytes)
+			fn->param_bytes = offset + size;
+	}
+	return CUDA_SUCCESS;
+}
+
+static const char *name_of(const struct function *fn)
+{
+	const char *name = NULL;
+	CUresult r;
+
+	if (fn->is_kernel)
+		r = real.cuKernelGetName(&name, (CUkernel)fn->fn);
+	else
+		r = real.cuFuncGetName(&name, fn->fn);
+	return r == CUDA_SUCCESS ? name : NULL;
+}
+
+static void put_attributes(struct load *l, const struct function *fn, struct vwire_kernel *k)
+{
+	int values[VWIRE_KERNEL_ATTRIBUTES];
+
+	k->attribute_mask = htole32(function_attributes(l->rq->w, fn, values));
+	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		k->attributes[i] = htole32(values[i]);
+}
+
+/* One kernel: head, parameters, name. */
+static CUresult add_kernel(struct load *l, struct function *fn, bool ask)
+{
+	size_t at = l->table_len;
+	struct vwire_kernel k = { 0 };
+	const char *name = name_of(fn);
+	CUresult r;
+
+	if (!name)
+		return CUDA_ERROR_UNKNOWN;
+	if (ask)
+		put_attributes(l, fn, &k);
+	if (!table_add(l, NULL, sizeof(k)))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = add_params(l, fn);
+	if (r == CUDA_SUCCESS && !table_add(l, name, strlen(name)))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r != CUDA_SUCCESS)
+		return r;
+	k.function = htole32(functions_add(&l->rq->w->functions, fn));
+	if (!k.function)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	fn->offsets = NULL;
+	k.name_len = htole32(strlen(name));
+	k.nr_params = htole32(fn->nr_params);
+	memcpy(l->table + at, &k, sizeof(k));
+	return r;
+}
+
+/* A CUkernel and a CUfunction are both a pointer: one list serves for both. */
+static CUresult list_kernels(struct load *l, void ***list, unsigned int *nr)
+{
+	struct module *m = l->module;
+	CUresult r;
+
+	if (m->library)
+		r = real.cuLibraryGetKernelCount(nr, m->library);
+	else
+		r = real.cuModuleGetFunctionCount(nr, m->module);
+	if (r != CUDA_SUCCESS || !*nr)
+		return r;
+	*list = calloc(*nr, sizeof(**list));
+	if (!*list)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (m->library)
+		return real.cuLibraryEnumerateKernels((CUkernel *)*list, *nr, m->library);
+	return real.cuModuleEnumerateFunctions((CUfunction *)*list, *nr, m->module);
+}
+
+static CUresult make_table(struct load *l)
+{
+	struct module *m = l->module;
+	struct vwire_module head = { 0 };
+	unsigned int nr = 0;
+	void **list = NULL;
+	CUresult r;
+
+	if (!table_add(l, NULL, sizeof(head)))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = list_kernels(l, &list, &nr);
+	m->first = l->rq->w->functions.nr + 1;
+	for (unsigned int i = 0; r == CUDA_SUCCESS && i < nr; i++) {
+		struct function fn = { .fn = list[i], .is_kernel = m->library };
+
+		r = add_kernel(l, &fn, nr <= MODULES_KERNELS_ASK);
+		free(fn.offsets);
+		m->nr += r == CUDA_SUCCESS;
+	}
+	free(list);
+	head.nr_kernels = htole32(nr);
+	memcpy(l->table, &head, sizeof(head));
+	return r;
+}
+
+static void add_log(struct load *l)
+{
+	struct vwire_module head = { 0 };
+	size_t n = l->log ? strnlen(l->log, l->log_bytes) : 0;
+
+	if (!l->table_len && !table_add(l, &head, sizeof(head)))
+		return;
+	if (n && !table_add(l, l->log, n))
+		n = 0;
+	memcpy(&head, l->table, sizeof(head));
+	head.log_bytes = htole32(n);
+	memcpy(l->table, &head, sizeof(head));
+}
+
+/* ---- the request ---- */
+
+static void driver_unload(struct module *m)
+{
+	if (m->library)
+		real.cuLibraryUnload(m->library);
+	else if (m->module)
+		real.cuModuleUnload(m->module);
+	free(m);
+}
+
+static CUresult load_run(struct load *l)
+{
+	CUresult r = prepare_log(l);
+
+	if (r == CUDA_SUCCESS)
+		r = is_set(l, VWIRE_MODULE_F_CACHED) ? take_cached(l) : take_sent(l);
+	if (r != CUDA_SUCCESS)
+		return r;
+	l->module = calloc(1, sizeof(*l->module));
+	if (!l->module)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = load_image(l);
+	return r == CUDA_SUCCESS ? make_table(l) : r;
+}
+
+static CUresult load_bind(struct load *l, uint32_t kind)
+{
+	struct handle *h = handles_add(&l->rq->w->handles, kind, le32toh(l->head.module), l->module);
+
+	if (!h)
+		return CUDA_ERROR_INVALID_HANDLE;
+	h->aux = l->module;
+	h->real = l->module->library ? (void *)l->module->library : l->module->module;
+	l->module = NULL;
+	return CUDA_SUCCESS;
+}
+
+/* The log goes out with an error, too: that is what it is for. */
+static void load_reply(struct load *l, CUresult r)
+{
+	struct request *rq = l->rq;
+	bool send = r == CUDA_ERROR_NOT_FOUND && is_set(l, VWIRE_MODULE_F_CACHED);
+
+	if (r != CUDA_SUCCESS)
+		l->table_len = 0;
+	if (r == CUDA_SUCCESS || l->log)
+		add_log(l);
+	if (run_is_sticky(r))
+		rq->w->lost = r;
+	reply_table(rq->w, rq->op, rq->seq, r, send ? VWIRE_MODULE_F_SEND : 0, l->table, l->table_len);
+}
+
+static void load_fini(struct load *l)
+{
+	if (l->module) {
+		functions_del(&l->rq->w->functions, l->module->first, l->module->nr);
+		driver_unload(l->module);
+	}
+	free(l->log);
+	free(l->image);
+	free(l->table);
+}
+
+void run_cuModuleLoadData(struct request *rq)
+{
+	struct load l = { .rq = rq };
+	uint32_t kind;
+	CUresult r;
+
+	rd_copy(&rq->in, &l.head, sizeof(l.head));
+	l.bytes = le64toh(l.head.bytes);
+	kind = is_set(&l, VWIRE_MODULE_F_LIBRARY) ? CUDA_HANDLE_library : CUDA_HANDLE_module;
+	take_options(&l);
+	if (!rd_end(&rq->in)) {
+		run_bad(rq);
+		return;
+	}
+	r = rq->err ? rq->err : load_run(&l);
+	if (r == CUDA_SUCCESS)
+		r = load_bind(&l, kind);
+	load_reply(&l, r);
+	/* After the reply, which the client waits for. */
+	if (r == CUDA_SUCCESS && l.from_client)
+		imagecache_put(&rq->w->cache, l.head.hash, l.image, l.bytes);
+	image_drop(&rq->w->modules);
+	load_fini(&l);
+}
+
+static void unloaded(struct worker *w, struct job *job, CUresult r)
+{
+	(void)r;	/* an error of the work before it is told where that was waited for */
+	driver_unload(job->module);
+	if (job->is_wait)
+		reply_result(w, job->op, job->seq, CUDA_SUCCESS, NULL, 0);
+}
+
+/* The driver would wait for the work that uses the module: a waiter does that, on the context's queue. */
+static void unload_later(struct request *rq, struct module *m)
+{
+	struct job *job = wait_job(rq, unloaded);
+
+	if (!job) {
+		driver_unload(m);
+		run_result(rq, CUDA_SUCCESS);
+		return;
+	}
+	job->module = m;
+	job->is_slow = true;
+	job->is_wait = rq->flags & VWIRE_F_WAIT;
+	wait_fence(rq->w, job);
+	wait_submit(rq->w, &rq->w->wait.context, job);
+}
+
+static void unload(struct request *rq, uint32_t kind)
+{
+	uint32_t number = rd_u32(&rq->in);
+	struct handle *h = handles_find(&rq->w->handles, kind, number);
+	struct module *m;
+
+	if (!h)
+		rq->err = CUDA_ERROR_INVALID_HANDLE;
+	if (!run_ready(rq)) {
+		run_bad(rq);
+		return;
+	}
+	m = h->aux;
+	functions_del(&rq->w->functions, m->first, m->nr);
+	handles_del(&rq->w->handles, kind, number);
+	unload_later(rq, m);
+}
+
+void run_cuModuleUnload(struct request *rq)
+{
+	unload(rq, CUDA_HANDLE_module);
+}
+
+void run_cuLibraryUnload(struct request *rq)
+{
+	unload(rq, CUDA_HANDLE_library);
+}
+
+void run_cuModuleGetGlobal_v2(struct request *rq)
+{
+	uint32_t number = rd_u32(&rq->in);
+	bool library = rd_u32(&rq->in);
+	const char *name = rd_str(&rq->in, 4096);
+	uint32_t kind = library ? CUDA_HANDLE_library : CUDA_HANDLE_module;
+	struct handle *h = handles_find(&rq->w->handles, kind, number);
+	CUdeviceptr addr = 0;
+	size_t size = 0;
+	CUresult r;
+
+	if (!h)
+		rq->err = CUDA_ERROR_INVALID_HANDLE;
+	if (!run_ready(rq)) {
+		rq->flags |= VWIRE_F_WAIT;
+		run_bad(rq);
+		return;
+	}
+	if (library)
+		r = real.cuLibraryGetGlobal(&addr, &size, h->real, name);
+	else
+		r = real.cuModuleGetGlobal_v2(&addr, &size, h->real, name);
+	run_out_u64(rq, addr);
+	run_out_u64(rq, size);
+	run_reply(rq, r);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - the process that serves one lease
+ *
+ * Threads: the executor (the process's first) reads frames and starts their work in the order of the connection; waiters (wait.h) wait for the GPU and
+ * answer; the writer (reply.h) sends what the socket did not take at once; the control thread ends the process when vgpu-server is gone.
+ * All of it dies with the process: nothing is unwound one by one, the driver takes the context back.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <cuda.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control.h"
+#include "copy.h"
+#include "device.h"
+#include "handles.h"
+#include "imagecache.h"
+#include "launch.h"
+#include "memory.h"
+#include "module.h"
+#include "realcuda.gen.h"
+#include "reply.h"
+#include "wait.h"
+
+struct worker {
+	const char *cuda_path;
+	int device_number;
+	int control;		/* to vgpu-server */
+	int fd;			/* to the client */
+	CUcontext ctx;
+	struct control_lease lease;
+	uint64_t features;	/* agreed */
+	uint32_t reply_max;	/* bytes of the largest frame the client takes */
+	uint64_t last_seq, nr_frames;
+	uint64_t freed_untold;	/* context's queue: the last cuMemFree done and not told yet */
+	bool closing;		/* executor: no further frame is taken */
+	uint32_t end;		/* enum control_end, once closing */
+	_Atomic uint32_t lost;	/* the CUresult that lost the context; 0: it lives */
+
+	struct device device;
+	struct handles handles;
+	struct memory memory;
+	struct copy copy;
+	struct wait wait;
+	struct output out;
+	struct modules modules;
+	struct functions functions;
+	struct imagecache cache;
+};
+
+extern struct realcuda real;
+
+/* Takes a client's frames until it goes or is closed: HELLO, then requests. Returns why, as enum control_end. */
+uint32_t worker_serve(struct worker *w);
+/* Closes the session: text names the row. Executor only. */
+void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif /* SERVER_WORKER_H */

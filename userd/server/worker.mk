@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+#
+# vgpu-worker, and its unit tests.
+
+WORKER_OUT := build/server/worker
+WORKER_SRC := worker session run handles memory module image imagecache copy wait launch device reply sandbox
+WORKER_GEN := dispatch ids realcuda
+WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
+WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o
+WORKER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server -Ibuild/gen -I$(CUDA_HOME)/include
+
+# The generated headers have to be there first.
+$(WORKER_OBJS): | build/gen/run_hand.gen.h
+
+$(WORKER_SRC:%=$(WORKER_OUT)/%.o): $(WORKER_OUT)/%.o: userd/server/%.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -c $< -o $@
+
+$(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o): $(WORKER_OUT)/%.gen.o: build/gen/%.gen.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -c $< -o $@
+
+build/server/vgpu-worker: $(WORKER_OBJS) $(WORKER_COMMON)
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl -lpthread
+
+-include $(WORKER_OBJS:.o=.d)
+
+# ---- unit tests, which need CMocka ----
+
+WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test frames_test softgpu_test)
+WORKER_DOUBLE := build/tests/unit/worker_double.so
+WORKER_TEST_CFLAGS := $(WORKER_CFLAGS) -DWORKER_PROGRAM='"build/server/vgpu-worker"' \
+	-DWORKER_DOUBLE='"./$(WORKER_DOUBLE)"'
+UNIT_TESTS += $(WORKER_TESTS) build/tests/unit/worker_parts_test
+
+$(WORKER_DOUBLE): tests/unit/worker_double.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -MF $@.d -shared -fPIC $< -o $@
+
+$(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c tests/unit/worker_client.c \
+		$(WORKER_OUT)/imagecache.o $(WORKER_OUT)/ids.gen.o $(COMMON_OUT)/log.o \
+		| build/server/vgpu-worker $(WORKER_DOUBLE)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka
+
+build/tests/unit/worker_softgpu_test: | build/softgpu/libcuda.so.1
+
+# The parts that need no process: linked with all of the worker but its main().
+build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out %/worker.o,$(WORKER_OBJS)) \
+		$(WORKER_COMMON) | $(WORKER_DOUBLE)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka -ldl -lpthread
+
+-include $(WORKER_TESTS:=.d) build/tests/unit/worker_parts_test.d $(WORKER_DOUBLE).d
