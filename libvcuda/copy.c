@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * copy.c - copies and memsets
+ *
+ * A copy to the device returns once its bytes are in the ring, as CUDA's does for pageable memory once they are staged. A copy to the host waits, or, in its
+ * asynchronous form, comes in before the reply of whatever waits for it. Between the two, on the device, nothing waits.
+ */
+#include <string.h>
+
+#include "vcuda.h"
+
+/*
+ * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose address a kernel gave out) is for the device to
+ * judge.
+ */
+static CUresult check_device(CUdeviceptr p, size_t n)
+{
+	uint64_t start, size;
+	CUcontext ctx;
+
+	if (vcuda_mem_range(p, &start, &size, &ctx))
+		return n <= size - (p - start) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	return vcuda_is_device(p) || !p ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+static CUresult begin(CUstream stream, uint32_t *number)
+{
+	CUresult r = vcuda_stream_number(stream, number);
+
+	return r ? r : vcuda_sticky_error();
+}
+
+static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
+{
+	struct vwire_copy_in h = { 0 };
+	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
+	size_t chunk = vcuda_chunk(), done, part;
+	uint32_t number;
+	uint64_t seq;
+	CUresult r = begin(stream, &number);
+
+	if (!r)
+		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
+	h.stream = htole32(number);
+	for (done = 0; !r && done < n; done += part) {
+		part = n - done < chunk ? n - done : chunk;
+		h.dst = htole64(dst + done);
+		h.bytes = htole64(part);
+		iov[1] = (struct vcuda_iov){ (const uint8_t *)src + done, part };
+		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, &seq);
+		if (!r)
+			vcuda_note_work(seq);
+	}
+	return r;
+}
+
+static CUresult to_host_begin(void *dst, CUdeviceptr src, size_t n, CUstream stream, struct vwire_copy_out *h)
+{
+	uint32_t number;
+	CUresult r = begin(stream, &number);
+
+	if (!r)
+		r = n && !dst ? CUDA_ERROR_INVALID_VALUE : n ? check_device(src, n) : CUDA_SUCCESS;
+	*h = (struct vwire_copy_out){ .src = htole64(src), .bytes = htole64(n), .stream = htole32(number) };
+	return r;
+}
+
+static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	struct vwire_copy_out h;
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_wait w = { .data = dst, .data_bytes = n };
+	CUresult r = to_host_begin(dst, src, n, stream, &h);
+
+	if (r || !n)
+		return r;
+	r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
+	if (!r)
+		r = vcuda_wait(&w);
+	if (!r && h.stream == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
+		vcuda_note_idle(w.seq);
+	return r;
+}
+
+/* The place for the data is registered before the request is visible: the answer may be quicker than this thread. */
+static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	struct vwire_copy_out h;
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	CUresult r = to_host_begin(dst, src, n, stream, &h);
+	uint64_t seq;
+
+	if (r || !n)
+		return r;
+	vcuda_submit_lock();
+	seq = vcuda_next_seq();
+	r = vcuda_expect_data(seq, dst, n);
+	if (!r) {
+		r = vcuda_submit_locked(CUDA_ID_cuMemcpyDtoHAsync_v2, 0, &iov, 1, NULL, NULL);
+		if (r)
+			vcuda_unexpect_data(seq);
+		else
+			vcuda_note_work(seq);
+	}
+	vcuda_submit_unlock();
+	return r;
+}
+
+static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	struct vcuda_call c;
+	CUresult r;
+
+	if (!n)
+		return vcuda_need_context();
+	r = check_device(dst, n);
+	if (!r)
+		r = check_device(src, n);
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuMemcpyDtoDAsync_v2);
+	vcuda_put_u64(&c, dst);
+	vcuda_put_u64(&c, src);
+	vcuda_put_u64(&c, n);
+	vcuda_put_stream(&c, stream);
+	return vcuda_async(&c);
+}
+
+CUresult hand_cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
+{
+	return to_device(dst, src, n, stream);
+}
+
+CUresult hand_cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
+{
+	return to_device(dst, src, n, stream);
+}
+
+CUresult hand_cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return to_host(dst, src, n, stream);
+}
+
+CUresult hand_cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return to_host_async(dst, src, n, stream);
+}
+
+CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return on_device(dst, src, n, stream);
+}
+
+/* ---- either kind of pointer ---- */
+
+static void *host(CUdeviceptr p)
+{
+	return (void *)(uintptr_t)p;
+}
+
+/* Host to host in stream order: what the stream has to do first, first. */
+static CUresult host_to_host(void *dst, const void *src, size_t n, CUstream stream)
+{
+	CUresult r = vcuda_device_idle() ? vcuda_need_context() : hand_cuStreamSynchronize(stream);
+
+	if (!r)
+		memmove(dst, src, n);
+	return r;
+}
+
+static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device, size_t n, CUstream stream, bool async)
+{
+	if (!n)
+		return vcuda_need_context();
+	if (!dst || !src)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (dst_device && src_device)
+		return on_device(dst, src, n, stream);
+	if (dst_device)
+		return to_device(dst, host(src), n, stream);
+	if (src_device)
+		return async ? to_host_async(host(dst), src, n, stream) : to_host(host(dst), src, n, stream);
+	return host_to_host(host(dst), host(src), n, stream);
+}
+
+CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
+}
+
+CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
+{
+	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, true);
+}
+
+/* ---- two dimensions: row by row, or in one piece where rows lie back to back ---- */
+
+struct side {
+	CUdeviceptr p;
+	size_t pitch;
+	bool device;
+};
+
+static CUresult make_side(struct side *s, CUmemorytype type, const void *host_ptr, CUdeviceptr device_ptr, size_t pitch, size_t x, size_t y,
+			  size_t width)
+{
+	switch (type) {
+	case CU_MEMORYTYPE_HOST:
+		s->device = false;
+		s->p = (uintptr_t)host_ptr;
+		break;
+	case CU_MEMORYTYPE_DEVICE:
+		s->device = true;
+		s->p = device_ptr;
+		break;
+	case CU_MEMORYTYPE_UNIFIED:
+		s->device = vcuda_is_device(device_ptr);
+		s->p = device_ptr;
+		break;
+	default:			/* arrays: cuArrayCreate() is not supported, so none exists */
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	s->pitch = pitch ? pitch : width + x;
+	if (!s->p || width + x < width || s->pitch < width + x || (y && s->pitch > SIZE_MAX / y))
+		return CUDA_ERROR_INVALID_VALUE;
+	s->p += y * s->pitch + x;
+	return CUDA_SUCCESS;
+}
+
+static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool async)
+{
+	struct side dst, src;
+	size_t y;
+	CUresult r;
+
+	if (!c)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!c->WidthInBytes || !c->Height)
+		return vcuda_need_context();
+	r = make_side(&dst, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstPitch, c->dstXInBytes, c->dstY, c->WidthInBytes);
+	if (!r)
+		r = make_side(&src, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcPitch, c->srcXInBytes, c->srcY, c->WidthInBytes);
+	if (!r && dst.pitch == c->WidthInBytes && src.pitch == c->WidthInBytes && c->Height <= SIZE_MAX / dst.pitch)
+		return copy_any(dst.p, dst.device, src.p, src.device, c->Height * dst.pitch, stream, async);
+	for (y = 0; !r && y < c->Height; y++)
+		r = copy_any(dst.p + y * dst.pitch, dst.device, src.p + y * src.pitch, src.device, c->WidthInBytes, stream, true);
+	if (!r && !async && !dst.device && src.device)
+		r = hand_cuStreamSynchronize(stream);
+	return r;
+}
+
+CUresult hand_cuMemcpy2D_v2(const CUDA_MEMCPY2D *c, CUstream stream)
+{
+	return copy_2d(c, stream, false);
+}
+
+CUresult hand_cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *c, CUstream stream)
+{
+	return copy_2d(c, stream, false);
+}
+
+CUresult hand_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
+{
+	return copy_2d(c, stream, true);
+}
+
+/* ---- memsets: the device's own do not wait either ---- */
+
+static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t n, unsigned int width, CUstream stream)
+{
+	struct vcuda_call c;
+	CUresult r;
+
+	if (!n)
+		return vcuda_need_context();
+	r = n <= SIZE_MAX / width ? check_device(dst, n * width) : CUDA_ERROR_INVALID_VALUE;
+	if (r || dst % width)
+		return CUDA_ERROR_INVALID_VALUE;
+	vcuda_begin(&c, id);
+	vcuda_put_u64(&c, dst);
+	vcuda_put_u64(&c, value);
+	vcuda_put_u64(&c, n);
+	vcuda_put_stream(&c, stream);
+	return vcuda_async(&c);
+}
+
+CUresult hand_cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n, CUstream stream)
+{
+	return set(CUDA_ID_cuMemsetD8Async, dst, v, n, 1, stream);
+}
+
+CUresult hand_cuMemsetD16_v2(CUdeviceptr dst, unsigned short v, size_t n, CUstream stream)
+{
+	return set(CUDA_ID_cuMemsetD16Async, dst, v, n, 2, stream);
+}
+
+CUresult hand_cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n, CUstream stream)
+{
+	return set(CUDA_ID_cuMemsetD32Async, dst, v, n, 4, stream);
+}
+
+static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned int v, size_t width, size_t height, CUstream stream)
+{
+	struct vcuda_call c;
+
+	if (!width || !height)
+		return vcuda_need_context();
+	vcuda_begin(&c, id);
+	vcuda_put_u64(&c, dst);
+	vcuda_put_u64(&c, pitch);
+	vcuda_put_u64(&c, v);
+	vcuda_put_u64(&c, width);
+	vcuda_put_u64(&c, height);
+	vcuda_put_stream(&c, stream);
+	return vcuda_async(&c);
+}
+
+CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h, CUstream stream)
+{
+	return set_2d(CUDA_ID_cuMemsetD2D8Async, dst, pitch, v, w, h, stream);
+}
+
+CUresult hand_cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h, CUstream stream)
+{
+	return set_2d(CUDA_ID_cuMemsetD2D16Async, dst, pitch, v, w, h, stream);
+}
+
+CUresult hand_cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h, CUstream stream)
+{
+	return set_2d(CUDA_ID_cuMemsetD2D32Async, dst, pitch, v, w, h, stream);
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+/*
+ * device.c - devices, answered from the server's greeting
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vcuda.h"
+
+CUresult hand_cuInit(unsigned int flags)
+{
+	if (flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	return vcuda_session_init();
+}
+
+/* Callable before cuInit(), and asked by libcudart before it: so this opens the session. */
+CUresult hand_cuDriverGetVersion(int *version)
+{
+	CUresult r;
+
+	if (!version)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = vcuda_session_init();
+	if (r)
+		return r;
+	*version = vcuda_lease()->driver_version;
+	return CUDA_SUCCESS;
+}
+
+static const struct vcuda_device *device(CUdevice dev)
+{
+	const struct vcuda_lease *l = vcuda_lease();
+
+	return dev >= 0 && dev < l->nr_devices ? &l->devices[dev] : NULL;
+}
+
+CUresult hand_cuDeviceGet(CUdevice *dev, int ordinal)
+{
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device(ordinal))
+		return CUDA_ERROR_INVALID_DEVICE;
+	*dev = ordinal;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetCount(int *count)
+{
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
+	*count = vcuda_lease()->nr_devices;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetName(char *name, int len, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!name || len <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	snprintf(name, len, "%s", d->name);
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*bytes = d->total_mem;
+	return CUDA_SUCCESS;
+}
+
+/* The first form has 32-bit sizes. */
+CUresult hand_cuDeviceTotalMem(unsigned int *bytes, CUdevice dev)
+{
+	size_t n;
+	CUresult r = bytes ? hand_cuDeviceTotalMem_v2(&n, dev) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*bytes = n > UINT32_MAX ? UINT32_MAX : n;
+	return r;
+}
+
+CUresult hand_cuDeviceGetAttribute(int *value, CUdevice_attribute attrib, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	if ((unsigned int)attrib >= VCUDA_ATTRIBUTES || !d->has_attribute[attrib])
+		return CUDA_ERROR_INVALID_VALUE;
+	*value = d->attributes[attrib];
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!uuid)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*uuid = d->uuid;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
+{
+	return hand_cuDeviceGetUuid_v2(uuid, dev);
+}
+
+static void pci_name(const struct vcuda_device *d, char *buf, size_t n)
+{
+	const int *a = d->attributes;
+
+	snprintf(buf, n, "%04X:%02X:%02X.0", a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID], a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID],
+		 a[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID]);
+}
+
+CUresult hand_cuDeviceGetPCIBusId(char *id, int len, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!id || len <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	pci_name(d, id, len);
+	return CUDA_SUCCESS;
+}
+
+/* domain:bus:device.function, or without function, or bus:device.function; hexadecimal. */
+CUresult hand_cuDeviceGetByPCIBusId(CUdevice *dev, const char *id)
+{
+	unsigned int domain, bus, slot, fn = 0;
+	const int *a;
+	int i;
+
+	if (!dev || !id)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (sscanf(id, "%x:%x:%x.%x", &domain, &bus, &slot, &fn) < 3) {
+		domain = 0;
+		if (sscanf(id, "%x:%x.%x", &bus, &slot, &fn) < 2)
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	for (i = 0; i < vcuda_lease()->nr_devices; i++) {
+		a = device(i)->attributes;
+		if (a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID] == (int)domain && a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] == (int)bus &&
+		    a[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID] == (int)slot && !fn) {
+			*dev = i;
+			return CUDA_SUCCESS;
+		}
+	}
+	return CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult hand_cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+
+	if (!major || !minor)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*major = d->attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR];
+	*minor = d->attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
+	return CUDA_SUCCESS;
+}
+
+/* Devices of a lease do not reach each other's memory. */
+CUresult hand_cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
+{
+	if (!can)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device(dev) || !device(peer))
+		return CUDA_ERROR_INVALID_DEVICE;
+	*can = 0;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice src, CUdevice dst)
+{
+	if (!value || src == dst || (unsigned int)attrib < 1 || (unsigned int)attrib > 5)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device(src) || !device(dst))
+		return CUDA_ERROR_INVALID_DEVICE;
+	*value = 0;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * function.c - what a kernel is: name, parameters, attributes; occupancy
+ */
+#include "module.h"
+
+static CUresult param_info(const void *handle, size_t i, size_t *offset, size_t *size)
+{
+	struct vcuda_kernel *k;
+	CUresult r = offset ? vcuda_kernel_get(handle, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (r)
+		return r;
+	if (i >= k->nr_params)
+		return CUDA_ERROR_INVALID_VALUE;
+	*offset = k->params[i].offset;
+	if (size)
+		*size = k->params[i].size;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuFuncGetParamInfo(CUfunction fn, size_t i, size_t *offset, size_t *size)
+{
+	return param_info(fn, i, offset, size);
+}
+
+CUresult hand_cuKernelGetParamInfo(CUkernel kernel, size_t i, size_t *offset, size_t *size)
+{
+	return param_info(kernel, i, offset, size);
+}
+
+CUresult hand_cuFuncGetName(const char **name, CUfunction fn)
+{
+	struct vcuda_kernel *k;
+	CUresult r = name ? vcuda_kernel_get(fn, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*name = k->name;
+	return r;
+}
+
+CUresult hand_cuKernelGetName(const char **name, CUkernel kernel)
+{
+	return hand_cuFuncGetName(name, (CUfunction)kernel);
+}
+
+/* One handle stands for both. */
+CUresult hand_cuKernelGetFunction(CUfunction *fn, CUkernel kernel)
+{
+	struct vcuda_kernel *k;
+	CUresult r = fn ? vcuda_kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*fn = k->handle;
+	return r;
+}
+
+CUresult hand_cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction fn)
+{
+	struct vcuda_kernel *k;
+	CUresult r = state ? vcuda_kernel_get(fn, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*state = CU_FUNCTION_LOADING_STATE_LOADED;
+	return r;
+}
+
+CUresult hand_cuFuncLoad(CUfunction fn)
+{
+	struct vcuda_kernel *k;
+
+	return vcuda_kernel_get(fn, &k);
+}
+
+/* ---- attributes ---- */
+
+/* The table of a module with many kernels comes without them: then all of one kernel's are asked for at once. */
+static CUresult ask_attributes(struct vcuda_kernel *k)
+{
+	uint64_t mask, values[VWIRE_KERNEL_ATTRIBUTES];
+	struct vcuda_call c;
+	unsigned int i;
+	CUresult r;
+
+	vcuda_begin(&c, CUDA_ID_cuFuncGetAttribute);
+	vcuda_put_u64(&c, k->function);
+	vcuda_want_scalar(&c, &mask, sizeof(mask), false);
+	vcuda_want_blob(&c, values, sizeof(values), false);
+	r = vcuda_sync(&c);
+	for (i = 0; !r && i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		k->attributes[i] = (int)le64toh(values[i]);
+	if (!r)
+		k->attribute_mask = mask;
+	return r;
+}
+
+static CUresult get_attribute(int *value, CUfunction_attribute which, const void *handle)
+{
+	struct vcuda_kernel *k;
+	CUresult r = value ? vcuda_kernel_get(handle, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r && (unsigned int)which >= VWIRE_KERNEL_ATTRIBUTES)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !k->attribute_mask)
+		r = ask_attributes(k);
+	if (!r && !(k->attribute_mask >> which & 1))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*value = k->attributes[which];
+	return r;
+}
+
+static CUresult set_attribute(const void *handle, CUfunction_attribute which, int value)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	int old;
+	CUresult r = vcuda_kernel_get(handle, &k);
+
+	if (!r)
+		r = get_attribute(&old, which, handle);
+	if (!r && (which < CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || which == CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && which == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
+	    (value < 0 || value > vcuda_lease()->devices[vcuda_current_device()].attributes
+	     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] - k->attributes[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES]))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuFuncSetAttribute);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, which);
+	vcuda_put_u64(&c, (int64_t)value);
+	r = vcuda_async(&c);
+	if (!r) {
+		k->attributes[which] = value;
+		vcuda_memo_forget();		/* occupancy depends on it */
+	}
+	return r;
+}
+
+static bool device_ok(CUdevice dev)
+{
+	return dev >= 0 && dev < vcuda_lease()->nr_devices;
+}
+
+CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)
+{
+	return get_attribute(value, which, fn);
+}
+
+CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel, CUdevice dev)
+{
+	return device_ok(dev) ? get_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int value)
+{
+	return set_attribute(fn, which, value);
+}
+
+CUresult hand_cuKernelSetAttribute(CUfunction_attribute which, int value, CUkernel kernel, CUdevice dev)
+{
+	return device_ok(dev) ? set_attribute(kernel, which, value) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	CUresult r = vcuda_kernel_get(fn, &k);
+
+	if (!r && (unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuFuncSetCacheConfig);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, config);
+	return vcuda_async(&c);
+}
+
+CUresult hand_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
+{
+	return device_ok(dev) ? hand_cuFuncSetCacheConfig((CUfunction)kernel, config) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* Banks have been four bytes wide since compute capability 5.0: a preference without effect on every device served here. */
+CUresult hand_cuFuncSetSharedMemConfig(CUfunction fn, CUsharedconfig config)
+{
+	struct vcuda_kernel *k;
+	CUresult r = vcuda_kernel_get(fn, &k);
+
+	return r ? r : (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* ---- occupancy: asked once for each question ---- */
+
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fn, int block_size, size_t shared,
+								   unsigned int flags)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	CUresult r = vcuda_kernel_get(fn, &k);
+
+	if (r)
+		return r;
+	if (!blocks || block_size <= 0 || flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
+		return CUDA_ERROR_INVALID_VALUE;
+	vcuda_begin(&c, CUDA_ID_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, block_size);
+	vcuda_put_u64(&c, shared);
+	vcuda_put_u64(&c, flags);
+	vcuda_want_scalar(&c, blocks, sizeof(*blocks), false);
+	return vcuda_memo(&c);
+}
+
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn, int block_size, size_t shared)
+{
+	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size, shared, 0);
+}
+
+CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks, int block_size)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	CUresult r = vcuda_kernel_get(fn, &k);
+
+	if (r)
+		return r;
+	if (!bytes || blocks <= 0 || block_size <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	vcuda_begin(&c, CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, blocks);
+	vcuda_put_u64(&c, block_size);
+	vcuda_want_scalar(&c, bytes, sizeof(*bytes), false);
+	return vcuda_memo(&c);
+}
+
+/* The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of equal ones the largest. */
+CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn, CUoccupancyB2DSize shared_of,
+							size_t shared, int limit, unsigned int flags)
+{
+	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
+	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max, size, n, best = 0;
+	CUresult r;
+
+	if (!min_grid || !block || limit < 0 || warp <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = get_attribute(&max, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, fn);
+	if (limit && limit < max)
+		max = limit;
+	*block = *min_grid = 0;
+	for (size = (max + warp - 1) / warp * warp; !r && size > 0; size -= warp) {
+		int threads = size < max ? size : max;
+
+		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
+		if (!r && n * threads > best) {
+			best = n * threads;
+			*block = threads;
+			*min_grid = n * dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+		}
+		if (best >= dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
+			break;
+	}
+	return r;
+}
+
+CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn, CUoccupancyB2DSize shared_of, size_t shared, int limit)
+{
+	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of, shared, limit, CU_OCCUPANCY_DEFAULT);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/*
+ * launch.c - kernel launches: one frame, no answer
+ */
+#include <string.h>
+
+#include "module.h"
+
+#define PARAM_BYTES_MAX	32768	/* CUDA programming guide: kernel parameters are at most 32,764 bytes */
+#define ATTRIBUTE_BYTES	72	/* an attribute on the wire */
+#define MAX_ATTRIBUTES	16
+
+struct launch {
+	struct vwire_launch_ex wire;
+	const void *params;
+	size_t param_bytes;
+	uint8_t attributes[MAX_ATTRIBUTES * ATTRIBUTE_BYTES];
+	uint8_t packed[4096] __attribute__((aligned(16)));
+};
+
+/* What the driver refuses at the call itself. */
+static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int grid[3], const unsigned int block[3], unsigned int shared)
+{
+	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
+	uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (!grid[i] || !block[i] || grid[i] > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i] ||
+		    block[i] > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])
+			return CUDA_ERROR_INVALID_VALUE;
+	if (threads > (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] ||
+	    shared > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN])
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!(k->attribute_mask >> CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES & 1))
+		return CUDA_SUCCESS;
+	if (threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
+		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+	if (shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult pack_pointers(struct launch *l, const struct vcuda_kernel *k, void **params)
+{
+	uint32_t i;
+
+	if (k->param_bytes > sizeof(l->packed))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	memset(l->packed, 0, k->param_bytes);
+	for (i = 0; i < k->nr_params; i++) {
+		if (!params[i])
+			return CUDA_ERROR_INVALID_VALUE;
+		memcpy(l->packed + k->params[i].offset, params[i], k->params[i].size);
+	}
+	l->params = l->packed;
+	l->param_bytes = k->param_bytes;
+	return CUDA_SUCCESS;
+}
+
+/* A list of key and value that ends with CU_LAUNCH_PARAM_END. */
+static CUresult take_extra(struct launch *l, void **extra)
+{
+	const size_t *size = NULL;
+
+	for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+		if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+			l->params = extra[1];
+		else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+			size = extra[1];
+		else
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (!size || (*size && !l->params) || *size > PARAM_BYTES_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	l->param_bytes = *size;
+	return CUDA_SUCCESS;
+}
+
+static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void **params, void **extra)
+{
+	CUresult r;
+
+	l->params = NULL;
+	l->param_bytes = 0;
+	if (params && extra)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (extra) {
+		r = take_extra(l, extra);
+		return !r && l->param_bytes < k->param_bytes ? CUDA_ERROR_INVALID_VALUE : r;
+	}
+	if (!k->nr_params)
+		return CUDA_SUCCESS;
+	return params ? pack_pointers(l, k, params) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult prepare(struct launch *l, const void *fn, const unsigned int grid[3], const unsigned int block[3], unsigned int shared,
+			CUstream stream, void **params, void **extra)
+{
+	struct vwire_launch *w = &l->wire.launch;
+	struct vcuda_kernel *k;
+	uint32_t number;
+	CUresult r = vcuda_kernel_get(fn, &k);
+	int i;
+
+	if (!r)
+		r = check_shape(k, grid, block, shared);
+	if (!r)
+		r = vcuda_stream_number(stream, &number);
+	if (!r)
+		r = take_params(l, k, params, extra);
+	if (!r)
+		r = vcuda_sticky_error();
+	if (r)
+		return r;
+	w->function = htole32(k->function);
+	w->stream = htole32(number);
+	w->shared_bytes = htole32(shared);
+	for (i = 0; i < 3; i++) {
+		w->grid[i] = htole32(grid[i]);
+		w->block[i] = htole32(block[i]);
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult submit(uint16_t op, const struct vcuda_iov *iov, unsigned int n)
+{
+	uint64_t seq;
+	CUresult r = vcuda_submit(op, 0, iov, n, NULL, &seq);
+
+	if (!r)
+		vcuda_note_work(seq);
+	return r;
+}
+
+static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned int block[3], unsigned int shared, CUstream stream, void **params,
+		       void **extra, uint32_t flags)
+{
+	struct launch l;
+	CUresult r = prepare(&l, fn, grid, block, shared, stream, params, extra);
+
+	if (r)
+		return r;
+	l.wire.launch.flags = htole32(flags);
+	return submit(CUDA_ID_cuLaunchKernel, (struct vcuda_iov[]){ { &l.wire.launch, sizeof(l.wire.launch) }, { l.params, l.param_bytes } },
+		      2);
+}
+
+CUresult hand_cuLaunchKernel(CUfunction fn, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by, unsigned int bz,
+			     unsigned int shared, CUstream stream, void **params, void **extra)
+{
+	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared, stream, params, extra, 0);
+}
+
+CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,
+					unsigned int bz, unsigned int shared, CUstream stream, void **params)
+{
+	if (!vcuda_lease()->devices[vcuda_current_device()].attributes[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared, stream, params, NULL,
+		      VWIRE_LAUNCH_F_COOPERATIVE);
+}
+
+/* ---- cuLaunchKernelEx ---- */
+
+/* Attributes whose value is plain bytes. Those that hold an event or a graph's device node are not carried. */
+static bool is_plain(CUlaunchAttributeID id)
+{
+	switch (id) {
+	case CU_LAUNCH_ATTRIBUTE_IGNORE:
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
+{
+	unsigned int i;
+	uint8_t *p = l->attributes;
+
+	if (c->numAttrs > MAX_ATTRIBUTES || (c->numAttrs && !c->attrs))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (i = 0; i < c->numAttrs; i++, p += ATTRIBUTE_BYTES) {
+		if (!is_plain(c->attrs[i].id)) {
+			vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", c->attrs[i].id);
+			return CUDA_ERROR_NOT_SUPPORTED;
+		}
+		memset(p, 0, 8);
+		memcpy(p, &(uint32_t){ htole32(c->attrs[i].id) }, 4);
+		memcpy(p + 8, &c->attrs[i].value, 64);
+	}
+	l->wire.nr_attributes = htole32(c->numAttrs);
+	l->wire.reserved = 0;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **params, void **extra, CUstream dflt)
+{
+	struct launch l;
+	CUresult r;
+
+	if (!c)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = prepare(&l, fn, (unsigned int[]){ c->gridDimX, c->gridDimY, c->gridDimZ }, (unsigned int[]){ c->blockDimX, c->blockDimY, c->blockDimZ },
+		    c->sharedMemBytes, c->hStream ? c->hStream : dflt, params, extra);
+	if (!r)
+		r = take_attributes(&l, c);
+	if (r)
+		return r;
+	l.wire.launch.flags = 0;
+	struct vcuda_iov iov[3] = {
+		{ &l.wire, sizeof(l.wire) }, { l.attributes, c->numAttrs * ATTRIBUTE_BYTES }, { l.params, l.param_bytes },
+	};
+	if (c->numAttrs)
+		return submit(CUDA_ID_cuLaunchKernelEx, iov, 3);
+	iov[1] = iov[2];
+	iov[0].n = sizeof(l.wire.launch);
+	return submit(CUDA_ID_cuLaunchKernel, iov, 2);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * module.h - modules, libraries and their kernels, as known here
+ */
+#ifndef VCUDA_MODULE_H
+#define VCUDA_MODULE_H
+
+#include "vcuda.h"
+
+#define VCUDA_IMAGE_PIECES	64
+
+/* A module image where the program has it; pieces: a wrapper of version 2 names several fatbins. */
+struct vcuda_image {
+	struct vcuda_iov pieces[VCUDA_IMAGE_PIECES];
+	unsigned int nr;
+	uint64_t bytes;
+	uint32_t flags;			/* VWIRE_MODULE_F_RDC */
+};
+
+/* Finds out what image is and how long: fatbin wrapper, fatbin, cubin, or PTX text. CUDA_ERROR_INVALID_IMAGE. */
+CUresult vcuda_image_find(const void *image, struct vcuda_image *out);
+void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16]);
+
+struct vcuda_param {
+	uint32_t offset, size;
+};
+
+struct vcuda_module;
+
+struct vcuda_kernel {
+	CUfunction handle;		/* stands for CUkernel too */
+	struct vcuda_module *module;
+	char *name;
+	uint32_t function;		/* the worker's number */
+	uint32_t nr_params, param_bytes;
+	const struct vcuda_param *params;
+	uint32_t attribute_mask;
+	int attributes[VWIRE_KERNEL_ATTRIBUTES];
+};
+
+/* From a CUfunction or a CUkernel; loads the library again where a fork has left it behind. NULL: no such handle. */
+CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
+
+#endif

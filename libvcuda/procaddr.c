@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/*
+ * procaddr.c - cuGetProcAddress: the exported variant of a name that a version of CUDA means
+ *
+ * gen_procaddr[] is sorted by name, then by since. The answer is the newest variant that is not newer than the version asked for; a twin for the
+ * per-thread default stream where one was asked for and exists.
+ */
+#include <string.h>
+
+#include "procaddr.gen.h"
+#include "vcuda.h"
+
+static size_t first_row(const char *name)
+{
+	size_t lo = 0, hi = gen_procaddr_count, mid;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (strcmp(gen_procaddr[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* The row, NULL for none; *known: the name exists in some version. */
+static const struct gen_procaddr *choose(const char *name, int version, bool per_thread, bool *known)
+{
+	const struct gen_procaddr *p, *plain = NULL, *twin = NULL;
+	size_t i = first_row(name);
+
+	for (; i < gen_procaddr_count && !strcmp(gen_procaddr[i].name, name); i++) {
+		p = &gen_procaddr[i];
+		*known = true;
+		if (p->since > version)
+			continue;
+		if (p->per_thread)
+			twin = !twin || p->since >= twin->since ? p : twin;
+		else
+			plain = !plain || p->since >= plain->since ? p : plain;
+	}
+	return per_thread && twin ? twin : plain;
+}
+
+CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+{
+	const struct gen_procaddr *p;
+	bool known = false;
+
+	if (!name || !pfn)
+		return CUDA_ERROR_INVALID_VALUE;
+	*pfn = NULL;
+	if (flags & ~(cuuint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+		return CUDA_ERROR_INVALID_VALUE;
+	p = choose(name, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &known);
+	if (status)
+		*status = p ? CU_GET_PROC_ADDRESS_SUCCESS : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT :
+			  CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+	if (!p)
+		return CUDA_ERROR_NOT_FOUND;
+	*pfn = p->fn;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuGetProcAddress(const char *name, void **pfn, int version, cuuint64_t flags)
+{
+	return hand_cuGetProcAddress_v2(name, pfn, version, flags, NULL);
+}

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: MIT
+/*
+ * receive.c - what comes in the completion ring
+ *
+ * No thread of the library's own reads it. Of the threads that wait for replies one is the reader: it handles every frame and wakes the
+ * others when theirs have come; when it leaves, another takes over. Frames are copied out before they are decided on, since the peer can write the ring
+ * at any time; bulk data goes from the ring to its place, with lengths from the copied header.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ring.h"
+#include "vcuda.h"
+
+#define REPLY_MAX	(64u << 20)	/* bytes of all frames of one reply */
+#define EXPECT_BUCKETS	256
+
+struct expected {			/* a copy to the host that a later wait covers */
+	struct expected *next;
+	uint64_t seq, bytes;
+	uint8_t *dst;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* waits, expected, reading */
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static struct vcuda_wait *waits;
+static struct expected *expected[EXPECT_BUCKETS];
+static unsigned int nr_expected;
+static bool reading;
+static uint64_t cq_tail;		/* of the reader */
+static _Atomic unsigned int sleepers;
+static _Atomic uint64_t freed_seq;
+static _Atomic uint64_t work_seq, idle_seq;
+static _Atomic int pending_error, sticky_error;
+
+void vcuda_receive_start(void)
+{
+	cq_tail = 0;
+}
+
+void vcuda_receive_reset(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	pthread_cond_init(&cond, NULL);
+	waits = NULL;
+	memset(expected, 0, sizeof(expected));
+	nr_expected = 0;
+	reading = false;
+	sleepers = 0;
+	freed_seq = work_seq = idle_seq = 0;
+	pending_error = sticky_error = CUDA_SUCCESS;
+}
+
+/* ---- errors that have no call of their own ---- */
+
+void vcuda_async_error(CUresult r, bool sticky)
+{
+	int none = CUDA_SUCCESS;
+
+	atomic_compare_exchange_strong(&pending_error, &none, r);
+	none = CUDA_SUCCESS;
+	if (sticky)
+		atomic_compare_exchange_strong(&sticky_error, &none, r);
+}
+
+CUresult vcuda_sticky_error(void)
+{
+	return atomic_load_explicit(&sticky_error, memory_order_relaxed);
+}
+
+CUresult vcuda_take_error(CUresult r)
+{
+	CUresult pending = atomic_exchange(&pending_error, CUDA_SUCCESS);
+	CUresult sticky = vcuda_sticky_error();
+
+	if (pending)
+		return pending;
+	return sticky ? sticky : r;
+}
+
+/* ---- what the device has done ---- */
+
+static void raise_to(_Atomic uint64_t *v, uint64_t to)
+{
+	uint64_t old = atomic_load(v);
+
+	while (old < to && !atomic_compare_exchange_weak(v, &old, to))
+		;
+}
+
+void vcuda_note_work(uint64_t seq)
+{
+	raise_to(&work_seq, seq);
+}
+
+void vcuda_note_idle(uint64_t seq)
+{
+	raise_to(&idle_seq, seq);
+}
+
+bool vcuda_device_idle(void)
+{
+	return atomic_load(&work_seq) <= atomic_load(&idle_seq);
+}
+
+/* ---- waits and expected data; all under lock ---- */
+
+void vcuda_receive_add(struct vcuda_wait *w)
+{
+	pthread_mutex_lock(&lock);
+	w->next = waits;
+	waits = w;
+	pthread_mutex_unlock(&lock);
+}
+
+static struct vcuda_wait *find_wait(uint64_t seq)
+{
+	struct vcuda_wait *w;
+
+	for (w = waits; w && w->seq != seq; w = w->next)
+		;
+	return w;
+}
+
+static void remove_wait(struct vcuda_wait *w)
+{
+	struct vcuda_wait **p;
+
+	for (p = &waits; *p && *p != w; p = &(*p)->next)
+		;
+	if (*p)
+		*p = w->next;
+}
+
+CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes)
+{
+	struct expected *e = malloc(sizeof(*e));
+
+	if (!e)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*e = (struct expected){ .seq = seq, .bytes = bytes, .dst = dst };
+	pthread_mutex_lock(&lock);
+	e->next = expected[seq % EXPECT_BUCKETS];
+	expected[seq % EXPECT_BUCKETS] = e;
+	nr_expected++;
+	pthread_mutex_unlock(&lock);
+	return CUDA_SUCCESS;
+}
+
+static struct expected **find_expected(uint64_t seq)
+{
+	struct expected **p;
+
+	for (p = &expected[seq % EXPECT_BUCKETS]; *p && (*p)->seq != seq; p = &(*p)->next)
+		;
+	return p;
+}
+
+static void drop_expected(struct expected **p)
+{
+	struct expected *e = *p;
+
+	*p = e->next;
+	nr_expected--;
+	free(e);
+}
+
+void vcuda_unexpect_data(uint64_t seq)
+{
+	struct expected **p;
+
+	pthread_mutex_lock(&lock);
+	p = find_expected(seq);
+	if (*p)
+		drop_expected(p);
+	pthread_mutex_unlock(&lock);
+}
+
+bool vcuda_expects(const void *p, size_t n)
+{
+	const uint8_t *start = p;
+	struct expected *e = NULL;
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; nr_expected && !e && i < EXPECT_BUCKETS; i++)
+		for (e = expected[i]; e && (e->dst >= start + n || e->dst + e->bytes <= start); e = e->next)
+			;
+	pthread_mutex_unlock(&lock);
+	return e != NULL;
+}
+
+/* ---- frames; run by the reader alone ---- */
+
+static void protocol_error(const char *what)
+{
+	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, what);
+}
+
+/* Where the data of request seq goes, NULL for nowhere. The destination outlives the copy: its owner waits, or CUDA's rules say so. */
+static uint8_t *data_place(uint64_t seq, uint64_t offset, uint64_t len)
+{
+	struct vcuda_wait *w;
+	struct expected **e;
+	uint8_t *dst = NULL;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&lock);
+	w = find_wait(seq);
+	e = find_expected(seq);
+	if (w) {
+		dst = w->data;
+		bytes = w->data_bytes;
+	} else if (*e) {
+		dst = (*e)->dst;
+		bytes = (*e)->bytes;
+	}
+	pthread_mutex_unlock(&lock);
+	return dst && offset <= bytes && len <= bytes - offset ? dst + offset : NULL;
+}
+
+static void data_done(uint64_t seq, uint64_t end)
+{
+	struct expected **e;
+
+	pthread_mutex_lock(&lock);
+	e = find_expected(seq);
+	if (*e && (*e)->bytes == end)
+		drop_expected(e);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_data(const struct vwire_frame *f, struct vwire_rd *rd)
+{
+	uint64_t offset = rd_u64(rd), len = rd_u64(rd);
+	const void *src = rd_bytes(rd, len);
+	uint8_t *dst = src ? data_place(f->seq, offset, len) : NULL;
+
+	if (!dst)
+		return protocol_error("data for no copy of this program");
+	memcpy(dst, src, len);
+	data_done(f->seq, offset + len);
+}
+
+static bool reply_append(struct vcuda_wait *w, const void *p, size_t n)
+{
+	uint8_t *buf;
+
+	if (!n)
+		return true;
+	if (n > REPLY_MAX - w->reply_len)
+		return false;
+	buf = realloc(w->reply, w->reply_len + n);
+	if (!buf)
+		return false;
+	memcpy(buf + w->reply_len, p, n);
+	w->reply = buf;
+	w->reply_len += n;
+	return true;
+}
+
+static void finish(struct vcuda_wait *w, CUresult r)
+{
+	pthread_mutex_lock(&lock);
+	remove_wait(w);
+	w->result = r;
+	w->done = true;
+	pthread_cond_broadcast(&cond);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_reply(const struct vwire_frame *f, struct vwire_rd *rd)
+{
+	struct vcuda_wait *w;
+	struct vwire_reply r;
+	bool more = f->flags & VWIRE_F_MORE;
+
+	pthread_mutex_lock(&lock);
+	w = find_wait(f->seq);
+	pthread_mutex_unlock(&lock);
+	rd_copy(rd, &r, sizeof(r));
+	if (!w || rd->err)
+		return protocol_error("reply to no request of this program");
+	w->reserved = le32toh(r.reserved);
+	if (!reply_append(w, rd->p, rd->end - rd->p))
+		return finish(w, CUDA_ERROR_OUT_OF_MEMORY);
+	if (!more)
+		finish(w, le32toh(r.result));
+}
+
+static void on_error(struct vwire_rd *rd)
+{
+	struct vwire_error e;
+
+	rd_copy(rd, &e, sizeof(e));
+	if (!rd->err && e.result)
+		vcuda_async_error(le32toh(e.result), e.sticky != 0);
+}
+
+static void on_freed(struct vwire_rd *rd)
+{
+	struct vwire_freed v;
+
+	rd_copy(rd, &v, sizeof(v));
+	raise_to(&freed_seq, le64toh(v.seq));
+	pthread_mutex_lock(&lock);
+	pthread_cond_broadcast(&cond);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_closed(struct vwire_rd *rd)
+{
+	struct vwire_refused v;
+	char text[VWIRE_TEXT_MAX];
+	const char *p;
+	size_t n;
+
+	rd_copy(rd, &v, sizeof(v));
+	n = le32toh(v.text_len) < sizeof(text) ? le32toh(v.text_len) : sizeof(text) - 1;
+	p = rd_bytes(rd, n);
+	if (!p)
+		n = 0;
+	memcpy(text, p ? p : "", n);
+	text[n] = 0;
+	vcuda_session_lose(v.result ? le32toh(v.result) : CUDA_ERROR_DEVICE_UNAVAILABLE, text);
+}
+
+static void handle_frame(const struct vwire_frame *f, struct vwire_rd *rd)
+{
+	struct vcuda_wait *w;
+
+	switch (f->op) {
+	case VWIRE_OP_DATA:
+		return on_data(f, rd);
+	case VWIRE_OP_ERROR:
+		return on_error(rd);
+	case VWIRE_OP_FREED:
+		return on_freed(rd);
+	case VWIRE_OP_CLOSED:
+	case VWIRE_OP_REFUSED:
+		return on_closed(rd);
+	case VWIRE_OP_QUEUED:
+	case VWIRE_OP_STATUS:
+		return;
+	case VWIRE_OP_WELCOME:			/* answers the greeting, which is request 1 */
+		pthread_mutex_lock(&lock);
+		w = find_wait(1);
+		pthread_mutex_unlock(&lock);
+		if (!w || !reply_append(w, rd->p, rd->end - rd->p))
+			return protocol_error("a second greeting");
+		return finish(w, CUDA_SUCCESS);
+	default:
+		if (f->flags & VWIRE_F_REPLY)
+			return on_reply(f, rd);
+		protocol_error("a frame of an unknown kind");
+	}
+}
+
+static uint64_t available(void)
+{
+	const struct fwd_ring *r = &vcuda_transport()->ring;
+	uint64_t n = __atomic_load_n(&r->control->cq_head.index, __ATOMIC_ACQUIRE) - cq_tail;
+
+	if (n > r->cq_bytes) {
+		protocol_error("the daemon's ring index is wrong");
+		return 0;
+	}
+	return n;
+}
+
+bool vcuda_receive_ready(void)
+{
+	const struct fwd_ring *r = &vcuda_transport()->ring;
+
+	return __atomic_load_n(&r->control->cq_head.index, __ATOMIC_ACQUIRE) != __atomic_load_n(&r->control->cq_tail.index,
+											       __ATOMIC_RELAXED);
+}
+
+static void consumed(struct vcuda_transport *t, size_t n)
+{
+	struct vgpu_control *c = t->ring.control;
+
+	cq_tail += n;
+	__atomic_store_n(&c->cq_tail.index, cq_tail, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vcuda_transport_ring(t, &c->cq_head);
+	vcuda_stats_bytes(0, n);
+}
+
+/* Handles all whole frames that are there. */
+static bool read_frames(void)
+{
+	struct vcuda_transport *t = vcuda_transport();
+	uint64_t n = available();
+	bool any = false;
+	struct vwire_frame f;
+	struct vwire_rd rd;
+	uint8_t *p;
+
+	while (n >= sizeof(f) && !vcuda_session_error()) {
+		p = t->ring.cq + (cq_tail & (t->ring.cq_bytes - 1));
+		memcpy(&f, p, sizeof(f));
+		f.size = le32toh(f.size);
+		f.op = le16toh(f.op);
+		f.flags = le16toh(f.flags);
+		f.seq = le64toh(f.seq);
+		if (f.size < sizeof(f) || f.size % 8 || f.size > VWIRE_FRAME_MAX || f.size > n) {
+			protocol_error("a frame with a wrong length");
+			break;
+		}
+		rd = rd_init(p + sizeof(f), f.size - sizeof(f));
+		handle_frame(&f, &rd);
+		consumed(t, f.size);
+		any = true;
+		n = available();
+	}
+	return any;
+}
+
+/* ---- who reads ---- */
+
+void vcuda_receive_sleeps(bool yes)
+{
+	struct vgpu_ring_side *me = &vcuda_transport()->ring.control->cq_tail;
+
+	if (yes) {
+		atomic_fetch_add(&sleepers, 1);
+		__atomic_store_n(&me->asleep, 1, __ATOMIC_RELAXED);
+	} else if (atomic_fetch_sub(&sleepers, 1) == 1) {
+		__atomic_store_n(&me->asleep, 0, __ATOMIC_RELAXED);
+	}
+}
+
+static bool become_reader(void)
+{
+	bool ok;
+
+	pthread_mutex_lock(&lock);
+	ok = !reading;
+	if (ok)
+		reading = true;
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+static void stop_reading(void)
+{
+	pthread_mutex_lock(&lock);
+	reading = false;
+	pthread_cond_broadcast(&cond);
+	pthread_mutex_unlock(&lock);
+}
+
+void vcuda_drain(void)
+{
+	if (!vcuda_receive_ready() || !become_reader())
+		return;
+	read_frames();
+	stop_reading();
+}
+
+void vcuda_receive_peer_gone(void)
+{
+	if (become_reader()) {
+		read_frames();
+		stop_reading();
+	}
+	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "vgpud, or the connection to the GPU server, has gone");
+}
+
+/* The reader's turn: frames, or sleep until there are some. */
+static void read_or_sleep(void)
+{
+	struct vcuda_transport *t = vcuda_transport();
+	bool gone = false;
+
+	if (read_frames())
+		return;
+	vcuda_receive_sleeps(true);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!available() && !vcuda_session_error())
+		gone = vcuda_transport_sleep(t, true, false) < 0;
+	vcuda_receive_sleeps(false);
+	if (gone && !read_frames())
+		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "vgpud, or the connection to the GPU server, has gone");
+}
+
+static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
+{
+	return (w ? w->done : atomic_load(&freed_seq) >= freed) || vcuda_session_error();
+}
+
+/* Until w is done, or, without w, until freed_seq has reached freed. */
+static void wait_for(const struct vcuda_wait *w, uint64_t freed)
+{
+	uint64_t start = vcuda_now_ns();
+
+	pthread_mutex_lock(&lock);
+	while (!wait_over(w, freed)) {
+		if (reading) {
+			pthread_cond_wait(&cond, &lock);
+			continue;
+		}
+		reading = true;
+		pthread_mutex_unlock(&lock);
+		read_or_sleep();
+		pthread_mutex_lock(&lock);
+		reading = false;
+		pthread_cond_broadcast(&cond);
+	}
+	pthread_mutex_unlock(&lock);
+	vcuda_stats_round_trip(vcuda_now_ns() - start);
+}
+
+CUresult vcuda_wait(struct vcuda_wait *w)
+{
+	wait_for(w, 0);
+	if (!w->done) {
+		pthread_mutex_lock(&lock);
+		remove_wait(w);
+		pthread_mutex_unlock(&lock);
+		return vcuda_session_error();
+	}
+	return vcuda_take_error(w->result);
+}
+
+uint64_t vcuda_freed(void)
+{
+	return atomic_load(&freed_seq);
+}
+
+CUresult vcuda_wait_freed(uint64_t seq)
+{
+	wait_for(NULL, seq);
+	return vcuda_session_error();
+}

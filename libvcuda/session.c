@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/*
+ * session.c - one session for each process: opened by cuInit(), lost with its first fatal error, opened anew in a forked child
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ring.h"
+#include "vcuda.h"
+
+enum state {
+	NEW,		/* cuInit() was not called */
+	CHILD,		/* it was, in the parent: the next call opens a session of this process */
+	READY,
+	FAILED,		/* could not be opened; cuInit() may try again */
+	LOST,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int state = NEW;
+static _Atomic int lost;		/* CUresult of every later call */
+static struct vcuda_transport transport;
+static struct vcuda_lease lease;
+
+struct vcuda_transport *vcuda_transport(void)
+{
+	return &transport;
+}
+
+const struct vcuda_lease *vcuda_lease(void)
+{
+	return &lease;
+}
+
+void vcuda_say(const char *fmt, ...)
+{
+	char line[VWIRE_TEXT_MAX + 128];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	va_end(ap);
+	if (n >= (int)sizeof(line) - 1)
+		n = sizeof(line) - 2;
+	dprintf(STDERR_FILENO, "libvcuda: %.*s\n", n, line);
+}
+
+CUresult vcuda_session_error(void)
+{
+	return atomic_load_explicit(&lost, memory_order_relaxed);
+}
+
+void vcuda_session_lose(CUresult r, const char *text)
+{
+	int none = CUDA_SUCCESS;
+
+	if (!atomic_compare_exchange_strong(&lost, &none, r))
+		return;
+	atomic_store(&state, LOST);
+	vcuda_say("%s", text);
+}
+
+/* ---- the greeting ---- */
+
+/* What this library cannot do for a program, whatever the device can. */
+static const int absent[] = {
+	CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY,
+	CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY,
+	CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS,
+	CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
+	CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,
+	CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST,
+	CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
+	CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES,
+	CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS,
+	CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR,
+	CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED,
+};
+
+static void mask_attributes(struct vcuda_device *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		d->attributes[absent[i]] = 0;
+}
+
+static bool take_device(const void *p, size_t n)
+{
+	struct vcuda_device *d = &lease.devices[lease.nr_devices];
+	struct vwire_rd rd = rd_init(p, n);
+	struct vwire_device v;
+	struct vwire_attribute a;
+	uint32_t i;
+
+	if (lease.nr_devices == VCUDA_MAX_DEVICES)
+		return true;
+	rd_copy(&rd, &v, sizeof(v));
+	memset(d, 0, sizeof(*d));
+	memcpy(d->name, v.name, sizeof(d->name) - 1);
+	memcpy(&d->uuid, v.uuid, sizeof(d->uuid));
+	d->total_mem = le64toh(v.total_mem);
+	if (lease.mem_limit < d->total_mem)
+		d->total_mem = lease.mem_limit;
+	d->priority_least = (int)le32toh(v.priority_least);
+	d->priority_greatest = (int)le32toh(v.priority_greatest);
+	for (i = 0; i < le32toh(v.nr_attributes) && !rd.err; i++) {
+		rd_copy(&rd, &a, sizeof(a));
+		if (!rd.err && le32toh(a.id) < VCUDA_ATTRIBUTES) {
+			d->attributes[le32toh(a.id)] = (int)le32toh(a.value);
+			d->has_attribute[le32toh(a.id)] = true;
+		}
+	}
+	mask_attributes(d);
+	lease.nr_devices++;
+	return !rd.err;
+}
+
+static bool take_values(struct vwire_rd *rd)
+{
+	struct vwire_tlv t;
+	const void *p;
+
+	while (!rd->err && rd->end - rd->p >= (ptrdiff_t)sizeof(t)) {
+		rd_copy(rd, &t, sizeof(t));
+		p = rd_bytes(rd, le32toh(t.len));
+		if (!p)
+			break;
+		if (le16toh(t.type) == VWIRE_TLV_DEVICE) {
+			if (!take_device(p, le32toh(t.len)))
+				return false;
+		} else if (le16toh(t.type) == VWIRE_TLV_IMAGES) {
+			vcuda_images_at_server(p, le32toh(t.len) / 16);
+		} else if (le16toh(t.flags) & VWIRE_TLV_F_REQUIRED) {
+			return false;
+		}
+	}
+	return !rd->err;
+}
+
+static CUresult take_welcome(const struct vcuda_wait *w)
+{
+	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
+	struct vwire_welcome v;
+
+	rd_copy(&rd, &v, sizeof(v));
+	if (rd.err || le32toh(v.version) != VWIRE_VERSION || le64toh(v.table_hash) != GEN_TABLE_HASH) {
+		vcuda_say("the server speaks protocol %u with table %016llx, this library %u with table %016llx",
+			  le32toh(v.version), (unsigned long long)le64toh(v.table_hash), VWIRE_VERSION,
+			  (unsigned long long)GEN_TABLE_HASH);
+		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
+	}
+	memset(&lease, 0, offsetof(struct vcuda_lease, devices));
+	lease.driver_version = le32toh(v.driver_version);
+	lease.mem_limit = le64toh(v.mem_limit);
+	lease.range_base = le64toh(v.range_base);
+	lease.range_bytes = le64toh(v.range_bytes);
+	lease.granularity = le32toh(v.granularity);
+	if (!take_values(&rd) || !lease.nr_devices || !lease.granularity || lease.granularity & (lease.granularity - 1)) {
+		vcuda_say("the server's greeting is wrong");
+		return CUDA_ERROR_DEVICE_UNAVAILABLE;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult greet(void)
+{
+	struct vwire_hello h = {
+		.version = htole32(VWIRE_VERSION), .reply_max = htole32(transport.ring.cq_bytes / 4 < VWIRE_FRAME_MAX ?
+									 transport.ring.cq_bytes / 4 : VWIRE_FRAME_MAX),
+		.table_hash = htole64(GEN_TABLE_HASH), .cuda_version = htole32(CUDA_VERSION), .pid = htole32(getpid()),
+	};
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_wait w = { 0 };
+	CUresult r;
+
+	r = vcuda_submit(VWIRE_OP_HELLO, 0, &iov, 1, &w, NULL);
+	if (!r)
+		r = vcuda_wait(&w);
+	if (!r)
+		r = take_welcome(&w);
+	free(w.reply);
+	return r;
+}
+
+/* ---- opening ---- */
+
+static CUresult open_session(void)
+{
+	char why[VWIRE_TEXT_MAX];
+	CUresult r;
+	int err;
+
+	atomic_store(&lost, CUDA_SUCCESS);
+	err = vcuda_transport_open(&transport, why, sizeof(why));
+	if (err) {
+		vcuda_say("%s", why);
+		return err == -ENODEV ? CUDA_ERROR_NO_DEVICE : CUDA_ERROR_DEVICE_UNAVAILABLE;
+	}
+	vcuda_submit_start();
+	vcuda_receive_start();
+	r = greet();
+	if (r) {
+		vcuda_transport_close(&transport);
+		return r;
+	}
+	vcuda_memory_init();
+	return CUDA_SUCCESS;
+}
+
+/* The session, its locks and its rings are the parent's: none of them is used here. The descriptor is closed so that it dies with the parent. */
+static void after_fork(void)
+{
+	int was = atomic_load(&state);
+
+	pthread_mutex_init(&lock, NULL);
+	if (was != READY && was != LOST)
+		return;
+	vcuda_transport_abandon(&transport);
+	vcuda_submit_reset();
+	vcuda_stream_reset();
+	vcuda_module_reset();
+	vcuda_memory_reset();
+	vcuda_context_reset();
+	atomic_store(&lost, CUDA_SUCCESS);
+	atomic_store(&state, CHILD);
+}
+
+static CUresult open_once(void)
+{
+	static bool watching;
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	if (atomic_load(&state) != READY && atomic_load(&state) != LOST) {
+		if (!watching)
+			watching = !pthread_atfork(NULL, NULL, after_fork);
+		r = open_session();
+		atomic_store(&state, r ? FAILED : READY);
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult vcuda_session_init(void)
+{
+	CUresult r = open_once();
+
+	return r ? r : vcuda_session_error();
+}
+
+CUresult vcuda_session_check(void)
+{
+	switch (atomic_load_explicit(&state, memory_order_acquire)) {
+	case READY:
+		return CUDA_SUCCESS;
+	case CHILD:
+		return vcuda_session_init();
+	case LOST:
+		return vcuda_session_error();
+	default:
+		return CUDA_ERROR_NOT_INITIALIZED;
+	}
+}
+
+/*
+ * The end of the process, or dlclose(): the peer sees the descriptor close; in direct mode the forwarding thread must be gone before its code is.
+ * The rings stay mapped, since other threads may still run, and other libraries' exit handlers may still call.
+ */
+__attribute__((destructor)) static void session_end(void)
+{
+	int was = atomic_load(&state);
+
+	vcuda_stats_print();
+	if (was != READY && was != LOST)
+		return;
+	atomic_store(&lost, CUDA_ERROR_DEINITIALIZED);
+	atomic_store(&state, LOST);
+	vcuda_transport_stop(&transport);
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stream.c - streams: what is known of them here, per-thread default streams, waits
+ *
+ * A per-thread default stream is an ordinary blocking stream, made when a thread first uses it and destroyed with the thread.
+ */
+#include <stdlib.h>
+
+#include "vcuda.h"
+
+static _Atomic bool nonblocking;
+static _Atomic uint64_t last_id = 2;	/* 1 and 2: the legacy and the per-thread stream */
+static __thread CUstream own;
+static pthread_key_t own_key;
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+
+/* Called with the arguments of the call as they are encoded: number, flags, priority. */
+void vcuda_stream_made(void *handle, struct vwire_rd args)
+{
+	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_stream, handle);
+	const struct vcuda_device *d = &vcuda_lease()->devices[vcuda_current_device()];
+
+	rd_u64(&args);
+	o->stream.ctx = vcuda_current();
+	o->stream.flags = rd_u64(&args);
+	o->stream.priority = (int)rd_u64(&args);
+	if (o->stream.priority < d->priority_greatest)
+		o->stream.priority = d->priority_greatest;
+	if (o->stream.priority > d->priority_least)
+		o->stream.priority = d->priority_least;
+	o->stream.id = ++last_id;
+	if (o->stream.flags & CU_STREAM_NON_BLOCKING)
+		atomic_store(&nonblocking, true);
+}
+
+bool vcuda_has_nonblocking(void)
+{
+	return atomic_load_explicit(&nonblocking, memory_order_relaxed);
+}
+
+void vcuda_stream_reset(void)
+{
+	vcuda_handle_reset(CUDA_HANDLE_stream);
+	vcuda_handle_reset(CUDA_HANDLE_event);
+	own = NULL;
+	atomic_store(&nonblocking, false);
+}
+
+static CUresult create(CUstream *stream, unsigned int flags)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, CUDA_ID_cuStreamCreate);
+	vcuda_put_new(&c, CUDA_HANDLE_stream, stream);
+	vcuda_put_u64(&c, flags);
+	return vcuda_async(&c);
+}
+
+static CUresult destroy(CUstream stream)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, CUDA_ID_cuStreamDestroy_v2);
+	vcuda_put_del(&c, CUDA_HANDLE_stream, stream);
+	return vcuda_async(&c);
+}
+
+static void thread_ends(void *stream)
+{
+	if (!vcuda_session_check() && vcuda_handle_get(CUDA_HANDLE_stream, stream))
+		destroy(stream);
+}
+
+static void make_key(void)
+{
+	pthread_key_create(&own_key, thread_ends);
+}
+
+static CUresult own_stream(CUstream *stream)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (!own || !vcuda_handle_get(CUDA_HANDLE_stream, own)) {
+		r = create(&own, CU_STREAM_DEFAULT);
+		if (r) {
+			own = NULL;
+			return r;
+		}
+		pthread_once(&own_once, make_key);
+		pthread_setspecific(own_key, own);
+	}
+	*stream = own;
+	return r;
+}
+
+CUresult vcuda_stream_number(CUstream stream, uint32_t *number)
+{
+	CUresult r;
+
+	*number = VWIRE_STREAM_LEGACY;
+	if (!stream || stream == CU_STREAM_LEGACY)
+		return vcuda_need_context();
+	if (stream == CU_STREAM_PER_THREAD) {
+		r = own_stream(&stream);
+		if (r)
+			return r;
+	}
+	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream))
+		return CUDA_ERROR_INVALID_HANDLE;
+	*number = vcuda_handle_number(stream);
+	return CUDA_SUCCESS;
+}
+
+static void destroy_of(void *handle, struct vcuda_object *o, void *ctx)
+{
+	if (o->stream.ctx == ctx)
+		destroy(handle);
+}
+
+static void destroy_event_of(void *handle, struct vcuda_object *o, void *ctx)
+{
+	struct vcuda_call c;
+
+	if (o->event.ctx != ctx)
+		return;
+	vcuda_begin(&c, CUDA_ID_cuEventDestroy_v2);
+	vcuda_put_del(&c, CUDA_HANDLE_event, handle);
+	vcuda_async(&c);
+}
+
+void vcuda_context_destroy_streams(CUcontext ctx)
+{
+	vcuda_handle_each(CUDA_HANDLE_event, destroy_event_of, ctx);
+	vcuda_handle_each(CUDA_HANDLE_stream, destroy_of, ctx);
+}
+
+CUresult hand_cuStreamDestroy(CUstream stream)
+{
+	return destroy(stream);
+}
+
+/* ---- questions ---- */
+
+static bool is_default(CUstream s)
+{
+	return !s || s == CU_STREAM_LEGACY || s == CU_STREAM_PER_THREAD;
+}
+
+/* The object of a created stream; *o NULL and success for a default stream. */
+static CUresult lookup(CUstream s, struct vcuda_object **o)
+{
+	*o = is_default(s) ? NULL : vcuda_handle_get(CUDA_HANDLE_stream, s);
+	if (!*o && !is_default(s))
+		return CUDA_ERROR_INVALID_HANDLE;
+	return *o ? CUDA_SUCCESS : vcuda_need_context();
+}
+
+CUresult hand_cuStreamGetPriority(CUstream s, int *priority)
+{
+	struct vcuda_object *o;
+	CUresult r = priority ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*priority = o ? o->stream.priority : 0;
+	return r;
+}
+
+CUresult hand_cuStreamGetFlags(CUstream s, unsigned int *flags)
+{
+	struct vcuda_object *o;
+	CUresult r = flags ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*flags = o ? o->stream.flags : CU_STREAM_DEFAULT;
+	return r;
+}
+
+CUresult hand_cuStreamGetId(CUstream s, unsigned long long *id)
+{
+	struct vcuda_object *o;
+	CUresult r = id ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*id = o ? o->stream.id : s == CU_STREAM_PER_THREAD ? 2 : 1;
+	return r;
+}
+
+CUresult hand_cuStreamGetCtx(CUstream s, CUcontext *ctx)
+{
+	struct vcuda_object *o;
+	CUresult r = ctx ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*ctx = o ? o->stream.ctx : vcuda_current();
+	return r;
+}
+
+CUresult hand_cuStreamGetDevice(CUstream s, CUdevice *dev)
+{
+	CUcontext ctx;
+	CUresult r = dev ? hand_cuStreamGetCtx(s, &ctx) : CUDA_ERROR_INVALID_VALUE;
+
+	return r ? r : hand_cuCtxGetDevice_v2(dev, ctx);
+}
+
+/* ---- capture: cuStreamBeginCapture is not supported, so that no stream captures ---- */
+
+CUresult hand_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+{
+	static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
+	CUstreamCaptureMode old = current;
+
+	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+		return CUDA_ERROR_INVALID_VALUE;
+	current = *mode;
+	*mode = old;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *status)
+{
+	struct vcuda_object *o;
+	CUresult r = status ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	return r;
+}
+
+CUresult hand_cuStreamGetCaptureInfo(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id)
+{
+	(void)id;
+	return hand_cuStreamIsCapturing(s, status);
+}
+
+CUresult hand_cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+					const CUgraphNode **deps, size_t *nr_deps)
+{
+	(void)graph;
+	(void)deps;
+	(void)nr_deps;
+	return hand_cuStreamGetCaptureInfo(s, status, id);
+}
+
+CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+					const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *nr_deps)
+{
+	(void)edges;
+	return hand_cuStreamGetCaptureInfo_v2(s, status, id, graph, deps, nr_deps);
+}
+
+/* ---- waits ---- */
+
+CUresult hand_cuStreamSynchronize(CUstream s)
+{
+	struct vcuda_call c;
+	CUresult r;
+
+	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
+	vcuda_put_stream(&c, s);
+	r = vcuda_sync(&c);
+	if (!r && (!s || s == CU_STREAM_LEGACY) && !vcuda_has_nonblocking())
+		vcuda_note_idle(c.seq);
+	return r;
+}
+
+CUresult hand_cuStreamQuery(CUstream s)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, CUDA_ID_cuStreamQuery);
+	vcuda_put_stream(&c, s);
+	return vcuda_sync(&c);
+}
+
+CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
+{
+	struct vcuda_call c;
+	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT : vcuda_need_context();
+
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuCtxSynchronize);
+	r = vcuda_sync(&c);
+	if (!r)
+		vcuda_note_idle(c.seq);
+	return r;
+}
+
+CUresult hand_cuCtxSynchronize(void)
+{
+	return hand_cuCtxSynchronize_v2(NULL);
+}
+
+/* ---- events ---- */
+
+void vcuda_event_made(void *handle, struct vwire_rd args)
+{
+	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_event, handle);
+
+	rd_u64(&args);
+	o->event.ctx = vcuda_current();
+	o->event.flags = rd_u64(&args);
+}
+
+static CUresult ask_event(enum cuda_id id, CUevent event)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, id);
+	vcuda_put_handle(&c, CUDA_HANDLE_event, event, false);
+	return vcuda_sync(&c);
+}
+
+CUresult hand_cuEventQuery(CUevent event)
+{
+	return ask_event(CUDA_ID_cuEventQuery, event);
+}
+
+CUresult hand_cuEventSynchronize(CUevent event)
+{
+	return ask_event(CUDA_ID_cuEventSynchronize, event);
+}
+
+CUresult hand_cuEventDestroy(CUevent event)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, CUDA_ID_cuEventDestroy_v2);
+	vcuda_put_del(&c, CUDA_HANDLE_event, event);
+	return vcuda_async(&c);
+}
+
+/* No profiler can be attached to a program here: starting and stopping one has, as natively without one, no effect. */
+CUresult hand_cuProfilerStart(void)
+{
+	return vcuda_need_context();
+}
+
+CUresult hand_cuProfilerStop(void)
+{
+	return vcuda_need_context();
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+/*
+ * transport.c - the rings of a session, mapped from /dev/vgpuN or made here
+ *
+ * In direct mode the rings are anonymous memory of this process and a thread of it does what vgpud does, with the same code (forward.c). All
+ * else in the library is the same for both.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vgpu.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "transport.h"
+#include "vgpu_wire.h"
+
+#define CONNECT_MS	5000
+#define RING_BYTES	VGPU_RING_DEFAULT
+
+static void *map_at(int fd, uint64_t offset, size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_rings(struct fwd_ring *r)
+{
+	if (r->control)
+		munmap(r->control, sysconf(_SC_PAGESIZE));
+	if (r->sq)
+		munmap(r->sq, 2ull * r->sq_bytes);
+	if (r->cq)
+		munmap(r->cq, 2ull * r->cq_bytes);
+	memset(r, 0, sizeof(*r));
+}
+
+/* ---- /dev/vgpuN ---- */
+
+static int map_device(struct vcuda_transport *t, const struct vgpu_ring_setup *s)
+{
+	struct fwd_ring *r = &t->ring;
+
+	r->sq_bytes = s->sq_bytes;
+	r->cq_bytes = s->cq_bytes;
+	r->control = map_at(t->fd, VGPU_MMAP_CONTROL, sysconf(_SC_PAGESIZE));
+	r->sq = map_at(t->fd, VGPU_MMAP_SQ, 2ull * s->sq_bytes);
+	r->cq = map_at(t->fd, VGPU_MMAP_CQ, 2ull * s->cq_bytes);
+	return r->control && r->sq && r->cq ? 0 : -ENOMEM;
+}
+
+static int open_device(struct vcuda_transport *t, const char *path, char *why, size_t n)
+{
+	struct vgpu_ring_setup s = { .size = sizeof(s) };
+	int err;
+
+	t->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (t->fd < 0) {
+		err = errno;
+		snprintf(why, n, "%s: %s", path, strerror(err));
+		return -err;
+	}
+	if (ioctl(t->fd, VGPU_RING_SETUP, &s) < 0) {
+		err = errno;
+		snprintf(why, n, "%s: %s", path, err == EHOSTDOWN ? "vgpud is not running" : strerror(err));
+	} else {
+		t->mem_limit = s.mem_limit;
+		err = -map_device(t, &s);
+		if (err)
+			snprintf(why, n, "%s: cannot map the rings: %s", path, strerror(err));
+	}
+	if (err) {
+		unmap_rings(&t->ring);
+		close(t->fd);
+		t->fd = -1;
+	}
+	return -err;
+}
+
+static int open_first_device(struct vcuda_transport *t, char *why, size_t n)
+{
+	const char *path = getenv("VGPU_DEVICE");
+	char name[32];
+	int i;
+
+	if (path && *path)
+		return open_device(t, path, why, n);
+	for (i = 0; i < VGPU_MAX_DEVICES; i++) {
+		snprintf(name, sizeof(name), "/dev/vgpu%d", i);
+		if (!access(name, F_OK))
+			return open_device(t, name, why, n);
+	}
+	snprintf(why, n, "no /dev/vgpuN, and VGPU_SERVER is not set");
+	return -ENODEV;
+}
+
+/* ---- direct mode ---- */
+
+/* Shared memory shown twice in a row; not inherited over fork(), as the module's rings are not. */
+static uint8_t *map_twice(int fd, size_t offset, size_t n)
+{
+	uint8_t *p = mmap(NULL, 2 * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int i;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	for (i = 0; i < 2; i++)
+		if (mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) == MAP_FAILED)
+			goto unmap;
+	madvise(p, 2 * n, MADV_DONTFORK);
+	return p;
+unmap:
+	munmap(p, 2 * n);
+	return NULL;
+}
+
+static int make_rings(struct fwd_ring *r)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = memfd_create("vgpu-rings", MFD_CLOEXEC);
+	int err = -ENOMEM;
+
+	if (fd < 0)
+		return -errno;
+	r->sq_bytes = r->cq_bytes = RING_BYTES;
+	if (!ftruncate(fd, page + 2 * RING_BYTES)) {
+		r->control = map_at(fd, 0, page);
+		r->sq = map_twice(fd, page, RING_BYTES);
+		r->cq = map_twice(fd, page + RING_BYTES, RING_BYTES);
+		if (r->control && r->sq && r->cq)
+			err = 0;
+	}
+	close(fd);
+	if (err)
+		unmap_rings(r);
+	else
+		madvise(r->control, page, MADV_DONTFORK);
+	return err;
+}
+
+static void eventfd_add(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;	/* EAGAIN: it is full, so whoever reads it is awake */
+}
+
+static void eventfd_clear(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0)
+		return;	/* EAGAIN: nothing was there */
+}
+
+static void wake_function(void *arg)
+{
+	struct vcuda_transport *t = arg;
+
+	eventfd_add(t->fd);
+}
+
+static void wait_for_work(struct vcuda_transport *t)
+{
+	struct pollfd p[2] = { { .fd = t->kick, .events = POLLIN }, { .fd = t->sock } };
+
+	if (!fwd_sleep(&t->fwd))
+		return;
+	if (fwd_want_read(&t->fwd))
+		p[1].events |= POLLIN;
+	if (fwd_want_write(&t->fwd))
+		p[1].events |= POLLOUT;
+	poll(p, 2, -1);
+	fwd_wakeup(&t->fwd);
+	if (p[0].revents)
+		eventfd_clear(t->kick);
+}
+
+static void *forward(void *arg)
+{
+	struct vcuda_transport *t = arg;
+	char text[128];
+	int n;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
+		n = fwd_run(&t->fwd);
+		if (n < 0) {
+			snprintf(text, sizeof(text), "connection to the server lost: %s", strerror(-n));
+			fwd_close(&t->fwd, 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE */, VWIRE_REASON_LOST, text);
+			break;
+		}
+		if (!n)
+			wait_for_work(t);
+	}
+	atomic_store(&t->gone, 1);
+	eventfd_add(t->fd);
+	return NULL;
+}
+
+/* The program's signals are the program's: none is delivered to this thread. */
+static int start_thread(struct vcuda_transport *t)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&t->thread, NULL, forward, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+static uint64_t env_bytes(const char *name)
+{
+	const char *s = getenv(name);
+	char *end;
+	uint64_t v;
+	int shift = 0;
+
+	if (!s || !*s)
+		return 0;
+	v = strtoull(s, &end, 0);
+	if (*end == 'K' || *end == 'k')
+		shift = 10;
+	else if (*end == 'M' || *end == 'm')
+		shift = 20;
+	else if (*end == 'G' || *end == 'g')
+		shift = 30;
+	return v << shift;
+}
+
+static int send_lease(struct vcuda_transport *t)
+{
+	uint8_t buf[VWIRE_CONTROL_MAX];
+	const char *tenant = getenv("VGPU_TENANT");
+	int n = net_lease_frame(buf, sizeof(buf), 0, env_bytes("VGPU_MEM_LIMIT"), env_bytes("VGPU_QUEUE_WAIT_MS"), tenant);
+
+	return n < 0 ? n : fwd_prefix(&t->fwd, buf, n);
+}
+
+static int open_direct(struct vcuda_transport *t, const char *server, char *why, size_t n)
+{
+	static const struct fwd_ops ops = { .wake = wake_function };
+	int err;
+
+	t->direct = true;
+	t->sock = net_connect(server, CONNECT_MS);
+	if (t->sock < 0) {
+		err = t->sock;
+		snprintf(why, n, "server %s: %s", server, strerror(-err));
+		return err;
+	}
+	t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	t->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = t->fd < 0 || t->kick < 0 ? -errno : make_rings(&t->ring);
+	if (!err)
+		err = fwd_init(&t->fwd, &t->ring, t->sock, &ops, t);
+	if (!err)
+		err = send_lease(t);
+	if (!err)
+		err = start_thread(t);
+	if (err) {
+		snprintf(why, n, "server %s: %s", server, strerror(-err));
+		vcuda_transport_abandon(t);
+	}
+	return err;
+}
+
+/* ---- both ---- */
+
+int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
+{
+	const char *server = getenv("VGPU_SERVER");
+
+	memset(t, 0, sizeof(*t));
+	t->fd = t->sock = t->kick = -1;
+	if (server && *server)
+		return open_direct(t, server, why, why_len);
+	return open_first_device(t, why, why_len);
+}
+
+void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
+{
+	struct vgpu_doorbell d = { .size = sizeof(d) };
+
+	if (!__atomic_load_n(&peer->asleep, __ATOMIC_RELAXED))
+		return;
+	if (t->direct)
+		eventfd_add(t->kick);
+	else
+		ioctl(t->fd, VGPU_DOORBELL, &d);	/* EPIPE shows as POLLHUP */
+}
+
+int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+
+	if (t->direct) {
+		if (atomic_load(&t->gone))
+			return -EPIPE;
+		poll(&p, 1, -1);
+		eventfd_clear(t->fd);
+		return 0;
+	}
+	p.events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
+	if (poll(&p, 1, -1) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) && !(p.revents & POLLIN))
+		return -EPIPE;
+	return 0;
+}
+
+void vcuda_transport_abandon(struct vcuda_transport *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	if (t->sock >= 0)
+		close(t->sock);
+	if (t->kick >= 0)
+		close(t->kick);
+	t->fd = t->sock = t->kick = -1;
+}
+
+void vcuda_transport_stop(struct vcuda_transport *t)
+{
+	if (t->direct && t->fd >= 0) {
+		__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
+		eventfd_add(t->kick);
+		pthread_join(t->thread, NULL);
+	}
+	vcuda_transport_abandon(t);
+}
+
+void vcuda_transport_close(struct vcuda_transport *t)
+{
+	vcuda_transport_stop(t);
+	unmap_rings(&t->ring);
+}

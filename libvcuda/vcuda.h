@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vcuda.h - what the files of libvcuda share: the session, the calling thread, the objects behind handles
+ */
+#ifndef VCUDA_H
+#define VCUDA_H
+
+#include <cuda.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "call.h"
+#include "hand.gen.h"
+
+#define VCUDA_MAX_DEVICES	16
+#define VCUDA_ATTRIBUTES	256	/* room for CUdevice_attribute values by number */
+
+/* ---- session.c: one for each process, opened by cuInit() or by the first call after fork() ---- */
+
+struct vcuda_device {
+	char name[VWIRE_NAME_MAX];
+	CUuuid uuid;
+	uint64_t total_mem;		/* the lease's limit when that is less than the device has */
+	int priority_least, priority_greatest;
+	int attributes[VCUDA_ATTRIBUTES];
+	bool has_attribute[VCUDA_ATTRIBUTES];
+};
+
+struct vcuda_lease {
+	int driver_version;
+	uint64_t mem_limit;
+	uint64_t range_base, range_bytes;
+	uint64_t granularity;
+	int nr_devices;
+	struct vcuda_device devices[VCUDA_MAX_DEVICES];
+};
+
+/* cuInit(): connects and greets. Safe to call again. */
+CUresult vcuda_session_init(void);
+/* Before any other work: CUDA_ERROR_NOT_INITIALIZED, or the error that ended the session; opens a session of its own in a forked child. */
+CUresult vcuda_session_check(void);
+/* The greeting's answer; constant once vcuda_session_check() succeeded. */
+const struct vcuda_lease *vcuda_lease(void);
+/* Ends the session for good: every later call that needs it returns r. text goes to stderr once. */
+void vcuda_session_lose(CUresult r, const char *text);
+/* CUDA_SUCCESS while the session is alive. */
+CUresult vcuda_session_error(void);
+/* One line on stderr, "libvcuda: ...". */
+void vcuda_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- submit.c: frames out, replies in ---- */
+
+struct vcuda_iov {
+	const void *p;
+	size_t n;			/* each piece is padded to 8 in the frame */
+};
+
+/* A reply that a thread waits for; on its stack. */
+struct vcuda_wait {
+	uint64_t seq;
+	struct vcuda_wait *next;
+	void *data;			/* where VWIRE_OP_DATA goes, NULL: none expected */
+	uint64_t data_bytes;
+	uint8_t *reply;			/* payload behind struct vwire_reply, of all frames; to be freed */
+	size_t reply_len;
+	uint32_t reserved;		/* of struct vwire_reply */
+	CUresult result;
+	bool done;
+};
+
+/* Keeps other threads' frames out between several vcuda_submit_locked(); order is the order of the lock. */
+void vcuda_submit_lock(void);
+void vcuda_submit_unlock(void);
+/* The number that the next frame gets; with the lock held. */
+uint64_t vcuda_next_seq(void);
+/* Puts one frame into the ring. wait: registered before the frame is visible. *seq may be NULL. */
+CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
+			     uint64_t *seq);
+CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
+		      uint64_t *seq);
+/* Sleeps until the reply is there. Counts one round trip. Returns the reply's result, or an asynchronous error that surfaces here. */
+CUresult vcuda_wait(struct vcuda_wait *w);
+/* Handles what has come in, without sleeping. */
+void vcuda_drain(void);
+/* Every cuMemFree up to this number is done; vcuda_wait_freed() sleeps until it has reached seq. */
+uint64_t vcuda_freed(void);
+CUresult vcuda_wait_freed(uint64_t seq);
+/* A copy to the host whose data comes before a later wait's reply. */
+CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes);
+void vcuda_unexpect_data(uint64_t seq);
+/* true while a copy to any of these bytes is expected. */
+bool vcuda_expects(const void *p, size_t n);
+/* Bytes of bulk data for one frame. */
+size_t vcuda_chunk(void);
+/* The number of the last frame that made the device work, and of the last whose end everything before it has met. */
+void vcuda_note_work(uint64_t seq);
+bool vcuda_device_idle(void);
+void vcuda_note_idle(uint64_t seq);
+void vcuda_submit_reset(void);		/* in a forked child */
+/* Asynchronous errors: the first that has not surfaced; a sticky one stays. */
+void vcuda_async_error(CUresult r, bool sticky);
+CUresult vcuda_take_error(CUresult r);
+CUresult vcuda_sticky_error(void);
+
+/* ---- handle.c: handles are numbers with a kind, never pointers ---- */
+
+/* What is known here about an object; lives in the table, so that a stale handle reads old facts and never freed memory. */
+struct vcuda_object {
+	union {
+		struct { CUcontext ctx; unsigned int flags; int priority; uint64_t id; } stream;
+		struct { CUcontext ctx; unsigned int flags; } event;
+		void *p;		/* module, function: see module.h; context: context.h */
+	};
+};
+
+/* A new handle with its object zeroed; 0 when 4 million of the kind live. */
+uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj);
+/* The object, NULL when the handle is not live or of another kind. */
+struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *handle);
+void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
+/* What goes over the wire for a handle. */
+static inline uint32_t vcuda_handle_number(const void *handle)
+{
+	return (uint32_t)(uintptr_t)handle;
+}
+/* Calls fn for each live handle of the kind. */
+void vcuda_handle_each(enum cuda_handle_kind kind, void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg);
+void vcuda_handle_reset(enum cuda_handle_kind kind);
+
+/* ---- context.c ---- */
+
+/* The calling thread's current context, NULL for none. */
+CUcontext vcuda_current(void);
+/* CUDA_ERROR_INVALID_CONTEXT when the thread has none. */
+CUresult vcuda_need_context(void);
+CUdevice vcuda_current_device(void);
+/* A live context, primary ones that are not retained included. */
+bool vcuda_context_ok(CUcontext ctx);
+uint64_t vcuda_context_id(CUcontext ctx);
+void vcuda_context_reset(void);		/* in a forked child: values kept by key survive, everything else starts anew */
+/* cuCtxLocalStorage (private table): values by key. */
+CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value, void (*dtor)(CUcontext, void *, void *));
+CUresult vcuda_cls_get(void **value, CUcontext ctx, void *key);
+CUresult vcuda_cls_del(CUcontext ctx, void *key);
+/* Primary context of a device without activating it. */
+CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
+
+/* ---- stream.c ---- */
+
+/* The number for the wire of any stream argument. */
+CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
+/* true once a stream exists that the legacy stream does not wait for. */
+bool vcuda_has_nonblocking(void);
+void vcuda_stream_made(void *handle, struct vwire_rd args);
+void vcuda_event_made(void *handle, struct vwire_rd args);
+void vcuda_stream_reset(void);
+void vcuda_context_destroy_streams(CUcontext ctx);
+
+/* ---- memory.c ---- */
+
+bool vcuda_is_device(uint64_t addr);
+/* Base, size and context of the live allocation around addr. */
+bool vcuda_mem_range(uint64_t addr, uint64_t *base, uint64_t *size, CUcontext *ctx);
+/* A variable of a module: device memory outside the lease's range. */
+void vcuda_mem_note_global(uint64_t addr, uint64_t size);
+void vcuda_memory_init(void);
+void vcuda_memory_reset(void);
+void vcuda_context_free_memory(CUcontext ctx);
+
+/* ---- module.c ---- */
+
+/* Hashes, 16 bytes each, of the images that need not be sent. */
+void vcuda_images_at_server(const uint8_t *hashes, size_t n);
+
+void vcuda_module_reset(void);		/* in a forked child: preserved libraries load again at need */
+void vcuda_context_unload(CUcontext ctx);
+
+/* ---- call.c: forgets the answers of MEMO rows (a module that goes may have been asked about) ---- */
+
+void vcuda_memo_forget(void);
+void vcuda_memo_reset(void);		/* in a forked child */
+
+/* ---- stats.c ---- */
+
+void vcuda_stats_round_trip(uint64_t waited_ns);
+void vcuda_stats_print(void);
+void vcuda_stats_bytes(uint64_t out, uint64_t in);
+uint64_t vcuda_now_ns(void);
+
+/* ---- export.c, integrity.c ---- */
+
+void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table, uint64_t integrity_table, uint64_t fn,
+		     uint8_t out[16]);
+
+#endif
