@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+#
+# The CUDA programs, built as a user would: nvcc with its defaults. NVCC, CUDA_HOME and CUDA_STUBS
+# come from tools/cuda-toolchain.sh. Each program is build/tests/cuda/NAME.
+
+CUDA_DIR := tests/cuda
+CUDA_OUT := build/tests/cuda
+
+CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async
+CUDA_RUNTIME += fault oom bigcopy spin idle
+CUDA_DRIVER := drvptx badimage forkfirst
+CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
+
+CUDA_BINARIES := $(CUDA_PROGRAMS:%=$(CUDA_OUT)/%)
+CUDA_HEADERS := $(wildcard $(CUDA_DIR)/*.h)
+CUDA_KMEANS_OBJS := $(CUDA_OUT)/imageio.o $(CUDA_OUT)/csv.o
+
+.PHONY: cuda-programs
+cuda-programs: $(CUDA_BINARIES)
+
+$(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) $< -o $@
+
+# Linked with a stub of libcuda; the library itself is looked up when the program runs.
+$(CUDA_DRIVER:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.c $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) $< -o $@ -L$(CUDA_STUBS) -lcuda
+
+$(CUDA_OUT)/vecadd_shared: $(CUDA_DIR)/vecadd.cu $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) -cudart shared $< -o $@ -Xlinker -rpath,$(CUDA_HOME)/lib64
+
+$(CUDA_OUT)/kmeans: $(CUDA_DIR)/kmeans.cu $(CUDA_KMEANS_OBJS) $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@$(NVCC) $< $(CUDA_KMEANS_OBJS) -o $@ -lpng -ljpeg -lz
+
+$(CUDA_KMEANS_OBJS): $(CUDA_OUT)/%.o: $(CUDA_DIR)/%.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -MMD -c $< -o $@
+
+-include $(CUDA_KMEANS_OBJS:.o=.d)
