@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+#
+# make check. Every test speaks TAP; tests/run.py adds them up. UNIT_TESTS are the CMocka programs that the other directories list.
+
+tests_vcuda := build/tests/unit/vcuda_test
+UNIT_TESTS += $(tests_vcuda)
+
+# The library's parts that need no server, by themselves.
+$(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $< $(libvcuda_obj) -o $@ -lcmocka -pthread
+
+-include $(tests_vcuda:=.d)
+
+build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
+
+CHECK_PY := $(wildcard tests/e2e/*_test.py)
+
+check: all $(UNIT_TESTS) $(softgpu_TESTS) build/tools/roundtrip_test cuda-programs
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) build/tools/roundtrip_test tests/apigen/run.py \
+		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
+
+demo: all cuda-programs
+	$(Q)tools/demo.sh
+
+gpucheck: all cuda-programs
+	$(Q)$(PYTHON3) tools/gpucheck.py
+
+.PHONY: check demo gpucheck

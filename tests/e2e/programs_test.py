@@ -1,0 +1,268 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+Every program of tests/cuda in direct mode, on softgpu: results, round trips, bytes, and what happens when things break.
+
+    program + libcuda.so.1 (libvcuda) --TCP--> vgpu-server --> vgpu-worker + softgpu
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import dgsf
+
+CUDA = os.path.join(dgsf.BUILD, "tests", "cuda")
+DATA = os.path.join(dgsf.ROOT, "tests", "data")
+SOFTGPU = os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1")
+LIBVCUDA = os.path.join(dgsf.BUILD, "libvcuda")
+STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_in=(\d+) waited=([\d.]+)")
+
+
+class Done:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+        m = STATS.search(err)
+        self.calls, self.round_trips, self.bytes_out, self.bytes_in = (int(v) for v in m.groups()[:4]) if m else (None,) * 4
+
+
+class ProgramsTest(unittest.TestCase):
+    server_args = ("--workers", "2", "--mem-default", "512M")
+
+    def setUp(self):
+        self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU,
+                                   "--log-level", "debug", *self.server_args])
+        self.addCleanup(self.server.kill)
+        self.port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        self.server.wait_log(r"is warm")
+
+    def env(self, **more):
+        return {**os.environ, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{self.port}", "VGPU_STATS": "1", **more}
+
+    def start(self, name, *args, **env):
+        p = subprocess.Popen([os.path.join(CUDA, name), *args], env=self.env(**env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (p.poll() is None and p.kill(), p.wait(), p.stdout.close(), p.stderr.close()))
+        return p
+
+    def run_program(self, name, *args, timeout=100, **env):
+        p = self.start(name, *args, **env)
+        out, err = p.communicate(timeout=timeout)
+        return Done(p.returncode, out, err)
+
+    def passes(self, name, *args, round_trips=None, **env):
+        done = self.run_program(name, *args, **env)
+        self.assertEqual(done.code, 0, f"{done.out}\n{done.err}\n{self.server.log()[-3000:]}")
+        self.assertIn("PASS", done.out)
+        if round_trips is not None:
+            self.assertLessEqual(done.round_trips, round_trips, done.err)
+        return done
+
+    def leases_end(self, n):
+        self.server.wait_log(r"lease \d+ ended", n)
+
+
+class Programs(ProgramsTest):
+    """Results, and the round trips that each may cost: lease, module, and one for each place where the program waits."""
+
+    def test_vecadd(self):
+        self.passes("vecadd", round_trips=3)
+
+    def test_vecadd_with_the_shared_runtime(self):
+        self.passes("vecadd_shared", round_trips=3,
+                    LD_LIBRARY_PATH=LIBVCUDA)
+
+    def test_vecadd_with_the_library_preloaded(self):
+        self.passes("vecadd", round_trips=3, LD_LIBRARY_PATH="", LD_PRELOAD=os.path.join(LIBVCUDA, "libcuda.so.1"))
+
+    def test_vecadd_with_modules_loaded_eagerly(self):
+        self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")
+
+    def test_matmul(self):
+        self.passes("matmul")
+
+    def test_reduce(self):
+        self.passes("reduce")
+
+    def test_histogram(self):
+        self.passes("histogram")
+
+    def test_streams(self):
+        self.passes("streams")
+
+    def test_threads(self):
+        self.passes("threads")
+
+    def test_drvptx(self):
+        self.passes("drvptx")
+
+    def test_badimage(self):
+        self.passes("badimage")
+
+    def test_fork_before_first_use(self):
+        self.passes("forkfirst")
+
+    def test_fork_after_first_use_opens_a_session_of_its_own(self):
+        self.passes("forkfirst", "--after")
+
+    def test_kmeans_of_the_digits(self):
+        done = self.passes("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))
+        iterations = int(re.search(r"iterations (\d+)", done.out).group(1))
+        self.assertLessEqual(done.round_trips, 2 * iterations + 4)
+
+    def test_kmeans_of_the_photograph_is_the_same_as_on_the_cpu(self):
+        with tempfile.TemporaryDirectory() as d:
+            args = ("--image", os.path.join(DATA, "china.jpg"), "--colors", "8", "--iterations", "6")
+            gpu = self.run_program("kmeans", *args, "--no-check", "--out", f"{d}/gpu.png")
+            self.assertEqual(gpu.code, 0, gpu.err)
+            self.assertLessEqual(gpu.round_trips, 2 * 6 + 4)
+            cpu = self.run_program("kmeans", *args, "--cpu", "--out", f"{d}/cpu.png")
+            self.assertEqual(cpu.code, 0, cpu.err)
+            with open(f"{d}/gpu.png", "rb") as a, open(f"{d}/cpu.png", "rb") as b:
+                self.assertEqual(a.read(), b.read())
+
+    def test_an_asynchronous_launch_costs_no_round_trip_and_64_bytes_beside_its_parameters(self):
+        few = self.passes("async", "--launches", "100")
+        many = self.passes("async", "--launches", "1100")
+        self.assertEqual(few.round_trips, many.round_trips)
+        parameters = 16     # a pointer, an int, to the next 8 bytes
+        self.assertLessEqual((many.bytes_out - few.bytes_out) / 1000, 64 + parameters)
+
+    def test_a_trace_has_one_line_a_call(self):
+        with tempfile.NamedTemporaryFile("r") as f:
+            done = self.passes("vecadd", VGPU_TRACE=f.name)
+            lines = f.read().splitlines()
+        self.assertEqual(len(lines), done.calls)
+        self.assertTrue(any("cuLaunchKernel(" in line for line in lines))
+        self.assertRegex(lines[-1], r"^\d+\.\d+ \d+ cu\w+\(.*\) = \d+ [\d.]+ us$")
+
+    def test_two_programs_at_once(self):
+        programs = [self.start("matmul"), self.start("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))]
+        for p in programs:
+            out, err = p.communicate(timeout=100)
+            self.assertEqual(p.returncode, 0, err)
+            self.assertIn("PASS", out)
+
+
+class Trouble(ProgramsTest):
+    """Things that break: a clear error, soon, and the next program is served."""
+
+    def and_then_the_next_is_served(self):
+        self.passes("vecadd")
+
+    def test_no_server(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            done = self.run_program("vecadd", VGPU_SERVER="127.0.0.1:%d" % s.getsockname()[1])
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("Connection refused", done.err)
+
+    def test_a_kernel_that_faults_poisons_its_own_program_alone(self):
+        idle = self.start("idle", "--seconds", "4")
+        self.assertEqual(self.run_program("fault").code, 0)
+        self.and_then_the_next_is_served()
+        self.assertEqual(idle.wait(20), 0)
+
+    def test_more_memory_than_the_limit_is_out_of_memory(self):
+        done = self.run_program("oom", VGPU_MEM_LIMIT="64M")
+        self.assertEqual(done.code, 0, done.out + done.err)
+
+    def test_memory_the_server_has_not_is_refused_with_the_reason(self):
+        done = self.run_program("vecadd", VGPU_MEM_LIMIT="999G")
+        self.assertNotEqual(done.code, 0)
+        self.assertRegex(done.err, r"libvcuda: .*memory")
+
+    def test_server_killed_under_a_program(self):
+        p = self.start("bigcopy", "--seconds", "30")
+        p.stdout.readline()
+        for pid in [self.server.pid] + self.server.children():
+            os.kill(pid, signal.SIGKILL)
+        start = time.monotonic()
+        _, err = p.communicate(timeout=20)
+        self.assertLess(time.monotonic() - start, 2)
+        self.assertNotEqual(p.returncode, 0)
+        self.assertIn("libvcuda: connection to the server lost", err)
+
+    def test_worker_killed_under_a_program(self):
+        before = set(self.server.children())
+        p = self.start("bigcopy", "--seconds", "30")
+        p.stdout.readline()
+        pid = int(self.server.wait_log(r"worker (\d+).*lease|lease \d+.*worker (\d+)")[0] or 0)
+        for victim in [pid] if pid in before else before:
+            os.kill(victim, signal.SIGKILL)
+        start = time.monotonic()
+        p.communicate(timeout=20)
+        self.assertLess(time.monotonic() - start, 2)
+        self.assertNotEqual(p.returncode, 0)
+        self.and_then_the_next_is_served()
+
+    def test_program_killed_in_a_copy_gives_everything_back(self):
+        p = self.start("bigcopy", "--seconds", "30")
+        p.stdout.readline()
+        p.kill()
+        p.wait()
+        self.leases_end(1)
+        self.and_then_the_next_is_served()
+
+    def test_an_idle_session_and_worker_use_no_cpu(self):
+        p = self.start("idle", "--seconds", "6")
+        p.stdout.readline()
+        time.sleep(1)
+        processes = [p.pid, self.server.pid] + self.server.children()
+
+        def ticks():
+            total = 0
+            for pid in processes:
+                with open(f"/proc/{pid}/stat") as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+                total += int(fields[11]) + int(fields[12])
+            return total
+        before = ticks()
+        time.sleep(3)
+        self.assertEqual(ticks() - before, 0)
+
+
+class Full(ProgramsTest):
+    server_args = ("--workers", "1", "--max-workers", "1", "--mem-default", "512M", "--queue-wait", "3s")
+
+    def test_a_full_server_gives_up_after_its_wait(self):
+        holder = self.start("idle", "--seconds", "30")
+        holder.stdout.readline()
+        start = time.monotonic()
+        done = self.run_program("vecadd")
+        self.assertNotEqual(done.code, 0)
+        self.assertGreater(time.monotonic() - start, 2.9)
+        self.assertRegex(done.err, r"libvcuda: waited \d+ ms for a (warm )?worker")
+
+    def test_a_queued_program_runs_when_its_turn_comes(self):
+        holder = self.start("idle", "--seconds", "30")
+        holder.stdout.readline()
+        waiting = self.start("vecadd")
+        time.sleep(0.5)
+        self.assertIsNone(waiting.poll())
+        holder.kill()
+        out, err = waiting.communicate(timeout=20)
+        self.assertEqual(waiting.returncode, 0, err)
+        self.assertIn("PASS", out)
+
+
+class Many(ProgramsTest):
+    def test_two_hundred_programs_in_a_row_leave_nothing_behind(self):
+        self.passes("vecadd")
+        self.leases_end(1)
+        time.sleep(0.5)
+        before = self.server.fds()
+        for _ in range(200):
+            self.passes("vecadd")
+        self.leases_end(201)
+        time.sleep(0.5)
+        self.assertLessEqual(self.server.fds(), before + 1)
+        self.assertLessEqual(len(self.server.children()), 3)
+
+
+if __name__ == "__main__":
+    dgsf.main()

@@ -1,0 +1,790 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vgpud between the real module and a server played by the test. Runs in a guest (vgpud_guest.sh),
+ * as root, one case at a time, each with a vgpud of its own:
+ *
+ *    function --/dev/vgpu0-- vgpu.ko --/dev/vgpuctl-- vgpud --TCP-- server
+ *    (this test)                                      (/bin/vgpud)  (this test)
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <endian.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "../kselftest/session.h"
+#include "vgpu_wire.h"
+
+#define LOG_FILE	"/tmp/vgpud.log"
+#define RING		65536u
+
+static pid_t daemon_pid;
+static int listener;
+static uint16_t port;
+
+/* ---- the server ---- */
+
+static void server_listen(uint16_t want)
+{
+	struct sockaddr_in sa = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(want),
+	};
+	socklen_t n = sizeof(sa);
+	int one = 1;
+
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	CHECK(!bind(listener, (struct sockaddr *)&sa, sizeof(sa)));
+	CHECK(!listen(listener, 64));
+	CHECK(!getsockname(listener, (struct sockaddr *)&sa, &n));
+	port = ntohs(sa.sin_port);
+}
+
+static int server_accept(void)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	if (poll(&p, 1, 10000) != 1)
+		FAIL("nobody connects");
+	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void read_all(int fd, void *buf, size_t n)
+{
+	ssize_t r = recv(fd, buf, n, MSG_WAITALL);
+
+	if (r != (ssize_t)n)
+		FAIL("read %zd of %zu bytes", r, n);
+}
+
+/*
+ * The connection of the next session: the first on which something comes. Those that stay silent
+ * are spares, kept for later; vgpud may hold one more than the one of the session that we wait for.
+ */
+static int server_session(void)
+{
+	static struct pollfd p[16];
+	static unsigned int n;
+	int fd;
+
+	p[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
+	n += !n;
+	for (;;) {
+		if (poll(p, n, 10000) < 1)
+			FAIL("no session comes");
+		for (unsigned int i = 1; i < n; i++) {
+			if (!p[i].revents)
+				continue;
+			fd = p[i].fd;
+			p[i] = p[--n];
+			if (recv(fd, &(char){ 0 }, 1, MSG_PEEK) > 0)
+				return fd;
+			close(fd);
+			break;
+		}
+		if (p[0].revents && n < 16)
+			p[n++] = (struct pollfd){ .fd = server_accept(), .events = POLLIN };
+	}
+}
+
+struct lease_frame {
+	struct vwire_frame h;
+	struct vwire_lease l;
+};
+
+static void read_lease(int fd, struct lease_frame *f)
+{
+	read_all(fd, f, sizeof(*f));
+	CHECK_EQ(le32toh(f->h.size), sizeof(*f));
+	CHECK_EQ(le16toh(f->h.op), VWIRE_OP_LEASE);
+	CHECK_EQ(le32toh(f->l.magic), VWIRE_MAGIC);
+}
+
+/* Sends back whatever comes until the end. */
+static void *echo(void *arg)
+{
+	static __thread uint8_t buf[65536];
+	int fd = (long)arg;
+	ssize_t r;
+
+	while ((r = recv(fd, buf, sizeof(buf), 0)) > 0)
+		if (send(fd, buf, r, MSG_NOSIGNAL) != r)
+			break;
+	close(fd);
+	return NULL;
+}
+
+/* ---- vgpud ---- */
+
+static void daemon_spawn(const char *more)
+{
+	char server[64];
+
+	unlink(LOG_FILE);
+	snprintf(server, sizeof(server), "--server=127.0.0.1:%u", port);
+	daemon_pid = fork();
+	if (!daemon_pid) {
+		int fd = open(LOG_FILE, O_WRONLY | O_CREAT | O_APPEND, 0666);
+
+		dup2(fd, 2);
+		execl("/bin/vgpud", "vgpud", port ? server : "--server=", "--tenant=blue",
+		      "--log-level=debug", "--probe-interval=100ms", more, NULL);
+		_exit(127);
+	}
+}
+
+static void dump_log(void)
+{
+	char line[512];
+	FILE *f = fopen(LOG_FILE, "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		printf("# %s", line);
+	if (f)
+		fclose(f);
+}
+
+static void wait_attribute(const char *name, const char *want)
+{
+	double end = now() + 10;
+
+	while (strcmp(attribute(name), want) && now() < end)
+		usleep(5000);
+	if (strcmp(attribute(name), want)) {
+		dump_log();
+		FAIL("%s is \"%s\", should become \"%s\"", name, attribute(name), want);
+	}
+}
+
+/* The one of the case before may still be dying. */
+static void daemon_start(const char *more)
+{
+	wait_attribute("state", "offline");
+	daemon_spawn(more);
+}
+
+static int daemon_wait(void)
+{
+	int status = -1;
+
+	for (double end = now() + 10; now() < end; usleep(5000))
+		if (waitpid(daemon_pid, &status, WNOHANG) == daemon_pid)
+			return status;
+	FAIL("vgpud does not exit");
+}
+
+static unsigned int daemon_fds(void)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", daemon_pid);
+	d = opendir(path);
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* utime + stime in ticks, and voluntary switches: 0 of either means that it slept. */
+static unsigned long daemon_cpu(void)
+{
+	unsigned long u = 0, s = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", daemon_pid);
+	f = fopen(path, "r");
+	CHECK(f && fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u,
+			  &s) == 2);
+	fclose(f);
+	return u + s;
+}
+
+static long status_number(const char *key)
+{
+	char path[64], line[256];
+	long v = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", daemon_pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			v = strtol(line + strlen(key) + 1, NULL, strncmp(key, "Cap", 3) ? 10 : 16);
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* ---- the function ---- */
+
+static void submit(struct side *s, const void *p, uint32_t n)
+{
+	uint64_t head = s->control->sq_head.index;
+
+	for (double end = now() + 20; head + n - load_index(&s->control->sq_tail) > s->sq_bytes;) {
+		if (now() > end)
+			FAIL("the submission ring stays full");
+		__atomic_store_n(&s->control->sq_head.asleep, 1, __ATOMIC_SEQ_CST);
+		poll_for(s->fd, POLLOUT, 100);
+		__atomic_store_n(&s->control->sq_head.asleep, 0, __ATOMIC_SEQ_CST);
+	}
+	memcpy(s->sq + head % s->sq_bytes, p, n);
+	store_index(&s->control->sq_head, head + n);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&s->control->sq_tail.asleep, __ATOMIC_RELAXED))
+		doorbell(s->fd);
+}
+
+/* The next frame, copied out; false: the ring is empty and hung up. */
+static bool complete(struct side *s, void *buf, uint32_t max)
+{
+	uint64_t tail = s->control->cq_tail.index;
+	double end = now() + 20;
+	struct vwire_frame h;
+	int events = 0;
+
+	while (load_index(&s->control->cq_head) == tail) {
+		if (events & POLLHUP)
+			return false;
+		if (now() > end) {
+			dump_log();
+			FAIL("no frame comes");
+		}
+		__atomic_store_n(&s->control->cq_tail.asleep, 1, __ATOMIC_SEQ_CST);
+		events = poll_for(s->fd, POLLIN, 10000);
+		__atomic_store_n(&s->control->cq_tail.asleep, 0, __ATOMIC_SEQ_CST);
+	}
+	memcpy(&h, s->cq + tail % s->cq_bytes, sizeof(h));
+	CHECK(h.size >= 16 && h.size <= max);
+	memcpy(buf, s->cq + tail % s->cq_bytes, h.size);
+	store_index(&s->control->cq_tail, tail + h.size);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&s->control->cq_head.asleep, __ATOMIC_RELAXED))
+		doorbell(s->fd);
+	return true;
+}
+
+/* Frame n of a stream: its size and its bytes follow from n. */
+static uint32_t make_frame(uint8_t *buf, uint64_t n)
+{
+	uint32_t size = 16 + 8 * ((n * 2654435761u >> 7) % (n % 16 ? 60 : 4000));
+	struct vwire_frame h = { htole32(size), htole16(7), 0, htole64(n) };
+
+	memcpy(buf, &h, sizeof(h));
+	for (uint32_t i = sizeof(h); i < size; i++)
+		buf[i] = n * 13 + i;
+	return size;
+}
+
+static void expect_closed(struct side *s, uint32_t reason, const char *text)
+{
+	uint8_t buf[4096];
+	struct vwire_frame h;
+	struct vwire_refused c;
+
+	do {
+		if (!complete(s, buf, sizeof(buf)))
+			FAIL("hung up without VWIRE_OP_CLOSED");
+		memcpy(&h, buf, sizeof(h));
+	} while (le16toh(h.op) != VWIRE_OP_CLOSED);
+	memcpy(&c, buf + sizeof(h), sizeof(c));
+	buf[sizeof(h) + sizeof(c) + le32toh(c.text_len)] = '\0';
+	CHECK_EQ(le32toh(c.result), 46);
+	CHECK_EQ(le32toh(c.reason), reason);
+	if (!strstr((char *)buf + 32, text))
+		FAIL("\"%s\" does not say \"%s\"", buf + 32, text);
+	if (complete(s, buf, sizeof(buf)))
+		FAIL("a frame after VWIRE_OP_CLOSED");
+}
+
+static void echo_frames(struct side *s, uint64_t first, uint64_t last)
+{
+	static __thread uint8_t want[65536], got[65536];
+	uint64_t in = first;
+
+	for (uint64_t out = first; out <= last; out++) {
+		submit(s, want, make_frame(want, out));
+		/* Some are left on their way, not more than fit. */
+		while (in <= out && (out == last || out - in >= 3)) {
+			uint32_t n = make_frame(want, in);
+
+			if (!complete(s, got, sizeof(got)))
+				FAIL("hung up at frame %llu", (unsigned long long)in);
+			if (memcmp(want, got, n))
+				FAIL("frame %llu is another", (unsigned long long)in);
+			in++;
+		}
+	}
+}
+
+static void start_all(const char *more)
+{
+	server_listen(0);
+	daemon_start(more);
+	wait_attribute("state", "ready");
+}
+
+/* A session with an echoing server. */
+static int open_echo(struct side *s, pthread_t *thread)
+{
+	struct lease_frame lease;
+	uint64_t id;
+	int fd;
+
+	function_setup(s, RING, RING, &id);
+	fd = server_session();
+	read_lease(fd, &lease);
+	CHECK(!pthread_create(thread, NULL, echo, (void *)(long)fd));
+	return fd;
+}
+
+/* ---- cases ---- */
+
+TEST(a_session_uses_the_spare_connection_and_the_lease_says_who_asks)
+{
+	struct lease_frame lease;
+	uint8_t buf[64];
+	struct side s;
+	uint64_t id;
+	char name[64];
+	int fd;
+
+	CHECK(!write_file("/sys/class/vgpu/vgpu0/mem_limit", "123456789\n"));
+	start_all(NULL);
+	snprintf(name, sizeof(name), "127.0.0.1:%u", port);
+	CHECK_ATTRIBUTE("server", name);
+	fd = server_accept();		/* before there is a session */
+	function_setup(&s, RING, RING, &id);
+	submit(&s, "behind--", 8);
+	read_lease(fd, &lease);
+	CHECK(!strcmp(lease.l.tenant, "blue"));
+	CHECK_EQ(le64toh(lease.l.mem_limit), 123456789);
+	CHECK_EQ(le64toh(lease.l.features), VWIRE_FEAT_STATUS);
+	read_all(fd, buf, 8);
+	CHECK(!memcmp(buf, "behind--", 8));
+	server_accept();		/* the next spare */
+	CHECK(!write_file("/sys/class/vgpu/vgpu0/mem_limit", "0\n"));
+}
+
+TEST(frames_pass_unchanged_both_ways)
+{
+	pthread_t t;
+	struct side s;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	echo_frames(&s, 1, 3000);
+}
+
+static void *one_session(void *arg)
+{
+	struct side *s = arg;
+
+	echo_frames(s, 1, 1000);
+	return NULL;
+}
+
+TEST(four_sessions_at_once)
+{
+	pthread_t server[4], function[4];
+	struct side s[4];
+
+	start_all(NULL);
+	for (int i = 0; i < 4; i++)
+		open_echo(&s[i], &server[i]);
+	CHECK_ATTRIBUTE("sessions", "4");
+	for (int i = 0; i < 4; i++)
+		CHECK(!pthread_create(&function[i], NULL, one_session, &s[i]));
+	for (int i = 0; i < 4; i++)
+		pthread_join(function[i], NULL);
+}
+
+TEST(memory_status_is_shown_in_sysfs_and_not_passed_on)
+{
+	struct { struct vwire_frame h; struct vwire_status st; } f = {
+		{ htole32(24), htole16(VWIRE_OP_STATUS), 0, 0 }, { htole64(4096) },
+	};
+	struct vwire_frame plain = { htole32(16), htole16(9), 0, htole64(77) }, got;
+	struct lease_frame lease;
+	struct side s;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	fd = server_accept();
+	function_setup(&s, RING, RING, &id);
+	read_lease(fd, &lease);
+	CHECK_EQ(send(fd, &f, sizeof(f), 0), sizeof(f));
+	wait_attribute("mem_used", "4096");
+	f.st.mem_used = htole64(1ull << 40);
+	CHECK_EQ(send(fd, &f, sizeof(f), 0), sizeof(f));
+	CHECK_EQ(send(fd, &plain, sizeof(plain), 0), sizeof(plain));
+	wait_attribute("mem_used", "1099511627776");
+	CHECK(complete(&s, &got, sizeof(got)));
+	CHECK_EQ(le64toh(got.seq), 77);
+	side_close(&s);
+	wait_attribute("mem_used", "0");
+	CHECK_EQ(recv(fd, &got, 1, 0), 0);	/* the lease is given back */
+}
+
+TEST(no_server_is_said_and_the_state_follows_its_coming_and_going)
+{
+	struct side s;
+	uint64_t id;
+
+	server_listen(0);
+	close(listener);
+	daemon_start(NULL);
+	wait_attribute("state", "unreachable");
+	function_setup(&s, RING, RING, &id);
+	expect_closed(&s, VWIRE_REASON_LOST, "does not answer: Connection refused");
+	side_close(&s);
+
+	server_listen(port);
+	wait_attribute("state", "ready");
+	close(server_accept());
+	close(listener);
+	wait_attribute("state", "unreachable");
+	server_listen(port);
+	wait_attribute("state", "ready");
+}
+
+TEST(no_configured_server_is_said)
+{
+	struct side s;
+	uint64_t id;
+
+	daemon_start(NULL);
+	wait_attribute("state", "unreachable");
+	function_setup(&s, RING, RING, &id);
+	expect_closed(&s, VWIRE_REASON_LOST, "no server is configured for vgpu0");
+}
+
+TEST(a_spare_that_the_server_closed_is_not_used)
+{
+	struct lease_frame lease;
+	struct side s;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	close(server_accept());
+	function_setup(&s, RING, RING, &id);
+	fd = server_session();
+	read_lease(fd, &lease);
+}
+
+TEST(a_server_lost_in_mid_run_is_said_within_a_second)
+{
+	pthread_t t;
+	struct side s;
+	double start;
+	int fd;
+
+	start_all(NULL);
+	fd = open_echo(&s, &t);
+	echo_frames(&s, 1, 10);
+	start = now();
+	shutdown(fd, SHUT_RDWR);
+	expect_closed(&s, VWIRE_REASON_LOST, "has ended");
+	CHECK(now() - start < 1);
+}
+
+TEST(the_servers_own_last_words_come_first)
+{
+	struct { struct vwire_frame h; struct vwire_refused r; } f = {
+		{ htole32(32), htole16(VWIRE_OP_REFUSED), 0, 0 }, { .result = htole32(2) },
+	};
+	struct lease_frame lease;
+	uint8_t buf[512];
+	struct side s;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	fd = server_accept();
+	function_setup(&s, RING, RING, &id);
+	submit(&s, "unread--", 8);	/* so the close is a reset */
+	read_lease(fd, &lease);
+	CHECK_EQ(send(fd, &f, sizeof(f), 0), sizeof(f));
+	close(fd);
+	CHECK(complete(&s, buf, sizeof(buf)));
+	CHECK(!memcmp(buf, &f, sizeof(f)));
+	expect_closed(&s, VWIRE_REASON_LOST, "has ended");
+}
+
+TEST(a_lying_submission_index_ends_the_session)
+{
+	pthread_t t;
+	struct side s;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	store_index(&s.control->sq_head, 1ull << 40);
+	doorbell(s.fd);
+	expect_closed(&s, VWIRE_REASON_PROTOCOL, "ring index");
+	CHECK(!waitpid(daemon_pid, NULL, WNOHANG));
+}
+
+TEST(a_lying_completion_index_ends_the_session)
+{
+	struct vwire_frame frame = { htole32(16), htole16(7), 0, htole64(1) };
+	pthread_t t;
+	struct side s;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	store_index(&s.control->cq_tail, 12345);
+	submit(&s, &frame, sizeof(frame));	/* comes back, and there is no room it could have */
+	for (double end = now() + 5; !(poll_events(s.fd, 100) & POLLHUP);)
+		CHECK(now() < end);
+	CHECK(!waitpid(daemon_pid, NULL, WNOHANG));
+}
+
+TEST(a_wrong_header_from_the_server_ends_the_session)
+{
+	struct vwire_frame h = { htole32(17), htole16(9), 0, 0 };
+	struct lease_frame lease;
+	struct side s;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	fd = server_accept();
+	function_setup(&s, RING, RING, &id);
+	read_lease(fd, &lease);
+	CHECK_EQ(send(fd, &h, sizeof(h), 0), sizeof(h));
+	expect_closed(&s, VWIRE_REASON_PROTOCOL, "frame header");
+	CHECK_EQ(recv(fd, &h, 1, 0), 0);
+}
+
+TEST(a_function_killed_in_a_copy_gives_its_connection_back)
+{
+	struct lease_frame lease;
+	static char chunk[4096];
+	pid_t pid;
+	int fd;
+
+	start_all(NULL);
+	fd = server_accept();
+	pid = fork();
+	if (!pid) {
+		struct side s;
+		uint64_t id;
+
+		function_setup(&s, RING, RING, &id);
+		for (;;)
+			submit(&s, chunk, sizeof(chunk));
+	}
+	read_lease(fd, &lease);
+	read_all(fd, chunk, sizeof(chunk));
+	kill(pid, SIGKILL);
+	while (recv(fd, chunk, sizeof(chunk), 0) > 0)
+		;
+	wait_attribute("sessions", "0");
+}
+
+TEST(a_killed_vgpud_hangs_its_sessions_up_and_a_new_one_serves_the_next)
+{
+	pthread_t t;
+	struct side s;
+	uint8_t buf[64];
+	double start;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	echo_frames(&s, 1, 10);
+	start = now();
+	kill(daemon_pid, SIGKILL);
+	CHECK(!complete(&s, buf, sizeof(buf)));
+	CHECK(now() - start < 1);
+	side_close(&s);
+	CHECK(daemon_wait() >= 0);
+	CHECK_ATTRIBUTE("state", "offline");
+
+	daemon_start(NULL);
+	wait_attribute("state", "ready");
+	open_echo(&s, &t);
+	echo_frames(&s, 1, 10);
+}
+
+TEST(sigterm_lets_running_sessions_finish_and_takes_no_new_ones)
+{
+	struct side s, late;
+	pthread_t t;
+	uint64_t id;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	kill(daemon_pid, SIGTERM);
+	wait_attribute("state", "draining");
+	function_setup(&late, RING, RING, &id);
+	expect_closed(&late, VWIRE_REASON_DRAINING, "going down");
+	echo_frames(&s, 1, 100);
+	CHECK(!waitpid(daemon_pid, NULL, WNOHANG));
+	side_close(&s);
+	CHECK_EQ(daemon_wait(), 0);
+	CHECK_ATTRIBUTE("state", "offline");
+}
+
+TEST(a_drain_has_an_end)
+{
+	struct side s;
+	pthread_t t;
+
+	start_all("--drain-timeout=200ms");
+	open_echo(&s, &t);
+	kill(daemon_pid, SIGTERM);
+	expect_closed(&s, VWIRE_REASON_DRAINING, "going down");
+	CHECK_EQ(daemon_wait(), 0);
+}
+
+TEST(two_hundred_sessions_leave_nothing_behind)
+{
+	unsigned int before;
+	pthread_t t;
+	struct side s;
+
+	start_all(NULL);
+	before = daemon_fds();
+	for (int i = 0; i < 200; i++) {
+		open_echo(&s, &t);
+		echo_frames(&s, 1, 5);
+		side_close(&s);
+		pthread_join(t, NULL);
+	}
+	wait_attribute("sessions", "0");
+	CHECK_ATTRIBUTE("mem_used", "0");
+	/* The module counts a session out before vgpud has heard of its end. */
+	for (double end = now() + 2; daemon_fds() != before && now() < end;)
+		usleep(5000);
+	CHECK_EQ(daemon_fds(), before);
+}
+
+TEST(idle_sessions_cost_no_cpu)
+{
+	unsigned long cpu;
+	long switches;
+	pthread_t t;
+	struct side s[2];
+
+	start_all(NULL);
+	for (int i = 0; i < 2; i++)
+		open_echo(&s[i], &t);
+	echo_frames(&s[0], 1, 100);
+	usleep(300000);
+	cpu = daemon_cpu();
+	switches = status_number("voluntary_ctxt_switches:");
+	sleep(2);
+	CHECK_EQ(daemon_cpu(), cpu);
+	CHECK_EQ(status_number("voluntary_ctxt_switches:"), switches);
+}
+
+TEST(a_full_completion_ring_costs_no_cpu_and_loses_nothing)
+{
+	static uint8_t buf[65536], want[65536];
+	struct lease_frame lease;
+	unsigned long cpu;
+	struct side s;
+	uint64_t id;
+	int fd, size = 4096;
+
+	start_all(NULL);
+	fd = server_accept();
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	function_setup(&s, RING, RING, &id);
+	read_lease(fd, &lease);
+	if (!fork()) {
+		for (uint64_t n = 1; n <= 200; n++) {
+			uint32_t len = make_frame(buf, n);
+
+			CHECK_EQ(send(fd, buf, len, MSG_NOSIGNAL), len);
+		}
+		_exit(0);
+	}
+	usleep(500000);
+	cpu = daemon_cpu();
+	sleep(1);
+	CHECK(daemon_cpu() - cpu <= 1);
+	for (uint64_t n = 1; n <= 200; n++) {
+		uint32_t len = make_frame(want, n);
+
+		CHECK(complete(&s, buf, sizeof(buf)));
+		CHECK(!memcmp(buf, want, len));
+	}
+}
+
+TEST(sighup_reads_the_configuration_again)
+{
+	char text[256];
+	uint16_t second;
+	int first;
+
+	server_listen(0);
+	first = listener;
+	second = port;
+	server_listen(0);
+	snprintf(text, sizeof(text), "server = 127.0.0.1:%u\n", second);
+	CHECK(!mkdir("/etc", 0755) || errno == EEXIST);
+	CHECK(!mkdir("/etc/dgsf", 0755) || errno == EEXIST);
+	close(open("/etc/dgsf/vgpud.conf", O_WRONLY | O_CREAT | O_TRUNC, 0644));
+	CHECK(!write_file("/etc/dgsf/vgpud.conf", text));
+	wait_attribute("state", "offline");
+	daemon_pid = fork();
+	if (!daemon_pid) {
+		execl("/bin/vgpud", "vgpud", NULL);
+		_exit(127);
+	}
+	wait_attribute("state", "ready");
+	snprintf(text, sizeof(text), "127.0.0.1:%u", second);
+	CHECK_ATTRIBUTE("server", text);
+
+	snprintf(text, sizeof(text), "server = 127.0.0.1:9\n[vgpu0]\nserver = 127.0.0.1:%u\n",
+		 port);
+	close(open("/etc/dgsf/vgpud.conf", O_WRONLY | O_CREAT | O_TRUNC, 0644));
+	CHECK(!write_file("/etc/dgsf/vgpud.conf", text));
+	kill(daemon_pid, SIGHUP);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+	wait_attribute("server", text);
+	wait_attribute("state", "ready");
+
+	/* A wrong one changes nothing. */
+	close(open("/etc/dgsf/vgpud.conf", O_WRONLY | O_CREAT | O_TRUNC, 0644));
+	CHECK(!write_file("/etc/dgsf/vgpud.conf", "server = a b\nnosuch = 1\n"));
+	kill(daemon_pid, SIGHUP);
+	usleep(200000);
+	CHECK_ATTRIBUTE("server", text);
+	CHECK_ATTRIBUTE("state", "ready");
+	unlink("/etc/dgsf/vgpud.conf");
+	close(first);
+}
+
+TEST(with_a_user_it_keeps_one_capability)
+{
+	pthread_t t;
+	struct side s;
+
+	start_all("--user=nobody");
+	CHECK_EQ(status_number("Uid:"), 65534);
+	CHECK_EQ(status_number("Gid:"), 65534);
+	CHECK_EQ(status_number("CapEff:"), 1 << 12);
+	CHECK_EQ(status_number("CapPrm:"), 1 << 12);
+	CHECK_EQ(status_number("NoNewPrivs:"), 1);
+	open_echo(&s, &t);
+	echo_frames(&s, 1, 10);
+}
+
+TEST(a_second_vgpud_says_that_there_is_one)
+{
+	start_all(NULL);
+	daemon_spawn(NULL);
+	CHECK(WEXITSTATUS(daemon_wait()) == 1);
+}
