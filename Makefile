@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+#
+# make            everything that runs outside the kernel
+# make check      unit tests, wire tests, every CUDA program against softgpu: no root, no GPU, no module
+# make kcheck     the module, in virtual machines
+# make demo       the whole of it: k-means in a virtual machine without a GPU
+# make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
+# make modules    vgpu.ko for the running kernel
+# make V=1 ...    shows the commands
+
+.DEFAULT_GOAL := all
+SHELL := /bin/bash
+Q := $(if $(V),,@)
+
+CC ?= gcc
+PYTHON3 ?= python3
+OPT ?= -O2 -g
+CFLAGS += $(OPT) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= /lib/systemd/system
+
+# Where nvcc and cuda.h are: asked once, kept in build/cuda.mk.
+ifeq ($(filter clean install-deps help,$(MAKECMDGOALS)),)
+include build/cuda.mk
+endif
+
+# Packages first: everything below needs them.
+build/deps: tools/install-deps.sh
+	@mkdir -p $(@D)
+	@tools/install-deps.sh
+	@touch $@
+
+build/cuda.mk: tools/cuda-toolchain.sh build/deps
+	@echo "  CUDA    $@"
+	@mkdir -p $(@D)
+	@tools/cuda-toolchain.sh > $@.tmp && mv $@.tmp $@
+
+include tools/build.mk
+include userd/common/build.mk
+include userd/softgpu/build.mk
+include userd/server/build.mk
+-include userd/vgpud/build.mk
+include libvcuda/build.mk
+include tests/cuda/build.mk
+include tests/build.mk
+-include kmod/build.mk
+-include tests/kselftest/build.mk
+
+PROGRAMS := build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
+
+all: $(PROGRAMS)
+
+modules:
+	$(Q)$(MAKE) -C $(or $(KDIR),/lib/modules/$(shell uname -r)/build) M=$(CURDIR) modules
+
+install-deps:
+	$(Q)tools/install-deps.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/dgsf $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu $(DESTDIR)$(SYSCONFDIR)/dgsf
+	install build/vgpud/vgpud build/server/vgpu-server build/server/vgpu-worker $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 build/libvcuda/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf
+	install -m 644 build/softgpu/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/lib/udev/rules.d
+	install -m 644 userd/vgpud/vgpud.service userd/server/vgpu-server.service $(DESTDIR)$(UNITDIR)
+	install -m 644 userd/vgpud/99-vgpu.rules $(DESTDIR)/lib/udev/rules.d
+	install -d $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 Documentation/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 Documentation/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+clean:
+	rm -rf build
+
+.PHONY: all modules install-deps install clean
