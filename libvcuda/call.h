@@ -18,7 +18,7 @@
 #include "vgpu_wire.h"
 
 #define VCUDA_CALL_BYTES	1024	/* payload of a generated request */
-#define VCUDA_CALL_OUTS		8
+#define VCUDA_CALL_OUTS		20
 
 struct vcuda_out {
 	void *dst;		/* the caller's memory; NULL: not wanted, skipped in the reply */

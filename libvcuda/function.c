@@ -85,10 +85,11 @@ static CUresult ask_attributes(struct vcuda_kernel *k)
 	vcuda_begin(&c, CUDA_ID_cuFuncGetAttribute);
 	vcuda_put_u64(&c, k->function);
 	vcuda_want_scalar(&c, &mask, sizeof(mask), false);
-	vcuda_want_blob(&c, values, sizeof(values), false);
+	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		vcuda_want_scalar(&c, &values[i], sizeof(values[i]), false);
 	r = vcuda_sync(&c);
 	for (i = 0; !r && i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		k->attributes[i] = (int)le64toh(values[i]);
+		k->attributes[i] = (int)values[i];
 	if (!r)
 		k->attribute_mask = mask;
 	return r;

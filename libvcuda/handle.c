@@ -143,8 +143,15 @@ static void drop(void *handle, struct vcuda_object *obj, void *arg)
 	vcuda_handle_del(*(enum cuda_handle_kind *)arg, handle);
 }
 
+void vcuda_handle_fork(void)
+{
+	unsigned int i;
+
+	for (i = 0; i <= CUDA_HANDLE_MAX; i++)
+		pthread_mutex_init(&tables[i].lock, NULL);
+}
+
 void vcuda_handle_reset(enum cuda_handle_kind kind)
 {
-	pthread_mutex_init(&tables[kind].lock, NULL);
 	vcuda_handle_each(kind, drop, &kind);
 }

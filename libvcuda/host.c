@@ -25,6 +25,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host *hosts;
 static uint64_t last_id;
 
+/* In a forked child, whose host memory is its copy of the parent's. */
+void vcuda_host_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+}
+
 static struct host **find(uint64_t addr)
 {
 	struct host **p;

@@ -45,8 +45,10 @@ static CUresult pack_pointers(struct launch *l, const struct vcuda_kernel *k, vo
 {
 	uint32_t i;
 
-	if (k->param_bytes > sizeof(l->packed))
+	if (k->param_bytes > sizeof(l->packed)) {
+		vcuda_say("%s: %u bytes of parameters are not supported", k->name, k->param_bytes);
 		return CUDA_ERROR_NOT_SUPPORTED;
+	}
 	memset(l->packed, 0, k->param_bytes);
 	for (i = 0; i < k->nr_params; i++) {
 		if (!params[i])

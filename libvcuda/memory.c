@@ -50,6 +50,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct granule *map;
 static uint64_t base, granule, nr_granules, limit;
 static uint64_t next_granule;		/* where the search for free ones starts */
+static bool reserved;			/* the range, in this process too */
 static uint64_t used;			/* bytes mapped, or about to be unmapped */
 static struct chunk *chunks;
 static struct pending *pending, **pending_tail = &pending;
@@ -68,7 +69,8 @@ void vcuda_memory_init(void)
 	if (!map)
 		nr_granules = 0;
 	/* No memory of this process can then be taken for the device's, and a program that follows a device pointer faults, as it would natively. */
-	mmap((void *)(uintptr_t)base, l->range_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	reserved = mmap((void *)(uintptr_t)base, nr_granules * granule, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			MAP_FIXED_NOREPLACE, -1, 0) == (void *)(uintptr_t)base;
 }
 
 /* In a forked child: the parent's allocations are not this process's. */
@@ -87,7 +89,9 @@ void vcuda_memory_reset(void)
 		free(p);
 	}
 	pending_tail = &pending;
-	munmap((void *)(uintptr_t)base, nr_granules * granule);
+	if (reserved)
+		munmap((void *)(uintptr_t)base, nr_granules * granule);
+	reserved = false;
 	free(map);
 	map = NULL;
 	nr_granules = used = next_granule = 0;

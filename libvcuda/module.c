@@ -103,8 +103,10 @@ static CUresult take_options(struct jit *j, unsigned int n, const CUjit_option *
 			j->wall_time = &values[i];
 			break;
 		default:
-			if (!is_plain(options[i]) || j->nr == CU_JIT_NUM_OPTIONS)
+			if (!is_plain(options[i]) || j->nr == CU_JIT_NUM_OPTIONS) {
+				vcuda_say("JIT option %d is not supported", options[i]);
 				return CUDA_ERROR_NOT_SUPPORTED;
+			}
 			j->options[j->nr++] = (struct vwire_jit_option){ htole32(options[i]), 0, htole64((uintptr_t)values[i]) };
 		}
 	}
@@ -484,10 +486,12 @@ CUresult hand_cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *
 	if (!r && nr_lib && !lib_options)
 		r = CUDA_ERROR_INVALID_VALUE;
 	for (i = 0; !r && i < nr_lib; i++) {
-		if (lib_options[i] == CU_LIBRARY_BINARY_IS_PRESERVED)
+		if (lib_options[i] == CU_LIBRARY_BINARY_IS_PRESERVED) {
 			preserved = !lib_values || lib_values[i];
-		else
+		} else {
+			vcuda_say("library option %d is not supported", lib_options[i]);
 			r = CUDA_ERROR_NOT_SUPPORTED;
+		}
 	}
 	return r ? r : load_library(out, code, preserved && !n, &j);
 }

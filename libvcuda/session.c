@@ -232,6 +232,9 @@ static void after_fork(void)
 	if (was != READY && was != LOST)
 		return;
 	vcuda_transport_abandon(&transport);
+	vcuda_handle_fork();
+	vcuda_host_fork();
+	vcuda_stats_reset();
 	vcuda_submit_reset();
 	vcuda_stream_reset();
 	vcuda_module_reset();

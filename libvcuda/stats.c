@@ -57,6 +57,11 @@ void vcuda_stats_bytes(uint64_t out, uint64_t in)
 		atomic_fetch_add_explicit(&bytes_in, in, memory_order_relaxed);
 }
 
+void vcuda_stats_reset(void)
+{
+	calls = round_trips = bytes_out = bytes_in = waited_ns = 0;
+}
+
 void vcuda_stats_print(void)
 {
 	if (!counting)

@@ -64,7 +64,7 @@ static void wait_for_room(struct vcuda_transport *t, size_t n)
 
 	while (!has_room(r, n) && !vcuda_session_error()) {
 		vcuda_drain();
-		__atomic_store_n(&me->asleep, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&me->asleep, n, __ATOMIC_RELAXED);	/* bytes: wake me when that many are free */
 		vcuda_receive_sleeps(true);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!has_room(r, n) && !vcuda_receive_ready())

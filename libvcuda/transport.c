@@ -5,6 +5,7 @@
  * In direct mode the rings are anonymous memory of this process and a thread of it does what vgpud does, with the same code (forward.c). All
  * else in the library is the same for both.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vgpu.h>
@@ -219,32 +220,43 @@ static int start_thread(struct vcuda_transport *t)
 	return -err;
 }
 
-static uint64_t env_bytes(const char *name)
+/* A number of bytes, with K, M or G behind it if need be; 0 where the variable is not set. */
+static int env_bytes(const char *name, uint64_t *v, char *why, size_t n)
 {
-	const char *s = getenv(name);
+	static const char units[] = "KMG";
+	const char *s = getenv(name), *unit;
 	char *end;
-	uint64_t v;
 	int shift = 0;
 
+	*v = 0;
 	if (!s || !*s)
 		return 0;
-	v = strtoull(s, &end, 0);
-	if (*end == 'K' || *end == 'k')
-		shift = 10;
-	else if (*end == 'M' || *end == 'm')
-		shift = 20;
-	else if (*end == 'G' || *end == 'g')
-		shift = 30;
-	return v << shift;
+	errno = 0;
+	*v = strtoull(s, &end, 0);
+	unit = *end && end != s ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (*s != '-' && end != s && !*end && !errno && *v <= UINT64_MAX >> shift) {
+		*v <<= shift;
+		return 0;
+	}
+	snprintf(why, n, "%s=%s is not a number of bytes", name, s);
+	return -EINVAL;
 }
 
-static int send_lease(struct vcuda_transport *t)
+static int send_lease(struct vcuda_transport *t, char *why, size_t n)
 {
 	uint8_t buf[VWIRE_CONTROL_MAX];
-	const char *tenant = getenv("VGPU_TENANT");
-	int n = net_lease_frame(buf, sizeof(buf), 0, env_bytes("VGPU_MEM_LIMIT"), env_bytes("VGPU_QUEUE_WAIT_MS"), tenant);
+	uint64_t mem_limit, wait_ms;
+	int len = env_bytes("VGPU_MEM_LIMIT", &mem_limit, why, n);
 
-	return n < 0 ? n : fwd_prefix(&t->fwd, buf, n);
+	if (!len)
+		len = env_bytes("VGPU_QUEUE_WAIT_MS", &wait_ms, why, n);
+	if (!len)
+		len = net_lease_frame(buf, sizeof(buf), 0, mem_limit, wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX, getenv("VGPU_TENANT"));
+	return len < 0 ? len : fwd_prefix(&t->fwd, buf, len);
 }
 
 static int open_direct(struct vcuda_transport *t, const char *server, char *why, size_t n)
@@ -264,12 +276,14 @@ static int open_direct(struct vcuda_transport *t, const char *server, char *why,
 	err = t->fd < 0 || t->kick < 0 ? -errno : make_rings(&t->ring);
 	if (!err)
 		err = fwd_init(&t->fwd, &t->ring, t->sock, &ops, t);
+	*why = 0;
 	if (!err)
-		err = send_lease(t);
+		err = send_lease(t, why, n);
 	if (!err)
 		err = start_thread(t);
 	if (err) {
-		snprintf(why, n, "server %s: %s", server, strerror(-err));
+		if (!*why)
+			snprintf(why, n, "server %s: %s", server, strerror(-err));
 		vcuda_transport_abandon(t);
 	}
 	return err;

@@ -128,6 +128,8 @@ static inline uint32_t vcuda_handle_number(const void *handle)
 }
 /* Calls fn for each live handle of the kind. */
 void vcuda_handle_each(enum cuda_handle_kind kind, void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg);
+/* In a forked child: another thread of the parent may have held a lock. */
+void vcuda_handle_fork(void);
 void vcuda_handle_reset(enum cuda_handle_kind kind);
 
 /* ---- context.c ---- */
@@ -170,6 +172,10 @@ void vcuda_memory_init(void);
 void vcuda_memory_reset(void);
 void vcuda_context_free_memory(CUcontext ctx);
 
+/* ---- host.c ---- */
+
+void vcuda_host_fork(void);
+
 /* ---- module.c ---- */
 
 /* Hashes, 16 bytes each, of the images that need not be sent. */
@@ -187,6 +193,7 @@ void vcuda_memo_reset(void);		/* in a forked child */
 
 void vcuda_stats_round_trip(uint64_t waited_ns);
 void vcuda_stats_print(void);
+void vcuda_stats_reset(void);		/* in a forked child */
 void vcuda_stats_bytes(uint64_t out, uint64_t in);
 uint64_t vcuda_now_ns(void);
 

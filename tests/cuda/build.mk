@@ -7,8 +7,8 @@ CUDA_DIR := tests/cuda
 CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async
-CUDA_RUNTIME += fault oom bigcopy spin idle
-CUDA_DRIVER := drvptx badimage forkfirst
+CUDA_RUNTIME += gridsync fault oom bigcopy spin idle
+CUDA_DRIVER := drvptx badimage forkfirst manykernels
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
 CUDA_BINARIES := $(CUDA_PROGRAMS:%=$(CUDA_OUT)/%)

@@ -100,6 +100,15 @@ class Programs(ProgramsTest):
     def test_drvptx(self):
         self.passes("drvptx")
 
+    def test_gridsync(self):
+        self.passes("gridsync")
+
+    def test_attributes_of_a_hundred_kernels(self):
+        self.passes("manykernels")
+
+    def test_a_module_of_a_thousand_kernels_comes_in_several_frames(self):
+        self.passes("manykernels", "--kernels", "6000")
+
     def test_badimage(self):
         self.passes("badimage")
 
@@ -170,6 +179,12 @@ class Trouble(ProgramsTest):
     def test_more_memory_than_the_limit_is_out_of_memory(self):
         done = self.run_program("oom", VGPU_MEM_LIMIT="64M")
         self.assertEqual(done.code, 0, done.out + done.err)
+
+    def test_a_limit_that_is_no_number_is_refused_with_its_name(self):
+        for value in ("64X", "12MM", "-1", "M"):
+            done = self.run_program("vecadd", VGPU_MEM_LIMIT=value)
+            self.assertNotEqual(done.code, 0)
+            self.assertIn(f"VGPU_MEM_LIMIT={value} is not a number of bytes", done.err)
 
     def test_memory_the_server_has_not_is_refused_with_the_reason(self):
         done = self.run_program("vecadd", VGPU_MEM_LIMIT="999G")
