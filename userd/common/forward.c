@@ -319,7 +319,7 @@ static bool has_work(const struct fwd *f)
 bool fwd_sleep(struct fwd *f)
 {
 	set_asleep(&f->ring.control->sq_tail, !f->send_stuck);
-	set_asleep(&f->ring.control->cq_head, f->room_need != 0);
+	set_asleep(&f->ring.control->cq_head, f->room_need);	/* bytes, as vgpu.h says */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!has_work(f))
 		return true;
