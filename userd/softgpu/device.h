@@ -25,10 +25,6 @@ struct device_limits {
 
 #define DEVICE_THREADS_PER_BLOCK	1024
 #define DEVICE_SHARED_PER_BLOCK		49152
-/* 1 once grids of programs that nvcc made pass grid.sync() in the engine. */
-#ifndef DEVICE_COOPERATIVE
-#define DEVICE_COOPERATIVE		0
-#endif
 
 static inline bool device_exists(CUdevice dev)
 {

@@ -75,8 +75,6 @@ static CUresult check_geometry(const struct function *f, const struct geometry *
 	/* More than .maxntid promised to the compiler: registers would not suffice. */
 	if (g->block.x * g->block.y * g->block.z > info->max_threads)
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-	if (g->cooperative && !DEVICE_COOPERATIVE)
-		return CUDA_ERROR_NOT_SUPPORTED;
 	if (g->cooperative && !is_resident(f, g))
 		return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
 	return CUDA_SUCCESS;
