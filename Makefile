@@ -21,7 +21,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
 
 # Where nvcc and cuda.h are: asked once, kept in build/cuda.mk.
-ifeq ($(filter clean install-deps help,$(MAKECMDGOALS)),)
+ifneq ($(filter-out clean install-deps modules,$(or $(MAKECMDGOALS),all)),)
 include build/cuda.mk
 endif
 
@@ -38,14 +38,16 @@ build/cuda.mk: tools/cuda-toolchain.sh build/deps
 
 include tools/build.mk
 include userd/common/build.mk
+softgpu_STUBS := build/gen/softgpu_stubs.gen.c
 include userd/softgpu/build.mk
 include userd/server/build.mk
--include userd/vgpud/build.mk
+include userd/vgpud/build.mk
 include libvcuda/build.mk
 include tests/cuda/build.mk
 include tests/build.mk
--include kmod/build.mk
--include tests/kselftest/build.mk
+include kmod/build.mk
+include tests/kselftest/build.mk
+include tests/qemu/build.mk
 
 PROGRAMS := build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
 
@@ -65,7 +67,12 @@ install: all
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/lib/udev/rules.d
 	install -m 644 userd/vgpud/vgpud.service userd/server/vgpu-server.service $(DESTDIR)$(UNITDIR)
 	install -m 644 userd/vgpud/99-vgpu.rules $(DESTDIR)/lib/udev/rules.d
-	install -d $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)/usr/lib/sysusers.d
+	install -m 644 userd/vgpud/vgpu.sysusers $(DESTDIR)/usr/lib/sysusers.d/vgpu.conf
+	for f in vgpud/vgpud.conf server/vgpu-server.conf; do \
+		test -e $(DESTDIR)$(SYSCONFDIR)/dgsf/$${f#*/} || install -m 644 userd/$$f $(DESTDIR)$(SYSCONFDIR)/dgsf; done
+	install -d $(DESTDIR)$(PREFIX)/share/man/man4 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 Documentation/man/*.4 $(DESTDIR)$(PREFIX)/share/man/man4
 	install -m 644 Documentation/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 Documentation/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
