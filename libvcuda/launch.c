@@ -18,6 +18,11 @@ struct launch {
 	uint8_t packed[4096] __attribute__((aligned(16)));
 };
 
+static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
+{
+	return k->attribute_mask >> which & 1;
+}
+
 /* What the driver refuses at the call itself. */
 static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int grid[3], const unsigned int block[3], unsigned int shared)
 {
@@ -32,11 +37,10 @@ static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int gri
 	if (threads > (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] ||
 	    shared > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN])
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!(k->attribute_mask >> CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES & 1))
-		return CUDA_SUCCESS;
-	if (threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
+	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) && threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-	if (shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
+	if (known(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) &&
+	    shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }

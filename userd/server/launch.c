@@ -224,9 +224,18 @@ void run_cuLaunchKernelEx(struct request *rq)
 
 static CUresult get_attribute(struct worker *w, const struct function *fn, int attribute, int *value)
 {
+	CUresult r;
+
 	if (fn->is_kernel)
 		return real.cuKernelGetAttribute(value, attribute, (CUkernel)fn->fn, w->device.dev);
-	return real.cuFuncGetAttribute(value, attribute, fn->fn);
+	r = real.cuFuncGetAttribute(value, attribute, fn->fn);
+	/* A function that came from cuModuleEnumerateFunctions() may not be loaded yet, and then has few attributes. */
+	if (r == CUDA_ERROR_FUNCTION_NOT_LOADED && real.cuFuncLoad) {
+		r = real.cuFuncLoad(fn->fn);
+		if (!r)
+			r = real.cuFuncGetAttribute(value, attribute, fn->fn);
+	}
+	return r;
 }
 
 uint32_t function_attributes(struct worker *w, const struct function *fn, int values[VWIRE_KERNEL_ATTRIBUTES])
