@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -239,6 +240,57 @@ class Trouble(ProgramsTest):
         before = ticks()
         time.sleep(3)
         self.assertEqual(ticks() - before, 0)
+
+
+class HostileServer(unittest.TestCase):
+    """What a server that lies can do to a program: end it with an error, within seconds, never by a signal."""
+
+    def answer(self, data):
+        """What vecadd does when the answer to its LEASE and HELLO is data."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            p = subprocess.Popen([os.path.join(CUDA, "vecadd")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 env={**os.environ, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": "127.0.0.1:%d" % listener.getsockname()[1]})
+            listener.settimeout(10)
+            sock, _ = listener.accept()
+            with sock:
+                sock.settimeout(10)
+                for _ in range(2):
+                    size, = struct.unpack_from("<I", head := dgsf.read_exactly(sock, 16))
+                    dgsf.read_exactly(sock, size - len(head))
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+                out, err = p.communicate(timeout=10)
+        self.assertEqual(p.returncode, 1, f"{data[:64]!r}: {p.returncode}\n{out}\n{err}")
+        self.assertRegex(err, "libvcuda: ")
+        return err
+
+    def test_frames_whose_length_is_wrong(self):
+        for size in (0, 1, 8, 15, 17, 20, (1 << 20) + 8, 0xfffffff8, 0xffffffff):
+            self.answer(struct.pack("<IHHQ", size, dgsf.OP_WELCOME, 0, 0) + bytes(4096))
+
+    def test_frames_that_nobody_asked_for(self):
+        for op, flags in ((0x0101, 1), (0x0502, 0), (0xf008, 0), (0xf0ff, 0), (dgsf.OP_HELLO, 0), (dgsf.OP_LEASE, 0)):
+            self.answer(dgsf.frame(op, bytes(64), seq=7, flags=flags))
+
+    def test_greetings_cut_short_everywhere(self):
+        for n in range(0, 256, 8):
+            self.answer(dgsf.frame(dgsf.OP_WELCOME, bytes([1, 0, 0, 0]) + bytes(n)))
+
+    def test_another_table_is_refused_with_both_named(self):
+        err = self.answer(dgsf.frame(dgsf.OP_WELCOME, struct.pack("<IIQQ", 1, 13000, 0, 0x1234) + bytes(64)))
+        self.assertRegex(err, r"table 0000000000001234, this library 1 with table [0-9a-f]{16}")
+
+    def test_a_reason_longer_than_its_frame(self):
+        self.answer(dgsf.frame(dgsf.OP_REFUSED, dgsf.REFUSED.pack(46, 5, 1, 1, 0xffffffff) + b"no"))
+
+    def test_the_end_instead_of_an_answer(self):
+        self.answer(b"")
+
+    def test_a_reason_is_shown(self):
+        err = self.answer(dgsf.frame(dgsf.OP_REFUSED, dgsf.REFUSED.pack(46, 2, 1, 1, 9) + b"no room  "))
+        self.assertIn("libvcuda: no room", err)
 
 
 class Full(ProgramsTest):
