@@ -70,6 +70,8 @@ passes "streams" any /cuda/streams
 passes "threads" any /cuda/threads
 passes "async" any /cuda/async --launches 500
 passes "drvptx" any /cuda/drvptx
+passes "manykernels" any /cuda/manykernels
+passes "gridsync" any /cuda/gridsync
 passes "badimage" any /cuda/badimage
 passes "forkfirst" any /cuda/forkfirst
 passes "forkfirst after the first use" any /cuda/forkfirst --after
@@ -91,6 +93,7 @@ check "mem_limit is kept" limit_is_kept
 
 mem_used_follows()
 {
+	rm -f /tmp/idle
 	/cuda/idle --seconds 30 >/tmp/idle 2>&1 &
 	pid=$!
 	wait_for 10 grep -q idle /tmp/idle && wait_for 5 sessions_are 1 && [ "$(cat $sys/mem_used)" -gt 0 ]
@@ -106,6 +109,7 @@ check "killed, it leaves nothing" all_given_back
 
 killed_in_a_copy()
 {
+	rm -f /tmp/victim
 	/cuda/bigcopy --seconds 60 >/tmp/victim 2>&1 &
 	pid=$!
 	wait_for 30 grep -q round /tmp/victim || return 1
@@ -117,6 +121,7 @@ check "kill -9 in a copy gives everything back" killed_in_a_copy
 
 daemon_killed()
 {
+	rm -f /tmp/victim
 	/cuda/bigcopy --seconds 60 >/tmp/victim 2>&1 &
 	pid=$!
 	wait_for 30 grep -q round /tmp/victim || return 1
@@ -171,6 +176,7 @@ check "two programs at once" two_at_once
 
 idle_costs_nothing()
 {
+	rm -f /tmp/idle
 	/cuda/idle --seconds 30 >/tmp/idle 2>&1 &
 	pid=$!
 	wait_for 10 grep -q idle /tmp/idle || return 1

@@ -85,13 +85,19 @@ end_to_end() # KERNEL
 		verdict "$1" "ok end to end # SKIP libvcuda, vgpud or the programs are not built"
 		return
 	fi
-	"$here/e2e.sh" "$1" >"build/kcheck/$1/e2e" 2>&1
+	script "$1" e2e "$here/e2e.sh"
+	script "$1" vgpud "$here/../e2e/vgpud_test.sh"
+}
+
+script() # KERNEL NAME SCRIPT: its verdicts are counted, and so is its exit status
+{
+	"$3" "$1" >"build/kcheck/$1/$2" 2>&1
 	status=$?
-	[ -z "$verbose" ] || cat "build/kcheck/$1/e2e"
-	verdicts "$1" "build/kcheck/$1/e2e"
+	[ -z "$verbose" ] || cat "build/kcheck/$1/$2"
+	verdicts "$1" "build/kcheck/$1/$2"
 	if [ "$status" != 0 ]; then
-		verdict "$1" "not ok end to end ($status)"
-		tail -n 60 "build/kcheck/$1/e2e" | sed 's/^/# /'
+		verdict "$1" "not ok $2 ($status)"
+		tail -n 60 "build/kcheck/$1/$2" | sed 's/^/# /'
 	fi
 }
 
