@@ -9,6 +9,7 @@ Prints a table: median seconds of both (process start to exit), their ratio, rou
 machine (tools/gpubundle.sh made it) on the same GPU: software emulation, so its times only compare with one another. Exit status 1 when anything failed.
 """
 import argparse
+import atexit
 import os
 import re
 import statistics
@@ -24,7 +25,7 @@ STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_i
 
 PROGRAMS = [
     ("vecadd", []), ("vecadd_shared", []), ("matmul", []), ("matmul --n 1024", ["--n", "1024"]), ("reduce", []), ("histogram", []), ("streams", []),
-    ("threads", []), ("async --launches 10000", ["--launches", "10000"]), ("drvptx", []), ("badimage", []), ("forkfirst", []), ("fault", []), ("oom", []),
+    ("threads", []), ("async --launches 10000", ["--launches", "10000"]), ("drvptx", []), ("manykernels", []), ("gridsync", []), ("badimage", []), ("forkfirst", []), ("fault", []), ("oom", []),
     ("kmeans --csv digits", ["--csv", os.path.join(DATA, "digits.csv.gz")]),
     ("kmeans --image china --colors 8", ["--image", os.path.join(DATA, "china.jpg"), "--colors", "8"]),
 ]
@@ -36,7 +37,8 @@ class Server:
     def __init__(self, listen="127.0.0.1:0"):
         self.log = tempfile.NamedTemporaryFile("w+", prefix="vgpu-server-")
         self.proc = subprocess.Popen([os.path.join(BUILD, "server", "vgpu-server"), "--listen", listen, "--workers", "3", "--max-workers", "8",
-                                      "--mem-default", "4G", "--log-level", "info"], stderr=self.log, stdin=subprocess.DEVNULL)
+                                      "--mem-default", "4G", "--log-level", "debug"], stderr=self.log, stdin=subprocess.DEVNULL)
+        atexit.register(self.stop)
         self.port = int(self.wait(r"listening on \S+:(\d+)", 1))
         self.wait(r"is warm", 2)
 
@@ -54,8 +56,9 @@ class Server:
         sys.exit(f"vgpu-server: no {pattern!r} within {limit} s:\n{self.text()}")
 
     def stop(self):
-        self.proc.terminate()
-        self.proc.wait(40)
+        if self.proc.poll() is None:
+            self.proc.terminate()
+            self.proc.wait(40)
 
 
 def run(argv, env):
