@@ -234,3 +234,40 @@ CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **pa
 	iov[0].n = sizeof(l.wire.launch);
 	return submit(CUDA_ID_cuLaunchKernel, iov, 2);
 }
+
+/* ---- occupancy of clusters: asked once for each shape ---- */
+
+static CUresult ask_clusters(enum cuda_id id, int *out, CUfunction fn, const CUlaunchConfig *c)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call call;
+	struct launch l;
+	CUresult r;
+
+	if (!out || !c)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = vcuda_kernel_get(fn, &k);
+	if (!r)
+		r = take_attributes(&l, c);
+	if (r)
+		return r;
+	l.wire.launch = (struct vwire_launch){
+		htole32(k->function), htole32(VWIRE_STREAM_LEGACY), { htole32(c->gridDimX), htole32(c->gridDimY), htole32(c->gridDimZ) },
+		{ htole32(c->blockDimX), htole32(c->blockDimY), htole32(c->blockDimZ) }, htole32(c->sharedMemBytes), 0,
+	};
+	vcuda_begin(&call, id);
+	wr_bytes(&call.wr, &l.wire, sizeof(l.wire));
+	wr_bytes(&call.wr, l.attributes, c->numAttrs * ATTRIBUTE_BYTES);
+	vcuda_want_scalar(&call, out, sizeof(*out), false);
+	return vcuda_memo(&call);
+}
+
+CUresult hand_cuOccupancyMaxActiveClusters(int *clusters, CUfunction fn, const CUlaunchConfig *c)
+{
+	return ask_clusters(CUDA_ID_cuOccupancyMaxActiveClusters, clusters, fn, c);
+}
+
+CUresult hand_cuOccupancyMaxPotentialClusterSize(int *size, CUfunction fn, const CUlaunchConfig *c)
+{
+	return ask_clusters(CUDA_ID_cuOccupancyMaxPotentialClusterSize, size, fn, c);
+}

@@ -247,7 +247,10 @@ struct vwire_launch {
 };
 #define VWIRE_LAUNCH_F_COOPERATIVE	0x1u
 
-/* cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32 0, 64 bytes of value), the parameter block. */
+/*
+ * cuOccupancyMaxActiveClusters, cuOccupancyMaxPotentialClusterSize: without the parameter block; answered with one 64-bit value.
+ * cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32 0, 64 bytes of value), the parameter block.
+ */
 struct vwire_launch_ex {
 	struct vwire_launch launch;
 	__le32 nr_attributes;

@@ -117,6 +117,8 @@ static const uint16_t rows[] = {
 	CUDA_ID_cuLaunchKernelEx,
 	CUDA_ID_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags,
 	CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock,
+	CUDA_ID_cuOccupancyMaxActiveClusters,
+	CUDA_ID_cuOccupancyMaxPotentialClusterSize,
 };
 #define NR_ROWS	(sizeof(rows) / sizeof(rows[0]))
 

@@ -188,16 +188,13 @@ static void take_attributes(struct request *rq, uint32_t nr, CUlaunchAttribute *
 
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "as vwire_launch_ex has it");
 
-void run_cuLaunchKernelEx(struct request *rq)
+/* struct vwire_launch_ex and its attributes; the caller reads what follows, and asks whether all was there. */
+static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttribute *attributes, struct function **fn)
 {
-	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
 	struct vwire_launch_ex ex;
 	const struct vwire_launch *l = &ex.launch;
-	CUlaunchConfig config;
-	struct function *fn;
 	struct queue *q;
 	uint32_t nr;
-	void **params;
 
 	rd_copy(&rq->in, &ex, sizeof(ex));
 	nr = le32toh(ex.nr_attributes);
@@ -205,18 +202,29 @@ void run_cuLaunchKernelEx(struct request *rq)
 		rq->in.err = true;
 	else
 		take_attributes(rq, nr, attributes);
-	fn = take_function(rq, le32toh(l->function));
+	*fn = take_function(rq, le32toh(l->function));
 	q = run_queue(rq, le32toh(l->stream));
-	params = take_params(rq, fn);
-	if (!launch_ready(rq, fn))
-		return;
-	config = (CUlaunchConfig){
+	*config = (CUlaunchConfig){
 		.gridDimX = le32toh(l->grid[0]), .gridDimY = le32toh(l->grid[1]),
 		.gridDimZ = le32toh(l->grid[2]), .blockDimX = le32toh(l->block[0]),
 		.blockDimY = le32toh(l->block[1]), .blockDimZ = le32toh(l->block[2]),
-		.sharedMemBytes = le32toh(l->shared_bytes), .hStream = q->stream,
+		.sharedMemBytes = le32toh(l->shared_bytes),
+		.hStream = q ? q->stream : NULL,
 		.attrs = attributes, .numAttrs = nr,
 	};
+}
+
+void run_cuLaunchKernelEx(struct request *rq)
+{
+	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
+	CUlaunchConfig config;
+	struct function *fn;
+	void **params;
+
+	take_config(rq, &config, attributes, &fn);
+	params = take_params(rq, fn);
+	if (!launch_ready(rq, fn))
+		return;
 	run_result(rq, real.cuLaunchKernelEx(&config, fn->fn, params, NULL));
 }
 
@@ -338,4 +346,30 @@ void run_cuOccupancyAvailableDynamicSMemPerBlock(struct request *rq)
 	r = real.cuOccupancyAvailableDynamicSMemPerBlock(&bytes, fn->fn, nr, block);
 	run_out_u64(rq, bytes);
 	run_reply(rq, r);
+}
+
+static void run_clusters(struct request *rq, CUresult (*ask)(int *, CUfunction, const CUlaunchConfig *))
+{
+	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
+	CUlaunchConfig config;
+	struct function *fn;
+	int clusters = 0;
+	CUresult r;
+
+	take_config(rq, &config, attributes, &fn);
+	if (!args_end(rq))
+		return;
+	r = ask ? ask(&clusters, fn->fn, &config) : CUDA_ERROR_NOT_SUPPORTED;
+	run_out_u64(rq, clusters);
+	run_reply(rq, r);
+}
+
+void run_cuOccupancyMaxActiveClusters(struct request *rq)
+{
+	run_clusters(rq, real.cuOccupancyMaxActiveClusters);
+}
+
+void run_cuOccupancyMaxPotentialClusterSize(struct request *rq)
+{
+	run_clusters(rq, real.cuOccupancyMaxPotentialClusterSize);
 }
