@@ -33,7 +33,8 @@ static CUresult bad_handle(enum cuda_handle_kind kind)
 	return kind == CUDA_HANDLE_context ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;
 }
 
-void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle, bool null_ok)
+void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
+		      bool null_ok)
 {
 	bool ok = handle ? vcuda_handle_get(kind, handle) != NULL : null_ok;
 
@@ -124,7 +125,10 @@ static void made(struct vcuda_call *c, uint64_t handle)
 		vcuda_event_made((void *)(uintptr_t)handle, args);
 }
 
-/* Handles made by a call that failed are taken back, those it was to end are ended when it succeeded. */
+/*
+ * Handles made by a call that failed are taken back, those it was to end are ended when it
+ * succeeded.
+ */
 static CUresult settle(struct vcuda_call *c, CUresult r)
 {
 	unsigned int i;

@@ -2,9 +2,9 @@
 /*
  * call.h - what a generated stub is made of
  *
- * A stub encodes its arguments into a call on its stack, outside any lock, and hands it over with vcuda_sync(), vcuda_async() or
- * vcuda_memo(). The first thing that is wrong (a bad handle, a NULL, no room) sets err; later steps do nothing and the
- * hand-over returns it, without a frame.
+ * A stub encodes its arguments into a call on its stack, outside any lock, and hands it over with
+ * vcuda_sync(), vcuda_async() or vcuda_memo(). The first thing that is wrong (a bad handle, a NULL,
+ * no room) sets err; later steps do nothing and the hand-over returns it, without a frame.
  */
 #ifndef VCUDA_CALL_H
 #define VCUDA_CALL_H
@@ -34,36 +34,51 @@ struct vcuda_call {
 	size_t bulk_len;
 	unsigned int nr_outs, nr_news;
 	struct vcuda_out outs[VCUDA_CALL_OUTS];
-	uint64_t news[2], dels[2];	/* handles made and given up by this call: kept or undone with its result */
+	/* handles made and given up by this call: kept or undone with its result */
+	uint64_t news[2], dels[2];
 	unsigned int nr_dels;
 	uint64_t seq;
 	uint8_t buf[VCUDA_CALL_BYTES] __attribute__((aligned(8)));
 };
 
-/* Entry and exit of every exported function: state check, statistics (VGPU_STATS), trace (VGPU_TRACE). */
+/*
+ * Entry and exit of every exported function: state check, statistics (VGPU_STATS), trace
+ * (VGPU_TRACE).
+ */
 struct vcuda_scope {
 	enum cuda_id id;
-	CUresult err;		/* not initialised, or the session is lost; the body is not run then */
+	/* not initialised, or the session is lost; the body is not run then */
+	CUresult err;
 	bool trace;
 	uint64_t start_ns;
 	char args[256];		/* filled when trace is set */
 };
 void vcuda_enter(struct vcuda_scope *s, enum cuda_id id, bool early);
-void vcuda_trace_args(struct vcuda_scope *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vcuda_trace_args(struct vcuda_scope *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 CUresult vcuda_leave(struct vcuda_scope *s, CUresult r);
 /* One line on stderr for the function's first call, then CUDA_ERROR_NOT_SUPPORTED. */
 CUresult vcuda_not_supported(enum cuda_id id);
 
 void vcuda_begin(struct vcuda_call *c, enum cuda_id id);
 void vcuda_put_u64(struct vcuda_call *c, uint64_t v);
-/* A live handle of that kind, as its 32-bit number; null_ok: NULL goes as 0. Wrong: CUDA_ERROR_INVALID_HANDLE or what fits the kind. */
-void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle, bool null_ok);
-/* NULL and CU_STREAM_LEGACY go as VWIRE_STREAM_LEGACY; CU_STREAM_PER_THREAD as the calling thread's own stream. */
+/*
+ * A live handle of that kind, as its 32-bit number; null_ok: NULL goes as 0. Wrong:
+ * CUDA_ERROR_INVALID_HANDLE or what fits the kind.
+ */
+void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
+		      bool null_ok);
+/*
+ * NULL and CU_STREAM_LEGACY go as VWIRE_STREAM_LEGACY; CU_STREAM_PER_THREAD as the calling thread's
+ * own stream.
+ */
 void vcuda_put_stream(struct vcuda_call *c, CUstream stream);
 /* NULL with n > 0 is CUDA_ERROR_INVALID_VALUE unless null_ok: then length 0 goes out. */
 void vcuda_put_blob(struct vcuda_call *c, const void *p, size_t n, bool null_ok);
 void vcuda_put_str(struct vcuda_call *c, const char *s);
-/* Out parameters, in the order of the reply. A NULL dst is CUDA_ERROR_INVALID_VALUE unless null_ok. */
+/*
+ * Out parameters, in the order of the reply. A NULL dst is CUDA_ERROR_INVALID_VALUE unless null_ok.
+ */
 void vcuda_want_scalar(struct vcuda_call *c, void *dst, size_t n, bool null_ok);
 void vcuda_want_blob(struct vcuda_call *c, void *dst, size_t n, bool null_ok);
 /* A new client-made handle: its number is encoded and *dst set when the call succeeds. */

@@ -2,9 +2,11 @@
 /*
  * context.c - contexts, which never leave the process
  *
- * A lease has one context on each device, made before the function came. The primary context and those that the program creates all stand for it: each has
- * its own place in the threads' stacks, its own local storage and its own objects, which go with it; the address space and the legacy stream are shared. A context
- * that a kernel has poisoned stays so for all of them, until the process ends.
+ * A lease has one context on each device, made before the function came. The primary context and
+ * those that the program creates all stand for it: each has its own place in the threads' stacks,
+ * its own local storage and its own objects, which go with it; the address space and the legacy
+ * stream are shared. A context that a kernel has poisoned stays so for all of them, until the
+ * process ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +33,8 @@ struct context {
 	_Atomic(struct cls *) cls;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* creation, reference counts, cls changes */
+/* creation, reference counts, cls changes */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct context *primaries[VCUDA_MAX_DEVICES];
 static uint64_t last_id;
 
@@ -105,7 +108,8 @@ CUresult vcuda_cls_get(void **value, CUcontext ctx, void *key)
 	return CUDA_SUCCESS;
 }
 
-CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value, void (*dtor)(CUcontext, void *, void *))
+CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value,
+		       void (*dtor)(CUcontext, void *, void *))
 {
 	struct context *c;
 	CUresult r = cls_context(ctx, &c);
@@ -361,7 +365,8 @@ static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 	struct context *c;
 	CUresult r;
 
-	if (!ctx || flags & ~(CU_CTX_FLAGS_MASK | CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE))
+	if (!ctx ||
+	    flags & ~(CU_CTX_FLAGS_MASK | CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_ok(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -382,14 +387,16 @@ CUresult hand_cuCtxCreate_v2(CUcontext *ctx, unsigned int flags, CUdevice dev)
 }
 
 /* Execution affinity (a share of the multiprocessors) is not kept. */
-CUresult hand_cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int nr, unsigned int flags, CUdevice dev)
+CUresult hand_cuCtxCreate_v3(CUcontext *ctx, CUexecAffinityParam *params, int nr,
+			     unsigned int flags, CUdevice dev)
 {
 	if (params || nr)
 		return vcuda_not_supported(CUDA_ID_cuCtxCreate_v3);
 	return create(ctx, flags, dev);
 }
 
-CUresult hand_cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned int flags, CUdevice dev)
+CUresult hand_cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned int flags,
+			     CUdevice dev)
 {
 	if (params && (params->numExecAffinityParams || params->cigParams))
 		return vcuda_not_supported(CUDA_ID_cuCtxCreate_v4);
@@ -405,7 +412,8 @@ CUresult hand_cuCtxDestroy_v2(CUcontext ctx)
 	empty(c);
 	if (vcuda_current() == ctx)
 		depth--;
-	vcuda_handle_del(CUDA_HANDLE_context, ctx);	/* struct context stays: another thread may be looking at it */
+	/* struct context stays: another thread may be looking at it */
+	vcuda_handle_del(CUDA_HANDLE_context, ctx);
 	return CUDA_SUCCESS;
 }
 
@@ -510,7 +518,10 @@ CUresult hand_cuCtxGetStreamPriorityRange(int *least, int *greatest)
 	return CUDA_SUCCESS;
 }
 
-/* Preferences that devices of compute capability 7.0 and later only take note of: PREFER_NONE, four-byte banks. */
+/*
+ * Preferences that devices of compute capability 7.0 and later only take note of: PREFER_NONE,
+ * four-byte banks.
+ */
 CUresult hand_cuCtxGetCacheConfig(CUfunc_cache *config)
 {
 	if (!config)
@@ -541,7 +552,10 @@ CUresult hand_cuCtxSetSharedMemConfig(CUsharedconfig config)
 	return vcuda_need_context();
 }
 
-/* Handles and what libraries keep by key stay: libcudart in the child goes on with the context it had. What it held on the device is the parent's. */
+/*
+ * Handles and what libraries keep by key stay: libcudart in the child goes on with the context it
+ * had. What it held on the device is the parent's.
+ */
 void vcuda_context_reset(void)
 {
 	pthread_mutex_init(&lock, NULL);

@@ -2,16 +2,17 @@
 /*
  * copy.c - copies and memsets
  *
- * A copy to the device returns once its bytes are in the ring, as CUDA's does for pageable memory once they are staged. A copy to the host waits, or, in its
- * asynchronous form, comes in before the reply of whatever waits for it. Between the two, on the device, nothing waits.
+ * A copy to the device returns once its bytes are in the ring, as CUDA's does for pageable memory
+ * once they are staged. A copy to the host waits, or, in its asynchronous form, comes in before the
+ * reply of whatever waits for it. Between the two, on the device, nothing waits.
  */
 #include <string.h>
 
 #include "vcuda.h"
 
 /*
- * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose address a kernel gave out) is for the device to
- * judge.
+ * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose
+ * address a kernel gave out) is for the device to judge.
  */
 static CUresult check_device(CUdeviceptr p, size_t n)
 {
@@ -54,14 +55,17 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	return r;
 }
 
-static CUresult to_host_begin(void *dst, CUdeviceptr src, size_t n, CUstream stream, struct vwire_copy_out *h)
+static CUresult to_host_begin(void *dst, CUdeviceptr src, size_t n, CUstream stream,
+			      struct vwire_copy_out *h)
 {
 	uint32_t number;
 	CUresult r = begin(stream, &number);
 
 	if (!r)
 		r = n && !dst ? CUDA_ERROR_INVALID_VALUE : n ? check_device(src, n) : CUDA_SUCCESS;
-	*h = (struct vwire_copy_out){ .src = htole64(src), .bytes = htole64(n), .stream = htole32(number) };
+	*h = (struct vwire_copy_out){ .src = htole64(src),
+				      .bytes = htole64(n),
+				      .stream = htole32(number) };
 	return r;
 }
 
@@ -82,7 +86,10 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	return r;
 }
 
-/* The place for the data is registered before the request is visible: the answer may be quicker than this thread. */
+/*
+ * The place for the data is registered before the request is visible: the answer may be quicker
+ * than this thread.
+ */
 static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 {
 	struct vwire_copy_out h;
@@ -168,7 +175,8 @@ static CUresult host_to_host(void *dst, const void *src, size_t n, CUstream stre
 	return r;
 }
 
-static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device, size_t n, CUstream stream, bool async)
+static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			 size_t n, CUstream stream, bool async)
 {
 	if (!n)
 		return vcuda_need_context();
@@ -179,7 +187,8 @@ static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool
 	if (dst_device)
 		return to_device(dst, host(src), n, stream);
 	if (src_device)
-		return async ? to_host_async(host(dst), src, n, stream) : to_host(host(dst), src, n, stream);
+		return async ? to_host_async(host(dst), src, n, stream)
+			     : to_host(host(dst), src, n, stream);
 	return host_to_host(host(dst), host(src), n, stream);
 }
 
@@ -201,8 +210,8 @@ struct side {
 	bool device;
 };
 
-static CUresult make_side(struct side *s, CUmemorytype type, const void *host_ptr, CUdeviceptr device_ptr, size_t pitch, size_t x, size_t y,
-			  size_t width)
+static CUresult make_side(struct side *s, CUmemorytype type, const void *host_ptr,
+			  CUdeviceptr device_ptr, size_t pitch, size_t x, size_t y, size_t width)
 {
 	switch (type) {
 	case CU_MEMORYTYPE_HOST:
@@ -217,7 +226,8 @@ static CUresult make_side(struct side *s, CUmemorytype type, const void *host_pt
 		s->device = vcuda_is_device(device_ptr);
 		s->p = device_ptr;
 		break;
-	default:			/* arrays: cuArrayCreate() is not supported, so none exists */
+	/* arrays: cuArrayCreate() is not supported, so none exists */
+	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	s->pitch = pitch ? pitch : width + x;
@@ -237,13 +247,18 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool async)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!c->WidthInBytes || !c->Height)
 		return vcuda_need_context();
-	r = make_side(&dst, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstPitch, c->dstXInBytes, c->dstY, c->WidthInBytes);
+	r = make_side(&dst, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstPitch, c->dstXInBytes,
+		      c->dstY, c->WidthInBytes);
 	if (!r)
-		r = make_side(&src, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcPitch, c->srcXInBytes, c->srcY, c->WidthInBytes);
-	if (!r && dst.pitch == c->WidthInBytes && src.pitch == c->WidthInBytes && c->Height <= SIZE_MAX / dst.pitch)
-		return copy_any(dst.p, dst.device, src.p, src.device, c->Height * dst.pitch, stream, async);
+		r = make_side(&src, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcPitch,
+			      c->srcXInBytes, c->srcY, c->WidthInBytes);
+	if (!r && dst.pitch == c->WidthInBytes && src.pitch == c->WidthInBytes &&
+	    c->Height <= SIZE_MAX / dst.pitch)
+		return copy_any(dst.p, dst.device, src.p, src.device, c->Height * dst.pitch, stream,
+				async);
 	for (y = 0; !r && y < c->Height; y++)
-		r = copy_any(dst.p + y * dst.pitch, dst.device, src.p + y * src.pitch, src.device, c->WidthInBytes, stream, true);
+		r = copy_any(dst.p + y * dst.pitch, dst.device, src.p + y * src.pitch, src.device,
+			     c->WidthInBytes, stream, true);
 	if (!r && !async && !dst.device && src.device)
 		r = hand_cuStreamSynchronize(stream);
 	return r;
@@ -266,7 +281,8 @@ CUresult hand_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 
 /* ---- memsets: the device's own do not wait either ---- */
 
-static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t n, unsigned int width, CUstream stream)
+static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t n,
+		    unsigned int width, CUstream stream)
 {
 	struct vcuda_call c;
 	CUresult r;
@@ -299,7 +315,8 @@ CUresult hand_cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n, CUstream
 	return set(CUDA_ID_cuMemsetD32Async, dst, v, n, 4, stream);
 }
 
-static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned int v, size_t width, size_t height, CUstream stream)
+static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned int v, size_t width,
+		       size_t height, CUstream stream)
 {
 	struct vcuda_call c;
 
@@ -315,17 +332,20 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 	return vcuda_async(&c);
 }
 
-CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h, CUstream stream)
+CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h,
+			      CUstream stream)
 {
 	return set_2d(CUDA_ID_cuMemsetD2D8Async, dst, pitch, v, w, h, stream);
 }
 
-CUresult hand_cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h, CUstream stream)
+CUresult hand_cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h,
+			       CUstream stream)
 {
 	return set_2d(CUDA_ID_cuMemsetD2D16Async, dst, pitch, v, w, h, stream);
 }
 
-CUresult hand_cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h, CUstream stream)
+CUresult hand_cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h,
+			       CUstream stream)
 {
 	return set_2d(CUDA_ID_cuMemsetD2D32Async, dst, pitch, v, w, h, stream);
 }

@@ -124,8 +124,8 @@ static void pci_name(const struct vcuda_device *d, char *buf, size_t n)
 {
 	const int *a = d->attributes;
 
-	snprintf(buf, n, "%04X:%02X:%02X.0", a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID], a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID],
-		 a[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID]);
+	snprintf(buf, n, "%04X:%02X:%02X.0", a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID],
+		 a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID], a[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID]);
 }
 
 CUresult hand_cuDeviceGetPCIBusId(char *id, int len, CUdevice dev)
@@ -156,7 +156,8 @@ CUresult hand_cuDeviceGetByPCIBusId(CUdevice *dev, const char *id)
 	}
 	for (i = 0; i < vcuda_lease()->nr_devices; i++) {
 		a = device(i)->attributes;
-		if (a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID] == (int)domain && a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] == (int)bus &&
+		if (a[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID] == (int)domain &&
+		    a[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] == (int)bus &&
 		    a[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID] == (int)slot && !fn) {
 			*dev = i;
 			return CUDA_SUCCESS;
@@ -189,7 +190,8 @@ CUresult hand_cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice src, CUdevice dst)
+CUresult hand_cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice src,
+				      CUdevice dst)
 {
 	if (!value || src == dst || (unsigned int)attrib < 1 || (unsigned int)attrib > 5)
 		return CUDA_ERROR_INVALID_VALUE;

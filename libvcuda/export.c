@@ -2,9 +2,10 @@
 /*
  * export.c - cuGetExportTable: the private tables that libcudart and the CUDA libraries ask for
  *
- * NVIDIA does not document them. A table is an array of words: its size in bytes, then functions; CONTEXT_LOCAL_STORAGE alone has no size word. What each
- * slot must do was found by watching unmodified libraries run. A slot that nothing was seen to call says which one it is and returns an error, so that a newer
- * library fails with a name. Everything here is answered in the process.
+ * NVIDIA does not document them. A table is an array of words: its size in bytes, then functions;
+ * CONTEXT_LOCAL_STORAGE alone has no size word. What each slot must do was found by watching
+ * unmodified libraries run. A slot that nothing was seen to call says which one it is and returns
+ * an error, so that a newer library fails with a name. Everything here is answered in the process.
  */
 #include <string.h>
 

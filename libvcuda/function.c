@@ -74,7 +74,10 @@ CUresult hand_cuFuncLoad(CUfunction fn)
 
 /* ---- attributes ---- */
 
-/* The table of a module with many kernels comes without them: then all of one kernel's are asked for at once. */
+/*
+ * The table of a module with many kernels comes without them: then all of one kernel's are asked
+ * for at once.
+ */
 static CUresult ask_attributes(struct vcuda_kernel *k)
 {
 	uint64_t mask, values[VWIRE_KERNEL_ATTRIBUTES];
@@ -120,11 +123,14 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 
 	if (!r)
 		r = get_attribute(&old, which, handle);
-	if (!r && (which < CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || which == CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET))
+	if (!r && (which < CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
+		   which == CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r && which == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
-	    (value < 0 || value > vcuda_lease()->devices[vcuda_current_device()].attributes
-	     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] - k->attributes[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES]))
+	    (value < 0 ||
+	     value > vcuda_lease()->devices[vcuda_current_device()].attributes
+				     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] -
+			     k->attributes[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES]))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
@@ -150,7 +156,8 @@ CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunct
 	return get_attribute(value, which, fn);
 }
 
-CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel, CUdevice dev)
+CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel,
+				   CUdevice dev)
 {
 	return device_ok(dev) ? get_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
 }
@@ -160,7 +167,8 @@ CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int 
 	return set_attribute(fn, which, value);
 }
 
-CUresult hand_cuKernelSetAttribute(CUfunction_attribute which, int value, CUkernel kernel, CUdevice dev)
+CUresult hand_cuKernelSetAttribute(CUfunction_attribute which, int value, CUkernel kernel,
+				   CUdevice dev)
 {
 	return device_ok(dev) ? set_attribute(kernel, which, value) : CUDA_ERROR_INVALID_DEVICE;
 }
@@ -183,21 +191,29 @@ CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
 
 CUresult hand_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
 {
-	return device_ok(dev) ? hand_cuFuncSetCacheConfig((CUfunction)kernel, config) : CUDA_ERROR_INVALID_DEVICE;
+	return device_ok(dev) ? hand_cuFuncSetCacheConfig((CUfunction)kernel, config)
+			      : CUDA_ERROR_INVALID_DEVICE;
 }
 
-/* Banks have been four bytes wide since compute capability 5.0: a preference without effect on every device served here. */
+/*
+ * Banks have been four bytes wide since compute capability 5.0: a preference without effect on
+ * every device served here.
+ */
 CUresult hand_cuFuncSetSharedMemConfig(CUfunction fn, CUsharedconfig config)
 {
 	struct vcuda_kernel *k;
 	CUresult r = vcuda_kernel_get(fn, &k);
 
-	return r ? r : (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+	return r ? r
+	       : (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+		       ? CUDA_ERROR_INVALID_VALUE
+		       : CUDA_SUCCESS;
 }
 
 /* ---- occupancy: asked once for each question ---- */
 
-CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fn, int block_size, size_t shared,
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fn,
+								   int block_size, size_t shared,
 								   unsigned int flags)
 {
 	struct vcuda_kernel *k;
@@ -217,12 +233,15 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 	return vcuda_memo(&c);
 }
 
-CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn, int block_size, size_t shared)
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,
+							  int block_size, size_t shared)
 {
-	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size, shared, 0);
+	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size,
+									 shared, 0);
 }
 
-CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks, int block_size)
+CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks,
+						      int block_size)
 {
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
@@ -240,9 +259,13 @@ CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction 
 	return vcuda_memo(&c);
 }
 
-/* The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of equal ones the largest. */
-CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn, CUoccupancyB2DSize shared_of,
-							size_t shared, int limit, unsigned int flags)
+/*
+ * The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of
+ * equal ones the largest.
+ */
+CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn,
+							CUoccupancyB2DSize shared_of, size_t shared,
+							int limit, unsigned int flags)
 {
 	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
 	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max, size, n, best = 0;
@@ -257,7 +280,8 @@ CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *bloc
 	for (size = (max + warp - 1) / warp * warp; !r && size > 0; size -= warp) {
 		int threads = size < max ? size : max;
 
-		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
+		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+			&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
 		if (!r && n * threads > best) {
 			best = n * threads;
 			*block = threads;
@@ -269,7 +293,10 @@ CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *bloc
 	return r;
 }
 
-CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn, CUoccupancyB2DSize shared_of, size_t shared, int limit)
+CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn,
+					       CUoccupancyB2DSize shared_of, size_t shared,
+					       int limit)
 {
-	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of, shared, limit, CU_OCCUPANCY_DEFAULT);
+	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of,
+							      shared, limit, CU_OCCUPANCY_DEFAULT);
 }

@@ -2,8 +2,9 @@
 /*
  * handle.c - handles are numbers with a kind, never pointers
  *
- * A handle is 0x56 in bits 40 to 47, its kind in 32 to 39, and a 32-bit number: the slot in the low 22 bits and above it the slot's generation, so that
- * a handle used after its object has gone, or garbage, or (CUcontext)-1, is told from a live one without touching memory that it may point to.
+ * A handle is 0x56 in bits 40 to 47, its kind in 32 to 39, and a 32-bit number: the slot in the low
+ * 22 bits and above it the slot's generation, so that a handle used after its object has gone, or
+ * garbage, or (CUcontext)-1, is told from a live one without touching memory that it may point to.
  * The number alone goes over the wire. Slots are never freed, only used again.
  */
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static struct table tables[CUDA_HANDLE_MAX + 1] = {
 
 static struct slot *slot_at(struct table *t, uint32_t i)
 {
-	struct slot *chunk = atomic_load_explicit(&t->chunks[i >> CHUNK_BITS], memory_order_acquire);
+	struct slot *chunk =
+		atomic_load_explicit(&t->chunks[i >> CHUNK_BITS], memory_order_acquire);
 
 	return chunk ? &chunk[i & (CHUNK - 1)] : NULL;
 }
@@ -123,7 +125,8 @@ void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void vcuda_handle_each(enum cuda_handle_kind kind, void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg)
+void vcuda_handle_each(enum cuda_handle_kind kind,
+		       void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg)
 {
 	struct table *t = &tables[kind];
 	uint32_t i, number;
@@ -133,7 +136,8 @@ void vcuda_handle_each(enum cuda_handle_kind kind, void (*fn)(void *handle, stru
 		s = slot_at(t, i);
 		number = atomic_load_explicit(&s->number, memory_order_acquire);
 		if (number)
-			fn((void *)(uintptr_t)(MAGIC << 40 | (uint64_t)kind << 32 | number), &s->obj, arg);
+			fn((void *)(uintptr_t)(MAGIC << 40 | (uint64_t)kind << 32 | number),
+			   &s->obj, arg);
 	}
 }
 

@@ -2,7 +2,8 @@
 /*
  * host.c - host memory that the program calls pinned, and what pointers are
  *
- * Nothing needs pinning here: copies go through the rings. What CUDA promises of such memory is kept: alignment, attributes, errors. Device code cannot reach it, so
+ * Nothing needs pinning here: copies go through the rings. What CUDA promises of such memory is
+ * kept: alignment, attributes, errors. Device code cannot reach it, so
  * CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY is 0 and cuMemHostGetDevicePointer() is refused.
  */
 #include <stdlib.h>
@@ -59,7 +60,9 @@ static CUresult add(void *p, size_t size, unsigned int flags, bool registered)
 	if (!h)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
-	*h = (struct host){ hosts, (uintptr_t)p, size, flags, registered, vcuda_current(), ++last_id };
+	*h =
+		(struct host){ hosts,	   (uintptr_t)p,    size,     flags,
+			       registered, vcuda_current(), ++last_id };
 	hosts = h;
 	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
@@ -94,11 +97,14 @@ CUresult hand_cuMemHostAlloc(void **pp, size_t size, unsigned int flags)
 
 	if (r)
 		return r;
-	if (!pp || !size || flags & ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED))
+	if (!pp || !size ||
+	    flags & ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
+		      CU_MEMHOSTALLOC_WRITECOMBINED))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (page_round(size) < size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0);
 	if (p == MAP_FAILED)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = add(p, size, flags, false);
@@ -144,8 +150,9 @@ CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 
 	if (r)
 		return r;
-	if (!p || !size || (uintptr_t)p + size < (uintptr_t)p || flags & ~(unsigned int)(CU_MEMHOSTREGISTER_PORTABLE |
-	    CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY))
+	if (!p || !size || (uintptr_t)p + size < (uintptr_t)p ||
+	    flags & ~(unsigned int)(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
+				    CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
 		return CUDA_ERROR_NOT_SUPPORTED;
@@ -209,7 +216,8 @@ static CUdevice device_of(const struct pointer *p)
 }
 
 /* The attribute of a pointer that CUDA knows. */
-static CUresult attribute(void *data, CUpointer_attribute which, const struct pointer *p, uint64_t addr)
+static CUresult attribute(void *data, CUpointer_attribute which, const struct pointer *p,
+			  uint64_t addr)
 {
 	switch (which) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
@@ -271,8 +279,12 @@ CUresult hand_cuPointerGetAttribute(void *data, CUpointer_attribute which, CUdev
 	return attribute(data, which, &p, ptr);
 }
 
-/* The plural form does not fail for a pointer that CUDA does not know, nor for what a pointer has not: it gives zeros. */
-CUresult hand_cuPointerGetAttributes(unsigned int n, CUpointer_attribute *which, void **data, CUdeviceptr ptr)
+/*
+ * The plural form does not fail for a pointer that CUDA does not know, nor for what a pointer has
+ * not: it gives zeros.
+ */
+CUresult hand_cuPointerGetAttributes(unsigned int n, CUpointer_attribute *which, void **data,
+				     CUdeviceptr ptr)
 {
 	struct pointer p;
 	unsigned int i;
@@ -284,13 +296,15 @@ CUresult hand_cuPointerGetAttributes(unsigned int n, CUpointer_attribute *which,
 		if (!data[i])
 			return CUDA_ERROR_INVALID_VALUE;
 		if (p.device || p.host) {
-			if (attribute(data[i], which[i], &p, ptr) && (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
+			if (attribute(data[i], which[i], &p, ptr) &&
+			    (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
 				return CUDA_ERROR_INVALID_VALUE;
 			continue;
 		}
 		if (which[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
 			*(int *)data[i] = CU_DEVICE_INVALID;
-		else if (attribute(data[i], which[i], &p, ptr) && (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
+		else if (attribute(data[i], which[i], &p, ptr) &&
+			 (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
 			return CUDA_ERROR_INVALID_VALUE;
 		else if (which[i] == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
 			*(unsigned int *)data[i] = 0;

@@ -14,15 +14,17 @@ static CUresult add_piece(struct vcuda_image *out, const void *p)
 {
 	size_t n;
 
-	if (out->nr == VCUDA_IMAGE_PIECES || image_form(p, SIZE_MAX) != IMAGE_FATBIN || !image_size(p, SIZE_MAX, &n) ||
-	    n > VWIRE_IMAGE_MAX - out->bytes)
+	if (out->nr == VCUDA_IMAGE_PIECES || image_form(p, SIZE_MAX) != IMAGE_FATBIN ||
+	    !image_size(p, SIZE_MAX, &n) || n > VWIRE_IMAGE_MAX - out->bytes)
 		return CUDA_ERROR_INVALID_IMAGE;
 	out->pieces[out->nr++] = (struct vcuda_iov){ p, n };
 	out->bytes += n;
 	return CUDA_SUCCESS;
 }
 
-/* Version 2: data is linked code, the list the fatbins that it was linked from, which hold the PTX. */
+/*
+ * Version 2: data is linked code, the list the fatbins that it was linked from, which hold the PTX.
+ */
 static CUresult find_wrapped(const struct fatbin_wrapper *w, struct vcuda_image *out)
 {
 	const void *const *list = w->list;
@@ -46,7 +48,8 @@ CUresult vcuda_image_find(const void *image, struct vcuda_image *out)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (image_form(image, SIZE_MAX) == IMAGE_WRAPPER)
 		return find_wrapped(image, out);
-	if (image_form(image, SIZE_MAX) == IMAGE_NONE || !image_size(image, SIZE_MAX, &n) || n > VWIRE_IMAGE_MAX)
+	if (image_form(image, SIZE_MAX) == IMAGE_NONE || !image_size(image, SIZE_MAX, &n) ||
+	    n > VWIRE_IMAGE_MAX)
 		return CUDA_ERROR_INVALID_IMAGE;
 	out->pieces[0] = (struct vcuda_iov){ image, n };
 	out->nr = 1;

@@ -2,9 +2,10 @@
 /*
  * integrity.c - the answer that libcudart checks before it uses a driver
  *
- * Three fixed or computed 16-byte answers, by the last digit of the version asked for; the computed one is HMAC (RFC 2104) over MD2 (RFC 1319) of
- * a message made of facts about the process, the driver and its devices. It is a compatibility check, not a secret: process, thread and
- * table addresses are this process's, so it can only be computed here.
+ * Three fixed or computed 16-byte answers, by the last digit of the version asked for; the computed
+ * one is HMAC (RFC 2104) over MD2 (RFC 1319) of a message made of facts about the process, the
+ * driver and its devices. It is a compatibility check, not a secret: process, thread and table
+ * addresses are this process's, so it can only be computed here.
  */
 #include <string.h>
 #include <unistd.h>
@@ -15,16 +16,21 @@
 
 /* RFC 1319: a permutation of 0 to 255 made from the digits of pi. */
 static const uint8_t pi[256] = {
-	41, 46, 67, 201, 162, 216, 124, 1, 61, 54, 84, 161, 236, 240, 6, 19, 98, 167, 5, 243, 192, 199, 115, 140, 152, 147, 43, 217,
-	188, 76, 130, 202, 30, 155, 87, 60, 253, 212, 224, 22, 103, 66, 111, 24, 138, 23, 229, 18, 190, 78, 196, 214, 218, 158, 222,
-	73, 160, 251, 245, 142, 187, 47, 238, 122, 169, 104, 121, 145, 21, 178, 7, 63, 148, 194, 16, 137, 11, 34, 95, 33, 128, 127,
-	93, 154, 90, 144, 50, 39, 53, 62, 204, 231, 191, 247, 151, 3, 255, 25, 48, 179, 72, 165, 181, 209, 215, 94, 146, 42, 172, 86,
-	170, 198, 79, 184, 56, 210, 150, 164, 125, 182, 118, 252, 107, 226, 156, 116, 4, 241, 69, 157, 112, 89, 100, 113, 135, 32,
-	134, 91, 207, 101, 230, 45, 168, 2, 27, 96, 37, 173, 174, 176, 185, 246, 28, 70, 97, 105, 52, 64, 126, 15, 85, 71, 163, 35,
-	221, 81, 175, 58, 195, 92, 249, 206, 186, 197, 234, 38, 44, 83, 13, 110, 133, 40, 132, 9, 211, 223, 205, 244, 65, 129, 77, 82,
-	106, 220, 55, 200, 108, 193, 171, 250, 36, 225, 123, 8, 12, 189, 177, 74, 120, 136, 149, 139, 227, 99, 232, 109, 233, 203,
-	213, 254, 59, 0, 29, 57, 242, 239, 183, 14, 102, 88, 208, 228, 166, 119, 114, 248, 235, 117, 75, 10, 49, 68, 80, 180, 143,
-	237, 31, 26, 219, 153, 141, 51, 159, 17, 131, 20,
+	41,  46,  67,  201, 162, 216, 124, 1,	61,  54,  84,  161, 236, 240, 6,   19,	98,  167,
+	5,   243, 192, 199, 115, 140, 152, 147, 43,  217, 188, 76,  130, 202, 30,  155, 87,  60,
+	253, 212, 224, 22,  103, 66,  111, 24,	138, 23,  229, 18,  190, 78,  196, 214, 218, 158,
+	222, 73,  160, 251, 245, 142, 187, 47,	238, 122, 169, 104, 121, 145, 21,  178, 7,   63,
+	148, 194, 16,  137, 11,	 34,  95,  33,	128, 127, 93,  154, 90,	 144, 50,  39,	53,  62,
+	204, 231, 191, 247, 151, 3,   255, 25,	48,  179, 72,  165, 181, 209, 215, 94,	146, 42,
+	172, 86,  170, 198, 79,	 184, 56,  210, 150, 164, 125, 182, 118, 252, 107, 226, 156, 116,
+	4,   241, 69,  157, 112, 89,  100, 113, 135, 32,  134, 91,  207, 101, 230, 45,	168, 2,
+	27,  96,  37,  173, 174, 176, 185, 246, 28,  70,  97,  105, 52,	 64,  126, 15,	85,  71,
+	163, 35,  221, 81,  175, 58,  195, 92,	249, 206, 186, 197, 234, 38,  44,  83,	13,  110,
+	133, 40,  132, 9,   211, 223, 205, 244, 65,  129, 77,  82,  106, 220, 55,  200, 108, 193,
+	171, 250, 36,  225, 123, 8,   12,  189, 177, 74,  120, 136, 149, 139, 227, 99,	232, 109,
+	233, 203, 213, 254, 59,	 0,   29,  57,	242, 239, 183, 14,  102, 88,  208, 228, 166, 119,
+	114, 248, 235, 117, 75,	 10,  49,  68,	80,  180, 143, 237, 31,	 26,  219, 153, 141, 51,
+	159, 17,  131, 20,
 };
 
 struct md2 {
@@ -92,7 +98,8 @@ void vcuda_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t ou
 	md2_final(&outer, out);
 }
 
-static const uint8_t key[16] = { 0x14, 0x6a, 0xdd, 0xae, 0x53, 0xa9, 0xa7, 0x52, 0xaa, 0x08, 0x41, 0x36, 0x0b, 0xf5, 0x5a, 0x9f };
+static const uint8_t key[16] = { 0x14, 0x6a, 0xdd, 0xae, 0x53, 0xa9, 0xa7, 0x52,
+				 0xaa, 0x08, 0x41, 0x36, 0x0b, 0xf5, 0x5a, 0x9f };
 
 struct message {
 	uint32_t driver_version, version, pid, thread;
@@ -110,13 +117,19 @@ static void fixed_answer(uint64_t first, uint8_t out[16])
 	memcpy(out, words, 16);
 }
 
-void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table, uint64_t integrity_table, uint64_t fn,
-		     uint8_t out[16])
+void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table,
+		     uint64_t integrity_table, uint64_t fn, uint8_t out[16])
 {
 	const struct vcuda_lease *l = vcuda_lease();
 	struct message m = {
-		.driver_version = l->driver_version, .version = version, .pid = getpid(), .thread = (uint32_t)pthread_self(),
-		.cudart_table = cudart_table, .integrity_table = integrity_table, .fn = fn, .time = unix_time,
+		.driver_version = l->driver_version,
+		.version = version,
+		.pid = getpid(),
+		.thread = (uint32_t)pthread_self(),
+		.cudart_table = cudart_table,
+		.integrity_table = integrity_table,
+		.fn = fn,
+		.time = unix_time,
 	};
 	int i;
 
@@ -130,5 +143,7 @@ void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table
 		m.devices[i].bus = l->devices[i].attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID];
 		m.devices[i].device = l->devices[i].attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID];
 	}
-	vcuda_hmac_md2(key, &m, offsetof(struct message, devices) + l->nr_devices * sizeof(m.devices[0]), out);
+	vcuda_hmac_md2(key, &m,
+		       offsetof(struct message, devices) + l->nr_devices * sizeof(m.devices[0]),
+		       out);
 }

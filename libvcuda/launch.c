@@ -6,7 +6,8 @@
 
 #include "module.h"
 
-#define PARAM_BYTES_MAX	32768	/* CUDA programming guide: kernel parameters are at most 32,764 bytes */
+/* CUDA programming guide: kernel parameters are at most 32,764 bytes */
+#define PARAM_BYTES_MAX	32768
 #define ATTRIBUTE_BYTES	72	/* an attribute on the wire */
 #define MAX_ATTRIBUTES	16
 
@@ -24,20 +25,23 @@ static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
 }
 
 /* What the driver refuses at the call itself. */
-static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int grid[3], const unsigned int block[3], unsigned int shared)
+static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int grid[3],
+			    const unsigned int block[3], unsigned int shared)
 {
 	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
 	uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
 	int i;
 
 	for (i = 0; i < 3; i++)
-		if (!grid[i] || !block[i] || grid[i] > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i] ||
+		if (!grid[i] || !block[i] ||
+		    grid[i] > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i] ||
 		    block[i] > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])
 			return CUDA_ERROR_INVALID_VALUE;
 	if (threads > (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] ||
 	    shared > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN])
 		return CUDA_ERROR_INVALID_VALUE;
-	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) && threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
+	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) &&
+	    threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) &&
 	    shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
@@ -83,7 +87,8 @@ static CUresult take_extra(struct launch *l, void **extra)
 	return CUDA_SUCCESS;
 }
 
-static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void **params, void **extra)
+static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void **params,
+			    void **extra)
 {
 	CUresult r;
 
@@ -100,8 +105,9 @@ static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void
 	return params ? pack_pointers(l, k, params) : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult prepare(struct launch *l, const void *fn, const unsigned int grid[3], const unsigned int block[3], unsigned int shared,
-			CUstream stream, void **params, void **extra)
+static CUresult prepare(struct launch *l, const void *fn, const unsigned int grid[3],
+			const unsigned int block[3], unsigned int shared, CUstream stream,
+			void **params, void **extra)
 {
 	struct vwire_launch *w = &l->wire.launch;
 	struct vcuda_kernel *k;
@@ -139,8 +145,9 @@ static CUresult submit(uint16_t op, const struct vcuda_iov *iov, unsigned int n)
 	return r;
 }
 
-static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned int block[3], unsigned int shared, CUstream stream, void **params,
-		       void **extra, uint32_t flags)
+static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned int block[3],
+		       unsigned int shared, CUstream stream, void **params, void **extra,
+		       uint32_t flags)
 {
 	struct launch l;
 	CUresult r = prepare(&l, fn, grid, block, shared, stream, params, extra);
@@ -148,28 +155,39 @@ static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned
 	if (r)
 		return r;
 	l.wire.launch.flags = htole32(flags);
-	return submit(CUDA_ID_cuLaunchKernel, (struct vcuda_iov[]){ { &l.wire.launch, sizeof(l.wire.launch) }, { l.params, l.param_bytes } },
+	return submit(CUDA_ID_cuLaunchKernel,
+		      (struct vcuda_iov[]){ { &l.wire.launch, sizeof(l.wire.launch) },
+					    { l.params, l.param_bytes } },
 		      2);
 }
 
-CUresult hand_cuLaunchKernel(CUfunction fn, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by, unsigned int bz,
-			     unsigned int shared, CUstream stream, void **params, void **extra)
+CUresult hand_cuLaunchKernel(CUfunction fn, unsigned int gx, unsigned int gy, unsigned int gz,
+			     unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,
+			     CUstream stream, void **params, void **extra)
 {
-	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared, stream, params, extra, 0);
+	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared,
+		      stream, params, extra, 0);
 }
 
-CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,
-					unsigned int bz, unsigned int shared, CUstream stream, void **params)
+CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned int gy,
+					unsigned int gz, unsigned int bx, unsigned int by,
+					unsigned int bz, unsigned int shared, CUstream stream,
+					void **params)
 {
-	if (!vcuda_lease()->devices[vcuda_current_device()].attributes[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+	if (!vcuda_lease()
+		     ->devices[vcuda_current_device()]
+		     .attributes[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared, stream, params, NULL,
-		      VWIRE_LAUNCH_F_COOPERATIVE);
+	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared,
+		      stream, params, NULL, VWIRE_LAUNCH_F_COOPERATIVE);
 }
 
 /* ---- cuLaunchKernelEx ---- */
 
-/* Attributes whose value is plain bytes. Those that hold an event or a graph's device node are not carried. */
+/*
+ * Attributes whose value is plain bytes. Those that hold an event or a graph's device node are not
+ * carried.
+ */
 static bool is_plain(CUlaunchAttributeID id)
 {
 	switch (id) {
@@ -199,7 +217,8 @@ static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (i = 0; i < c->numAttrs; i++, p += ATTRIBUTE_BYTES) {
 		if (!is_plain(c->attrs[i].id)) {
-			vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", c->attrs[i].id);
+			vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported",
+				  c->attrs[i].id);
 			return CUDA_ERROR_NOT_SUPPORTED;
 		}
 		memset(p, 0, 8);
@@ -211,22 +230,26 @@ static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **params, void **extra, CUstream dflt)
+CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **params, void **extra,
+			       CUstream dflt)
 {
 	struct launch l;
 	CUresult r;
 
 	if (!c)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = prepare(&l, fn, (unsigned int[]){ c->gridDimX, c->gridDimY, c->gridDimZ }, (unsigned int[]){ c->blockDimX, c->blockDimY, c->blockDimZ },
-		    c->sharedMemBytes, c->hStream ? c->hStream : dflt, params, extra);
+	r = prepare(&l, fn, (unsigned int[]){ c->gridDimX, c->gridDimY, c->gridDimZ },
+		    (unsigned int[]){ c->blockDimX, c->blockDimY, c->blockDimZ }, c->sharedMemBytes,
+		    c->hStream ? c->hStream : dflt, params, extra);
 	if (!r)
 		r = take_attributes(&l, c);
 	if (r)
 		return r;
 	l.wire.launch.flags = 0;
 	struct vcuda_iov iov[3] = {
-		{ &l.wire, sizeof(l.wire) }, { l.attributes, c->numAttrs * ATTRIBUTE_BYTES }, { l.params, l.param_bytes },
+		{ &l.wire, sizeof(l.wire) },
+		{ l.attributes, c->numAttrs * ATTRIBUTE_BYTES },
+		{ l.params, l.param_bytes },
 	};
 	if (c->numAttrs)
 		return submit(CUDA_ID_cuLaunchKernelEx, iov, 3);
@@ -252,8 +275,12 @@ static CUresult ask_clusters(enum cuda_id id, int *out, CUfunction fn, const CUl
 	if (r)
 		return r;
 	l.wire.launch = (struct vwire_launch){
-		htole32(k->function), htole32(VWIRE_STREAM_LEGACY), { htole32(c->gridDimX), htole32(c->gridDimY), htole32(c->gridDimZ) },
-		{ htole32(c->blockDimX), htole32(c->blockDimY), htole32(c->blockDimZ) }, htole32(c->sharedMemBytes), 0,
+		htole32(k->function),
+		htole32(VWIRE_STREAM_LEGACY),
+		{ htole32(c->gridDimX), htole32(c->gridDimY), htole32(c->gridDimZ) },
+		{ htole32(c->blockDimX), htole32(c->blockDimY), htole32(c->blockDimZ) },
+		htole32(c->sharedMemBytes),
+		0,
 	};
 	vcuda_begin(&call, id);
 	wr_bytes(&call.wr, &l.wire, sizeof(l.wire));

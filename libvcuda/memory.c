@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * memory.c - device memory: addresses are chosen here, the worker maps memory under them as the request comes by
+ * memory.c - device memory: addresses are chosen here, the worker maps memory under them as the
+ * request comes by
  *
- * The lease's range is cut into granules (2 MiB on hardware). An allocation of more than half a granule takes whole ones. Smaller ones share a chunk, one granule, in
- * units of 512 bytes, so that most of them cost no frame at all. What counts against the lease's limit is granules.
+ * The lease's range is cut into granules (2 MiB on hardware). An allocation of more than half a
+ * granule takes whole ones. Smaller ones share a chunk, one granule, in units of 512 bytes, so that
+ * most of them cost no frame at all. What counts against the lease's limit is granules.
  *
- * Memory that was freed is not handed out again before the work that used it has finished. Where nothing has been submitted since the device was last known to be
- * idle that is at once; else the worker says so (VWIRE_OP_FREED), and until then the addresses wait on a list. A granule that is unmapped always waits, for the
- * worker to have unmapped it.
+ * Memory that was freed is not handed out again before the work that used it has finished. Where
+ * nothing has been submitted since the device was last known to be idle that is at once; else the
+ * worker says so (VWIRE_OP_FREED), and until then the addresses wait on a list. A granule that is
+ * unmapped always waits, for the worker to have unmapped it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,9 +71,13 @@ void vcuda_memory_init(void)
 	map = calloc(nr_granules, sizeof(*map));
 	if (!map)
 		nr_granules = 0;
-	/* No memory of this process can then be taken for the device's, and a program that follows a device pointer faults, as it would natively. */
-	reserved = mmap((void *)(uintptr_t)base, nr_granules * granule, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-			MAP_FIXED_NOREPLACE, -1, 0) == (void *)(uintptr_t)base;
+	/*
+	 * No memory of this process can then be taken for the device's, and a program that follows
+	 * a device pointer faults, as it would natively.
+	 */
+	reserved = mmap((void *)(uintptr_t)base, nr_granules * granule, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			0) == (void *)(uintptr_t)base;
 }
 
 /* In a forked child: the parent's allocations are not this process's. */
@@ -115,7 +122,10 @@ static bool run_is_free(uint64_t i, uint64_t n)
 	return true;
 }
 
-/* First granule of n free ones, or nr_granules. Addresses are plenty: go on upwards, from the start again only at the end. */
+/*
+ * First granule of n free ones, or nr_granules. Addresses are plenty: go on upwards, from the start
+ * again only at the end.
+ */
 static uint64_t find_run(uint64_t n)
 {
 	uint64_t i, pass;
@@ -221,11 +231,16 @@ static void reap(void)
 	}
 }
 
-/* Sends the request and puts its addresses on the list; the order of the list is that of the requests. */
+/*
+ * Sends the request and puts its addresses on the list; the order of the list is that of the
+ * requests.
+ */
 static CUresult send_free(uint64_t addr, uint64_t granules, struct pending *p)
 {
 	struct vwire_free f = {
-		.addr = htole64(addr), .size = htole64(granules * granule), .flags = htole32(granules ? VWIRE_FREE_F_UNMAP : 0),
+		.addr = htole64(addr),
+		.size = htole64(granules * granule),
+		.flags = htole32(granules ? VWIRE_FREE_F_UNMAP : 0),
 	};
 	struct vcuda_iov iov = { &f, sizeof(f) };
 	CUresult r;
@@ -272,8 +287,8 @@ static void drop_empty_chunks(void)
 }
 
 /*
- * Room for n more granules in the limit: waits for memory that is being freed, where there is any. Takes and leaves the lock; what was found before
- * may be gone.
+ * Room for n more granules in the limit: waits for memory that is being freed, where there is any.
+ * Takes and leaves the lock; what was found before may be gone.
  */
 static CUresult make_room(uint64_t n)
 {
@@ -387,12 +402,14 @@ CUresult hand_cuMemAlloc_v2(CUdeviceptr *ptr, size_t size)
 	if (r)
 		return r;
 	pthread_mutex_lock(&lock);
-	r = size <= granule / 2 && size <= CHUNK_UNITS * UNIT / 2 ? alloc_small(ptr, size) : alloc_large(ptr, size);
+	r = size <= granule / 2 && size <= CHUNK_UNITS * UNIT / 2 ? alloc_small(ptr, size)
+								  : alloc_large(ptr, size);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
 
-CUresult hand_cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height, unsigned int element)
+CUresult hand_cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, size_t height,
+				 unsigned int element)
 {
 	size_t row;
 
@@ -405,7 +422,10 @@ CUresult hand_cuMemAllocPitch_v2(CUdeviceptr *ptr, size_t *pitch, size_t width, 
 	return hand_cuMemAlloc_v2(ptr, row * height);
 }
 
-/* Stream-ordered allocation: memory that every stream may use at once is more than the program asked for, never less. */
+/*
+ * Stream-ordered allocation: memory that every stream may use at once is more than the program
+ * asked for, never less.
+ */
 CUresult hand_cuMemAllocAsync(CUdeviceptr *ptr, size_t size, CUstream stream)
 {
 	uint32_t number;
@@ -514,7 +534,9 @@ void vcuda_context_free_memory(CUcontext ctx)
 		if (map[i].kind == HEAD && map[i].ctx == ctx)
 			free_at(granule_addr(i));
 		for (u = 0; map[i].kind == SHARED && u < map[i].chunk->nr_units; u++)
-			if (map[i].chunk->run[u] && find(map[i].chunk->addr + (uint64_t)u * UNIT, &start, &size, &of) && of == ctx)
+			if (map[i].chunk->run[u] &&
+			    find(map[i].chunk->addr + (uint64_t)u * UNIT, &start, &size, &of) &&
+			    of == ctx)
 				free_at(start);
 	}
 	pthread_mutex_unlock(&lock);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * module.c - modules and libraries: an image goes to the server once, its table of kernels comes back, and then every look-up is answered here
+ * module.c - modules and libraries: an image goes to the server once, its table of kernels comes
+ * back, and then every look-up is answered here
  *
- * A library whose image the program promises to keep (CU_LIBRARY_BINARY_IS_PRESERVED, as libcudart does) is loaded at its first use. So one that is never used is never
- * sent, and a forked child, whose session is its own, gets its libraries back without the program's doing.
+ * A library whose image the program promises to keep (CU_LIBRARY_BINARY_IS_PRESERVED, as libcudart
+ * does) is loaded at its first use. So one that is never used is never sent, and a forked child,
+ * whose session is its own, gets its libraries back without the program's doing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,12 +73,14 @@ static bool server_has(const uint8_t hash[16])
 
 static bool is_plain(CUjit_option o)
 {
-	return o == CU_JIT_MAX_REGISTERS || o == CU_JIT_OPTIMIZATION_LEVEL || o == CU_JIT_TARGET_FROM_CUCONTEXT || o == CU_JIT_TARGET ||
-	       o == CU_JIT_FALLBACK_STRATEGY || o == CU_JIT_GENERATE_DEBUG_INFO || o == CU_JIT_LOG_VERBOSE ||
-	       o == CU_JIT_GENERATE_LINE_INFO || o == CU_JIT_CACHE_MODE;
+	return o == CU_JIT_MAX_REGISTERS || o == CU_JIT_OPTIMIZATION_LEVEL ||
+	       o == CU_JIT_TARGET_FROM_CUCONTEXT || o == CU_JIT_TARGET ||
+	       o == CU_JIT_FALLBACK_STRATEGY || o == CU_JIT_GENERATE_DEBUG_INFO ||
+	       o == CU_JIT_LOG_VERBOSE || o == CU_JIT_GENERATE_LINE_INFO || o == CU_JIT_CACHE_MODE;
 }
 
-static CUresult take_options(struct jit *j, unsigned int n, const CUjit_option *options, void **values)
+static CUresult take_options(struct jit *j, unsigned int n, const CUjit_option *options,
+			     void **values)
 {
 	unsigned int i;
 
@@ -107,7 +111,9 @@ static CUresult take_options(struct jit *j, unsigned int n, const CUjit_option *
 				vcuda_say("JIT option %d is not supported", options[i]);
 				return CUDA_ERROR_NOT_SUPPORTED;
 			}
-			j->options[j->nr++] = (struct vwire_jit_option){ htole32(options[i]), 0, htole64((uintptr_t)values[i]) };
+			j->options[j->nr++] =
+				(struct vwire_jit_option){ htole32(options[i]), 0,
+							   htole64((uintptr_t)values[i]) };
 		}
 	}
 	return CUDA_SUCCESS;
@@ -157,16 +163,19 @@ static CUresult send_image(const struct vcuda_image *image)
 	return r;
 }
 
-static CUresult request(struct vcuda_module *m, const struct vcuda_image *image, const uint8_t hash[16], bool cached, struct jit *j,
-			struct vcuda_wait *w)
+static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
+			const uint8_t hash[16], bool cached, struct jit *j, struct vcuda_wait *w)
 {
 	struct vwire_module_load h = {
-		.module = htole32((uint32_t)m->handle), .bytes = htole64(image->bytes), .log_bytes = htole32(j->error_bytes < 65536 ?
-													     j->error_bytes : 65536),
+		.module = htole32((uint32_t)m->handle),
+		.bytes = htole64(image->bytes),
+		.log_bytes = htole32(j->error_bytes < 65536 ? j->error_bytes : 65536),
 		.nr_options = htole32(j->nr),
-		.flags = htole32((m->library ? VWIRE_MODULE_F_LIBRARY : 0) | (cached ? VWIRE_MODULE_F_CACHED : 0) | image->flags),
+		.flags = htole32((m->library ? VWIRE_MODULE_F_LIBRARY : 0) |
+				 (cached ? VWIRE_MODULE_F_CACHED : 0) | image->flags),
 	};
-	struct vcuda_iov iov[2] = { { &h, sizeof(h) }, { j->options, j->nr * sizeof(j->options[0]) } };
+	struct vcuda_iov iov[2] = { { &h, sizeof(h) },
+				    { j->options, j->nr * sizeof(j->options[0]) } };
 	CUresult r = CUDA_SUCCESS;
 
 	memcpy(h.hash, hash, 16);
@@ -182,7 +191,8 @@ static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
 
 /* ---- the table of kernels ---- */
 
-static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct vwire_rd *rd, bool again)
+static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct vwire_rd *rd,
+			bool again)
 {
 	const struct vwire_param *p;
 	struct vcuda_param *own;
@@ -199,7 +209,8 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	name = rd_bytes(rd, le32toh(v.name_len));
 	if (!p || !name)
 		return false;
-	own = (struct vcuda_param *)p;		/* the table is ours: turned into the machine's order in place */
+	/* the table is ours: turned into the machine's order in place */
+	own = (struct vcuda_param *)p;
 	k->param_bytes = 0;
 	for (i = 0; i < n; i++) {
 		own[i] = (struct vcuda_param){ le32toh(p[i].offset), le32toh(p[i].size) };
@@ -228,8 +239,11 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	return true;
 }
 
-/* In a forked child the handles are kept: the same image gives the same kernels in the same order. */
-static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct jit *j, uint64_t ns, CUresult result)
+/*
+ * In a forked child the handles are kept: the same image gives the same kernels in the same order.
+ */
+static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct jit *j, uint64_t ns,
+			   CUresult result)
 {
 	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
 	bool again = m->kernels != NULL;
@@ -239,7 +253,8 @@ static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct 
 
 	rd_copy(&rd, &v, sizeof(v));
 	n = le32toh(v.nr_kernels);
-	if (!result && (rd.err || n > w->reply_len / sizeof(struct vwire_kernel) || (again && n != m->nr_kernels)))
+	if (!result && (rd.err || n > w->reply_len / sizeof(struct vwire_kernel) ||
+			(again && n != m->nr_kernels)))
 		goto wrong;
 	if (!result && !again) {
 		m->kernels = calloc(n ? n : 1, sizeof(*m->kernels));
@@ -436,7 +451,8 @@ CUresult hand_cuModuleLoadData(CUmodule *out, const void *image)
 	return load_module(out, image, &none);
 }
 
-CUresult hand_cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n, CUjit_option *options, void **values)
+CUresult hand_cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n,
+				 CUjit_option *options, void **values)
 {
 	struct jit j;
 	CUresult r = take_options(&j, n, options, values);
@@ -475,8 +491,9 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 	return r;
 }
 
-CUresult hand_cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *options, void **values, unsigned int n,
-				CUlibraryOption *lib_options, void **lib_values, unsigned int nr_lib)
+CUresult hand_cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *options,
+				void **values, unsigned int n, CUlibraryOption *lib_options,
+				void **lib_values, unsigned int nr_lib)
 {
 	bool preserved = false;
 	unsigned int i;
@@ -508,11 +525,13 @@ static CUresult map_file(const char *name, void **p, size_t *n)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (fd < 0)
 		return errno == ENOENT ? CUDA_ERROR_FILE_NOT_FOUND : CUDA_ERROR_OPERATING_SYSTEM;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > VWIRE_IMAGE_MAX || !(buf = calloc(1, st.st_size + 8))) {
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > VWIRE_IMAGE_MAX ||
+	    !(buf = calloc(1, st.st_size + 8))) {
 		close(fd);
 		return CUDA_ERROR_OPERATING_SYSTEM;
 	}
-	for (*n = 0; *n < (size_t)st.st_size && (got = read(fd, buf + *n, st.st_size - *n)) > 0; *n += got)
+	for (*n = 0; *n < (size_t)st.st_size && (got = read(fd, buf + *n, st.st_size - *n)) > 0;
+	     *n += got)
 		;
 	close(fd);
 	*p = buf;
@@ -535,8 +554,9 @@ CUresult hand_cuModuleLoad(CUmodule *out, const char *name)
 	return r;
 }
 
-CUresult hand_cuLibraryLoadFromFile(CUlibrary *out, const char *name, CUjit_option *options, void **values, unsigned int n,
-				    CUlibraryOption *lib_options, void **lib_values, unsigned int nr_lib)
+CUresult hand_cuLibraryLoadFromFile(CUlibrary *out, const char *name, CUjit_option *options,
+				    void **values, unsigned int n, CUlibraryOption *lib_options,
+				    void **lib_values, unsigned int nr_lib)
 {
 	size_t bytes, size;
 	struct jit j;
@@ -551,7 +571,8 @@ CUresult hand_cuLibraryLoadFromFile(CUlibrary *out, const char *name, CUjit_opti
 		r = map_file(name, &p, &bytes);
 	if (r)
 		return r;
-	r = image_size(p, bytes + 1, &size) ? load_library(out, p, false, &j) : CUDA_ERROR_INVALID_IMAGE;
+	r = image_size(p, bytes + 1, &size) ? load_library(out, p, false, &j)
+					    : CUDA_ERROR_INVALID_IMAGE;
 	free(p);
 	return r;
 }
@@ -577,7 +598,10 @@ CUresult hand_cuLibraryUnload(CUlibrary handle)
 	return m ? unload(m) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* The environment variable is the driver's business. EAGER, as far as a program can tell: every kernel is there once its library is. */
+/*
+ * The environment variable is the driver's business. EAGER, as far as a program can tell: every
+ * kernel is there once its library is.
+ */
 CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
 	const char *s = getenv("CUDA_MODULE_LOADING");
@@ -596,7 +620,8 @@ static CUresult get_loaded(enum cuda_handle_kind kind, const void *handle, struc
 	return *m ? ensure_loaded(*m) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, const char *name, CUfunction *out)
+static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, const char *name,
+			    CUfunction *out)
 {
 	struct vcuda_module *m;
 	unsigned int i;
@@ -625,7 +650,8 @@ static CUresult count(enum cuda_handle_kind kind, const void *handle, unsigned i
 	return r;
 }
 
-static CUresult enumerate(enum cuda_handle_kind kind, const void *handle, unsigned int n, CUfunction *out)
+static CUresult enumerate(enum cuda_handle_kind kind, const void *handle, unsigned int n,
+			  CUfunction *out)
 {
 	struct vcuda_module *m;
 	unsigned int i;
@@ -687,7 +713,8 @@ CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 }
 
 /* The address of a variable does not change: asked once. */
-static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind kind, const void *handle, const char *name)
+static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind kind,
+		       const void *handle, const char *name)
 {
 	uint64_t addr, size;
 	struct vcuda_module *m;
@@ -713,12 +740,14 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuModuleGetGlobal_v2(CUdeviceptr *ptr, size_t *bytes, CUmodule handle, const char *name)
+CUresult hand_cuModuleGetGlobal_v2(CUdeviceptr *ptr, size_t *bytes, CUmodule handle,
+				   const char *name)
 {
 	return global(ptr, bytes, CUDA_HANDLE_module, handle, name);
 }
 
-CUresult hand_cuLibraryGetGlobal(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle, const char *name)
+CUresult hand_cuLibraryGetGlobal(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle,
+				 const char *name)
 {
 	return global(ptr, bytes, CUDA_HANDLE_library, handle, name);
 }

@@ -17,7 +17,10 @@ struct vcuda_image {
 	uint32_t flags;			/* VWIRE_MODULE_F_RDC */
 };
 
-/* Finds out what image is and how long: fatbin wrapper, fatbin, cubin, or PTX text. CUDA_ERROR_INVALID_IMAGE. */
+/*
+ * Finds out what image is and how long: fatbin wrapper, fatbin, cubin, or PTX text.
+ * CUDA_ERROR_INVALID_IMAGE.
+ */
 CUresult vcuda_image_find(const void *image, struct vcuda_image *out);
 void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16]);
 
@@ -38,7 +41,10 @@ struct vcuda_kernel {
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
 };
 
-/* From a CUfunction or a CUkernel; loads the library again where a fork has left it behind. NULL: no such handle. */
+/*
+ * From a CUfunction or a CUkernel; loads the library again where a fork has left it behind. NULL:
+ * no such handle.
+ */
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * procaddr.c - cuGetProcAddress: the exported variant of a name that a version of CUDA means
  *
- * gen_procaddr[] is sorted by name, then by since. The answer is the newest variant that is not newer than the version asked for; a twin for the
- * per-thread default stream where one was asked for and exists.
+ * gen_procaddr[] is sorted by name, then by since. The answer is the newest variant that is not
+ * newer than the version asked for; a twin for the per-thread default stream where one was asked
+ * for and exists.
  */
 #include <string.h>
 
@@ -25,7 +26,8 @@ static size_t first_row(const char *name)
 }
 
 /* The row, NULL for none; *known: the name exists in some version. */
-static const struct gen_procaddr *choose(const char *name, int version, bool per_thread, bool *known)
+static const struct gen_procaddr *choose(const char *name, int version, bool per_thread,
+					 bool *known)
 {
 	const struct gen_procaddr *p, *plain = NULL, *twin = NULL;
 	size_t i = first_row(name);
@@ -43,7 +45,8 @@ static const struct gen_procaddr *choose(const char *name, int version, bool per
 	return per_thread && twin ? twin : plain;
 }
 
-CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuuint64_t flags,
+				  CUdriverProcAddressQueryResult *status)
 {
 	const struct gen_procaddr *p;
 	bool known = false;
@@ -51,12 +54,14 @@ CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuu
 	if (!name || !pfn)
 		return CUDA_ERROR_INVALID_VALUE;
 	*pfn = NULL;
-	if (flags & ~(cuuint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+	if (flags & ~(cuuint64_t)(CU_GET_PROC_ADDRESS_LEGACY_STREAM |
+				  CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
 		return CUDA_ERROR_INVALID_VALUE;
 	p = choose(name, version, flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &known);
 	if (status)
-		*status = p ? CU_GET_PROC_ADDRESS_SUCCESS : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT :
-			  CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+		*status = p	  ? CU_GET_PROC_ADDRESS_SUCCESS
+			  : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
+				  : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
 	if (!p)
 		return CUDA_ERROR_NOT_FOUND;
 	*pfn = p->fn;

@@ -2,9 +2,10 @@
 /*
  * receive.c - what comes in the completion ring
  *
- * No thread of the library's own reads it. Of the threads that wait for replies one is the reader: it handles every frame and wakes the
- * others when theirs have come; when it leaves, another takes over. Frames are copied out before they are decided on, since the peer can write the ring
- * at any time; bulk data goes from the ring to its place, with lengths from the copied header.
+ * No thread of the library's own reads it. Of the threads that wait for replies one is the reader:
+ * it handles every frame and wakes the others when theirs have come; when it leaves, another takes
+ * over. Frames are copied out before they are decided on, since the peer can write the ring at any
+ * time; bulk data goes from the ring to its place, with lengths from the copied header.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,8 @@ bool vcuda_expects(const void *p, size_t n)
 
 	pthread_mutex_lock(&lock);
 	for (i = 0; nr_expected && !e && i < EXPECT_BUCKETS; i++)
-		for (e = expected[i]; e && (e->dst >= start + n || e->dst + e->bytes <= start); e = e->next)
+		for (e = expected[i]; e && (e->dst >= start + n || e->dst + e->bytes <= start);
+		     e = e->next)
 			;
 	pthread_mutex_unlock(&lock);
 	return e != NULL;
@@ -197,7 +199,10 @@ static void protocol_error(const char *what)
 	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, what);
 }
 
-/* Where the data of request seq goes, NULL for nowhere. The destination outlives the copy: its owner waits, or CUDA's rules say so. */
+/*
+ * Where the data of request seq goes, NULL for nowhere. The destination outlives the copy: its
+ * owner waits, or CUDA's rules say so.
+ */
 static uint8_t *data_place(uint64_t seq, uint64_t offset, uint64_t len)
 {
 	struct vcuda_wait *w;
@@ -372,8 +377,8 @@ bool vcuda_receive_ready(void)
 {
 	const struct fwd_ring *r = &vcuda_transport()->ring;
 
-	return __atomic_load_n(&r->control->cq_head.index, __ATOMIC_ACQUIRE) != __atomic_load_n(&r->control->cq_tail.index,
-											       __ATOMIC_RELAXED);
+	return __atomic_load_n(&r->control->cq_head.index, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&r->control->cq_tail.index, __ATOMIC_RELAXED);
 }
 
 static void consumed(struct vcuda_transport *t, size_t n)
@@ -465,7 +470,8 @@ void vcuda_receive_peer_gone(void)
 		read_frames();
 		stop_reading();
 	}
-	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "vgpud, or the connection to the GPU server, has gone");
+	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
+			   "vgpud, or the connection to the GPU server, has gone");
 }
 
 /* The reader's turn: frames, or sleep until there are some. */
@@ -482,7 +488,8 @@ static void read_or_sleep(void)
 		gone = vcuda_transport_sleep(t, true, false) < 0;
 	vcuda_receive_sleeps(false);
 	if (gone && !read_frames())
-		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "vgpud, or the connection to the GPU server, has gone");
+		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
+				   "vgpud, or the connection to the GPU server, has gone");
 }
 
 static bool wait_over(const struct vcuda_wait *w, uint64_t freed)

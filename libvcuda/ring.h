@@ -20,7 +20,10 @@ void vcuda_receive_add(struct vcuda_wait *w);
 bool vcuda_receive_ready(void);
 /* The flag that asks the peer to ring; counts its users, as two threads may sleep at once. */
 void vcuda_receive_sleeps(bool yes);
-/* The other side of the rings has gone: what it left in the completion ring is still read, then the session is lost. */
+/*
+ * The other side of the rings has gone: what it left in the completion ring is still read, then the
+ * session is lost.
+ */
 void vcuda_receive_peer_gone(void);
 
 #endif

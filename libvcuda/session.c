@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * session.c - one session for each process: opened by cuInit(), lost with its first fatal error, opened anew in a forked child
+ * session.c - one session for each process: opened by cuInit(), lost with its first fatal error,
+ * opened anew in a forked child
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -159,10 +160,12 @@ static CUresult take_welcome(const struct vcuda_wait *w)
 	struct vwire_welcome v;
 
 	rd_copy(&rd, &v, sizeof(v));
-	if (rd.err || le32toh(v.version) != VWIRE_VERSION || le64toh(v.table_hash) != GEN_TABLE_HASH) {
-		vcuda_say("the server speaks protocol %u with table %016llx, this library %u with table %016llx",
-			  le32toh(v.version), (unsigned long long)le64toh(v.table_hash), VWIRE_VERSION,
-			  (unsigned long long)GEN_TABLE_HASH);
+	if (rd.err || le32toh(v.version) != VWIRE_VERSION ||
+	    le64toh(v.table_hash) != GEN_TABLE_HASH) {
+		vcuda_say("the server speaks protocol %u with table %016llx, this library %u with "
+			  "table %016llx",
+			  le32toh(v.version), (unsigned long long)le64toh(v.table_hash),
+			  VWIRE_VERSION, (unsigned long long)GEN_TABLE_HASH);
 		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
 	}
 	memset(&lease, 0, offsetof(struct vcuda_lease, devices));
@@ -171,7 +174,8 @@ static CUresult take_welcome(const struct vcuda_wait *w)
 	lease.range_base = le64toh(v.range_base);
 	lease.range_bytes = le64toh(v.range_bytes);
 	lease.granularity = le32toh(v.granularity);
-	if (!take_values(&rd) || !lease.nr_devices || !lease.granularity || lease.granularity & (lease.granularity - 1)) {
+	if (!take_values(&rd) || !lease.nr_devices || !lease.granularity ||
+	    lease.granularity & (lease.granularity - 1)) {
 		vcuda_say("the server's greeting is wrong");
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;
 	}
@@ -181,9 +185,13 @@ static CUresult take_welcome(const struct vcuda_wait *w)
 static CUresult greet(void)
 {
 	struct vwire_hello h = {
-		.version = htole32(VWIRE_VERSION), .reply_max = htole32(transport.ring.cq_bytes / 4 < VWIRE_FRAME_MAX ?
-									 transport.ring.cq_bytes / 4 : VWIRE_FRAME_MAX),
-		.table_hash = htole64(GEN_TABLE_HASH), .cuda_version = htole32(CUDA_VERSION), .pid = htole32(getpid()),
+		.version = htole32(VWIRE_VERSION),
+		.reply_max = htole32(transport.ring.cq_bytes / 4 < VWIRE_FRAME_MAX
+					     ? transport.ring.cq_bytes / 4
+					     : VWIRE_FRAME_MAX),
+		.table_hash = htole64(GEN_TABLE_HASH),
+		.cuda_version = htole32(CUDA_VERSION),
+		.pid = htole32(getpid()),
 	};
 	struct vcuda_iov iov = { &h, sizeof(h) };
 	struct vcuda_wait w = { 0 };
@@ -223,7 +231,10 @@ static CUresult open_session(void)
 	return CUDA_SUCCESS;
 }
 
-/* The session, its locks and its rings are the parent's: none of them is used here. The descriptor is closed so that it dies with the parent. */
+/*
+ * The session, its locks and its rings are the parent's: none of them is used here. The descriptor
+ * is closed so that it dies with the parent.
+ */
 static void after_fork(void)
 {
 	int was = atomic_load(&state);
@@ -282,8 +293,9 @@ CUresult vcuda_session_check(void)
 }
 
 /*
- * The end of the process, or dlclose(): the peer sees the descriptor close; in direct mode the forwarding thread must be gone before its code is.
- * The rings stay mapped, since other threads may still run, and other libraries' exit handlers may still call.
+ * The end of the process, or dlclose(): the peer sees the descriptor close; in direct mode the
+ * forwarding thread must be gone before its code is. The rings stay mapped, since other threads may
+ * still run, and other libraries' exit handlers may still call.
  */
 __attribute__((destructor)) static void session_end(void)
 {

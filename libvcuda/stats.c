@@ -2,8 +2,10 @@
 /*
  * stats.c - entry and exit of every exported function: state check, VGPU_STATS, VGPU_TRACE
  *
- * VGPU_STATS=1 prints one line on stderr when the process ends: calls, round trips, bytes to and from the server, seconds waited. VGPU_TRACE=file appends one line
- * a call: seconds since the first, thread, name(arguments) = result, microseconds. Without either a call costs one predictable branch.
+ * VGPU_STATS=1 prints one line on stderr when the process ends: calls, round trips, bytes to and
+ * from the server, seconds waited. VGPU_TRACE=file appends one line a call: seconds since the
+ * first, thread, name(arguments) = result, microseconds. Without either a call costs one
+ * predictable branch.
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -67,9 +69,10 @@ void vcuda_stats_print(void)
 	if (!counting)
 		return;
 	counting = false;
-	dprintf(STDERR_FILENO, "vgpu: calls=%llu round_trips=%llu bytes_out=%llu bytes_in=%llu waited=%.6f\n",
-		(unsigned long long)calls, (unsigned long long)round_trips, (unsigned long long)bytes_out,
-		(unsigned long long)bytes_in, waited_ns / 1e9);
+	dprintf(STDERR_FILENO,
+		"vgpu: calls=%llu round_trips=%llu bytes_out=%llu bytes_in=%llu waited=%.6f\n",
+		(unsigned long long)calls, (unsigned long long)round_trips,
+		(unsigned long long)bytes_out, (unsigned long long)bytes_in, waited_ns / 1e9);
 }
 
 void vcuda_enter(struct vcuda_scope *s, enum cuda_id id, bool early)
@@ -103,8 +106,9 @@ CUresult vcuda_leave(struct vcuda_scope *s, CUresult r)
 	if (!s->trace)
 		return r;
 	now = vcuda_now_ns();
-	n = snprintf(line, sizeof(line), "%.6f %d %s(%s) = %d %.1f us\n", (s->start_ns - trace_start) / 1e9, gettid(), gen_name(s->id),
-		     s->args, r, (now - s->start_ns) / 1e3);
+	n = snprintf(line, sizeof(line), "%.6f %d %s(%s) = %d %.1f us\n",
+		     (s->start_ns - trace_start) / 1e9, gettid(), gen_name(s->id), s->args, r,
+		     (now - s->start_ns) / 1e3);
 	if (n >= (int)sizeof(line))
 		n = sizeof(line) - 1;
 	if (write(trace_fd, line, n) != n)

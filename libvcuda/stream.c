@@ -2,7 +2,8 @@
 /*
  * stream.c - streams: what is known of them here, per-thread default streams, waits
  *
- * A per-thread default stream is an ordinary blocking stream, made when a thread first uses it and destroyed with the thread.
+ * A per-thread default stream is an ordinary blocking stream, made when a thread first uses it and
+ * destroyed with the thread.
  */
 #include <stdlib.h>
 
@@ -233,8 +234,8 @@ CUresult hand_cuStreamGetCaptureInfo(CUstream s, CUstreamCaptureStatus *status, 
 	return hand_cuStreamIsCapturing(s, status);
 }
 
-CUresult hand_cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-					const CUgraphNode **deps, size_t *nr_deps)
+CUresult hand_cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id,
+					CUgraph *graph, const CUgraphNode **deps, size_t *nr_deps)
 {
 	(void)graph;
 	(void)deps;
@@ -242,8 +243,9 @@ CUresult hand_cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *statu
 	return hand_cuStreamGetCaptureInfo(s, status, id);
 }
 
-CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-					const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *nr_deps)
+CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id,
+					CUgraph *graph, const CUgraphNode **deps,
+					const CUgraphEdgeData **edges, size_t *nr_deps)
 {
 	(void)edges;
 	return hand_cuStreamGetCaptureInfo_v2(s, status, id, graph, deps, nr_deps);
@@ -276,7 +278,8 @@ CUresult hand_cuStreamQuery(CUstream s)
 CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 {
 	struct vcuda_call c;
-	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT : vcuda_need_context();
+	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT
+			 : vcuda_need_context();
 
 	if (r)
 		return r;
@@ -331,7 +334,10 @@ CUresult hand_cuEventDestroy(CUevent event)
 	return vcuda_async(&c);
 }
 
-/* No profiler can be attached to a program here: starting and stopping one has, as natively without one, no effect. */
+/*
+ * No profiler can be attached to a program here: starting and stopping one has, as natively without
+ * one, no effect.
+ */
 CUresult hand_cuProfilerStart(void)
 {
 	return vcuda_need_context();

@@ -2,8 +2,9 @@
 /*
  * submit.c - frames into the submission ring
  *
- * One lock, submit_lock, gives all threads of the process one order. It is held for the copy into the ring and, when the ring is full, until
- * the peer has made room: whoever waits for room also reads what comes in, so that a peer that waits for room itself gets it.
+ * One lock, submit_lock, gives all threads of the process one order. It is held for the copy into
+ * the ring and, when the ring is full, until the peer has made room: whoever waits for room also
+ * reads what comes in, so that a peer that waits for room itself gets it.
  */
 #include <string.h>
 
@@ -51,7 +52,8 @@ static bool has_room(const struct fwd_ring *r, size_t n)
 	uint64_t used = sq_head - __atomic_load_n(&r->control->sq_tail.index, __ATOMIC_ACQUIRE);
 
 	if (used > r->sq_bytes) {
-		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "the daemon's ring index is wrong");
+		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
+				   "the daemon's ring index is wrong");
 		return true;
 	}
 	return n <= r->sq_bytes - used;
@@ -64,7 +66,8 @@ static void wait_for_room(struct vcuda_transport *t, size_t n)
 
 	while (!has_room(r, n) && !vcuda_session_error()) {
 		vcuda_drain();
-		__atomic_store_n(&me->asleep, n, __ATOMIC_RELAXED);	/* bytes: wake me when that many are free */
+		/* bytes: wake me when that many are free */
+		__atomic_store_n(&me->asleep, n, __ATOMIC_RELAXED);
 		vcuda_receive_sleeps(true);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!has_room(r, n) && !vcuda_receive_ready())
@@ -76,7 +79,8 @@ static void wait_for_room(struct vcuda_transport *t, size_t n)
 }
 
 /* The frame lies in one piece: the ring is mapped twice in a row. */
-static void write_frame(const struct fwd_ring *r, const struct vwire_frame *f, const struct vcuda_iov *iov, unsigned int n)
+static void write_frame(const struct fwd_ring *r, const struct vwire_frame *f,
+			const struct vcuda_iov *iov, unsigned int n)
 {
 	uint8_t *p = r->sq + (sq_head & (r->sq_bytes - 1));
 	unsigned int i;
@@ -102,8 +106,8 @@ static void publish(struct vcuda_transport *t, size_t n)
 	vcuda_stats_bytes(n, 0);
 }
 
-CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
-			     uint64_t *seq)
+CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov,
+			     unsigned int n, struct vcuda_wait *wait, uint64_t *seq)
 {
 	struct vcuda_transport *t = vcuda_transport();
 	struct vwire_frame f = { .op = htole16(op), .flags = htole16(flags) };
@@ -132,8 +136,8 @@ CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov
 	return CUDA_SUCCESS;
 }
 
-CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
-		      uint64_t *seq)
+CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n,
+		      struct vcuda_wait *wait, uint64_t *seq)
 {
 	CUresult r;
 

@@ -2,8 +2,8 @@
 /*
  * transport.c - the rings of a session, mapped from /dev/vgpuN or made here
  *
- * In direct mode the rings are anonymous memory of this process and a thread of it does what vgpud does, with the same code (forward.c). All
- * else in the library is the same for both.
+ * In direct mode the rings are anonymous memory of this process and a thread of it does what vgpud
+ * does, with the same code (forward.c). All else in the library is the same for both.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -71,7 +71,8 @@ static int open_device(struct vcuda_transport *t, const char *path, char *why, s
 	}
 	if (ioctl(t->fd, VGPU_RING_SETUP, &s) < 0) {
 		err = errno;
-		snprintf(why, n, "%s: %s", path, err == EHOSTDOWN ? "vgpud is not running" : strerror(err));
+		snprintf(why, n, "%s: %s", path,
+			 err == EHOSTDOWN ? "vgpud is not running" : strerror(err));
 	} else {
 		t->mem_limit = s.mem_limit;
 		err = -map_device(t, &s);
@@ -108,13 +109,15 @@ static int open_first_device(struct vcuda_transport *t, char *why, size_t n)
 /* Shared memory shown twice in a row; not inherited over fork(), as the module's rings are not. */
 static uint8_t *map_twice(int fd, size_t offset, size_t n)
 {
-	uint8_t *p = mmap(NULL, 2 * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *p =
+		mmap(NULL, 2 * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int i;
 
 	if (p == MAP_FAILED)
 		return NULL;
 	for (i = 0; i < 2; i++)
-		if (mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) == MAP_FAILED)
+		if (mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 offset) == MAP_FAILED)
 			goto unmap;
 	madvise(p, 2 * n, MADV_DONTFORK);
 	return p;
@@ -195,8 +198,10 @@ static void *forward(void *arg)
 	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
 		n = fwd_run(&t->fwd);
 		if (n < 0) {
-			snprintf(text, sizeof(text), "connection to the server lost: %s", strerror(-n));
-			fwd_close(&t->fwd, 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE */, VWIRE_REASON_LOST, text);
+			snprintf(text, sizeof(text), "connection to the server lost: %s",
+				 strerror(-n));
+			fwd_close(&t->fwd, 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE */,
+				  VWIRE_REASON_LOST, text);
 			break;
 		}
 		if (!n)
@@ -255,7 +260,9 @@ static int send_lease(struct vcuda_transport *t, char *why, size_t n)
 	if (!len)
 		len = env_bytes("VGPU_QUEUE_WAIT_MS", &wait_ms, why, n);
 	if (!len)
-		len = net_lease_frame(buf, sizeof(buf), 0, mem_limit, wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX, getenv("VGPU_TENANT"));
+		len = net_lease_frame(buf, sizeof(buf), 0, mem_limit,
+				      wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX,
+				      getenv("VGPU_TENANT"));
 	return len < 0 ? len : fwd_prefix(&t->fwd, buf, len);
 }
 
@@ -326,7 +333,8 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 		return 0;
 	}
 	p.events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
-	if (poll(&p, 1, -1) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) && !(p.revents & POLLIN))
+	if (poll(&p, 1, -1) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) &&
+	    !(p.revents & POLLIN))
 		return -EPIPE;
 	return 0;
 }

@@ -14,7 +14,8 @@
 
 struct vcuda_transport {
 	struct fwd_ring ring;
-	int fd;				/* /dev/vgpuN; direct: eventfd that the forwarding thread rings */
+	/* /dev/vgpuN; direct: eventfd that the forwarding thread rings */
+	int fd;
 	uint64_t mem_limit;		/* bytes, of the virtual GPU; 0: none */
 	/* Direct mode only. */
 	bool direct;
@@ -27,15 +28,17 @@ struct vcuda_transport {
 };
 
 /*
- * Opens what the environment names: VGPU_SERVER=host:port goes to the server directly, else VGPU_DEVICE=/dev/vgpuN, else the first
- * /dev/vgpuN there is. 0, or -errno and one line in why: -ENODEV when nothing is named and there is no device.
+ * Opens what the environment names: VGPU_SERVER=host:port goes to the server directly, else
+ * VGPU_DEVICE=/dev/vgpuN, else the first /dev/vgpuN there is. 0, or -errno and one line in why:
+ * -ENODEV when nothing is named and there is no device.
  */
 int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len);
 /* Wakes the peer when it sleeps; call after a full barrier behind the store of one's own index. */
 void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer);
 /*
- * Sleeps until the completion ring has something (want_data) or the submission ring has room (want_room). The asleep flags are set and the rings
- * looked at again by the caller. -EPIPE: the peer has gone.
+ * Sleeps until the completion ring has something (want_data) or the submission ring has room
+ * (want_room). The asleep flags are set and the rings looked at again by the caller. -EPIPE: the
+ * peer has gone.
  */
 int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
 /* Ends the session; stop leaves the rings mapped. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vcuda.h - what the files of libvcuda share: the session, the calling thread, the objects behind handles
+ * vcuda.h - what the files of libvcuda share: the session, the calling thread, the objects behind
+ * handles
  */
 #ifndef VCUDA_H
 #define VCUDA_H
@@ -23,7 +24,8 @@
 struct vcuda_device {
 	char name[VWIRE_NAME_MAX];
 	CUuuid uuid;
-	uint64_t total_mem;		/* the lease's limit when that is less than the device has */
+	/* the lease's limit when that is less than the device has */
+	uint64_t total_mem;
 	int priority_least, priority_greatest;
 	int attributes[VCUDA_ATTRIBUTES];
 	bool has_attribute[VCUDA_ATTRIBUTES];
@@ -40,7 +42,10 @@ struct vcuda_lease {
 
 /* cuInit(): connects and greets. Safe to call again. */
 CUresult vcuda_session_init(void);
-/* Before any other work: CUDA_ERROR_NOT_INITIALIZED, or the error that ended the session; opens a session of its own in a forked child. */
+/*
+ * Before any other work: CUDA_ERROR_NOT_INITIALIZED, or the error that ended the session; opens a
+ * session of its own in a forked child.
+ */
 CUresult vcuda_session_check(void);
 /* The greeting's answer; constant once vcuda_session_check() succeeded. */
 const struct vcuda_lease *vcuda_lease(void);
@@ -64,24 +69,31 @@ struct vcuda_wait {
 	struct vcuda_wait *next;
 	void *data;			/* where VWIRE_OP_DATA goes, NULL: none expected */
 	uint64_t data_bytes;
-	uint8_t *reply;			/* payload behind struct vwire_reply, of all frames; to be freed */
+	/* payload behind struct vwire_reply, of all frames; to be freed */
+	uint8_t *reply;
 	size_t reply_len;
 	uint32_t reserved;		/* of struct vwire_reply */
 	CUresult result;
 	bool done;
 };
 
-/* Keeps other threads' frames out between several vcuda_submit_locked(); order is the order of the lock. */
+/*
+ * Keeps other threads' frames out between several vcuda_submit_locked(); order is the order of the
+ * lock.
+ */
 void vcuda_submit_lock(void);
 void vcuda_submit_unlock(void);
 /* The number that the next frame gets; with the lock held. */
 uint64_t vcuda_next_seq(void);
 /* Puts one frame into the ring. wait: registered before the frame is visible. *seq may be NULL. */
-CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
-			     uint64_t *seq);
-CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n, struct vcuda_wait *wait,
-		      uint64_t *seq);
-/* Sleeps until the reply is there. Counts one round trip. Returns the reply's result, or an asynchronous error that surfaces here. */
+CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov,
+			     unsigned int n, struct vcuda_wait *wait, uint64_t *seq);
+CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, unsigned int n,
+		      struct vcuda_wait *wait, uint64_t *seq);
+/*
+ * Sleeps until the reply is there. Counts one round trip. Returns the reply's result, or an
+ * asynchronous error that surfaces here.
+ */
 CUresult vcuda_wait(struct vcuda_wait *w);
 /* Handles what has come in, without sleeping. */
 void vcuda_drain(void);
@@ -95,7 +107,10 @@ void vcuda_unexpect_data(uint64_t seq);
 bool vcuda_expects(const void *p, size_t n);
 /* Bytes of bulk data for one frame. */
 size_t vcuda_chunk(void);
-/* The number of the last frame that made the device work, and of the last whose end everything before it has met. */
+/*
+ * The number of the last frame that made the device work, and of the last whose end everything
+ * before it has met.
+ */
 void vcuda_note_work(uint64_t seq);
 bool vcuda_device_idle(void);
 void vcuda_note_idle(uint64_t seq);
@@ -107,7 +122,10 @@ CUresult vcuda_sticky_error(void);
 
 /* ---- handle.c: handles are numbers with a kind, never pointers ---- */
 
-/* What is known here about an object; lives in the table, so that a stale handle reads old facts and never freed memory. */
+/*
+ * What is known here about an object; lives in the table, so that a stale handle reads old facts
+ * and never freed memory.
+ */
 struct vcuda_object {
 	union {
 		struct { CUcontext ctx; unsigned int flags; int priority; uint64_t id; } stream;
@@ -127,7 +145,8 @@ static inline uint32_t vcuda_handle_number(const void *handle)
 	return (uint32_t)(uintptr_t)handle;
 }
 /* Calls fn for each live handle of the kind. */
-void vcuda_handle_each(enum cuda_handle_kind kind, void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg);
+void vcuda_handle_each(enum cuda_handle_kind kind,
+		       void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg);
 /* In a forked child: another thread of the parent may have held a lock. */
 void vcuda_handle_fork(void);
 void vcuda_handle_reset(enum cuda_handle_kind kind);
@@ -142,9 +161,11 @@ CUdevice vcuda_current_device(void);
 /* A live context, primary ones that are not retained included. */
 bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
-void vcuda_context_reset(void);		/* in a forked child: values kept by key survive, everything else starts anew */
+/* in a forked child: values kept by key survive, everything else starts anew */
+void vcuda_context_reset(void);
 /* cuCtxLocalStorage (private table): values by key. */
-CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value, void (*dtor)(CUcontext, void *, void *));
+CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value,
+		       void (*dtor)(CUcontext, void *, void *));
 CUresult vcuda_cls_get(void **value, CUcontext ctx, void *key);
 CUresult vcuda_cls_del(CUcontext ctx, void *key);
 /* Primary context of a device without activating it. */
@@ -181,7 +202,8 @@ void vcuda_host_fork(void);
 /* Hashes, 16 bytes each, of the images that need not be sent. */
 void vcuda_images_at_server(const uint8_t *hashes, size_t n);
 
-void vcuda_module_reset(void);		/* in a forked child: preserved libraries load again at need */
+/* in a forked child: preserved libraries load again at need */
+void vcuda_module_reset(void);
 void vcuda_context_unload(CUcontext ctx);
 
 /* ---- call.c: forgets the answers of MEMO rows (a module that goes may have been asked about) ---- */
@@ -199,7 +221,7 @@ uint64_t vcuda_now_ns(void);
 
 /* ---- export.c, integrity.c ---- */
 
-void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table, uint64_t integrity_table, uint64_t fn,
-		     uint8_t out[16]);
+void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table,
+		     uint64_t integrity_table, uint64_t fn, uint8_t out[16]);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * vgpu_codec.h - the only way to read and write a frame's payload
  *
- * A reader never reads beyond its end: the first value that is not all there sets err, and from then on every read gives zeros. Look at
- * rd_end() once, after the last value. A writer never writes beyond its end, likewise. Scalars of generated rows are 8 bytes each, byte
- * strings are a length and the bytes, padded to 8.
+ * A reader never reads beyond its end: the first value that is not all there sets err, and from
+ * then on every read gives zeros. Look at rd_end() once, after the last value. A writer never
+ * writes beyond its end, likewise. Scalars of generated rows are 8 bytes each, byte strings are a
+ * length and the bytes, padded to 8.
  */
 #ifndef _VGPU_CODEC_H
 #define _VGPU_CODEC_H
@@ -30,7 +31,10 @@ static inline struct vwire_rd rd_init(const void *p, size_t n)
 	return (struct vwire_rd){ .p = p, .end = (const uint8_t *)p + n };
 }
 
-/* The next n bytes in place, NULL when they are not there. Padding after them is skipped; it may be missing at the very end. */
+/*
+ * The next n bytes in place, NULL when they are not there. Padding after them is skipped; it may be
+ * missing at the very end.
+ */
 static inline const void *rd_bytes(struct vwire_rd *r, size_t n)
 {
 	const uint8_t *p = r->p;

@@ -2,8 +2,9 @@
 /*
  * vgpu_wire.h - frames between a function, its daemon and a GPU server
  *
- * The same bytes stand in the rings and on the TCP connection. Everything is little-endian, naturally aligned, and every frame starts with
- * struct vwire_frame and is a multiple of 8 bytes long.
+ * The same bytes stand in the rings and on the TCP connection. Everything is little-endian,
+ * naturally aligned, and every frame starts with struct vwire_frame and is a multiple of 8 bytes
+ * long.
  *
  *   connection   client (vgpud, or libvcuda in direct mode)          server
  *   1            VWIRE_OP_LEASE                                 ->   vgpu-server reads this one frame and no further
@@ -12,13 +13,16 @@
  *   3            VWIRE_OP_WELCOME                               <-   the worker; or VWIRE_OP_REFUSED, then the end
  *   4            frames of the table's rows (cuda.def)          <->  replies and notices
  *
- * So a lease costs one round trip. A request's op is its row's id. A request of an ASYNC row has no reply: its first error comes as
- * VWIRE_OP_ERROR. A reply repeats op and seq, has VWIRE_F_REPLY set, and its payload starts with struct vwire_reply. Replies may come in another
- * order than the requests; requests start in the order of the connection.
+ * So a lease costs one round trip. A request's op is its row's id. A request of an ASYNC row has no
+ * reply: its first error comes as VWIRE_OP_ERROR. A reply repeats op and seq, has VWIRE_F_REPLY
+ * set, and its payload starts with struct vwire_reply. Replies may come in another order than the
+ * requests; requests start in the order of the connection.
  *
- * What later versions add needs no new format: struct vwire_lease and struct vwire_hello end in tagged values (struct vwire_tlv), unknown ones are skipped
- * unless VWIRE_TLV_F_REQUIRED is set; feature bits are offered by one side and confirmed by the other; session and connection in struct vwire_lease are there
- * for resumption and for several connections of a session; seq numbers every frame a client sends.
+ * What later versions add needs no new format: struct vwire_lease and struct vwire_hello end in
+ * tagged values (struct vwire_tlv), unknown ones are skipped unless VWIRE_TLV_F_REQUIRED is set;
+ * feature bits are offered by one side and confirmed by the other; session and connection in struct
+ * vwire_lease are there for resumption and for several connections of a session; seq numbers every
+ * frame a client sends.
  *
  * Version changes: 1, the first.
  */
@@ -54,7 +58,8 @@ struct vwire_frame {
 };
 
 #define VWIRE_F_REPLY	0x0001	/* answers the request of the same seq */
-#define VWIRE_F_WAIT	0x0002	/* the client waits for a reply to this one, also where the row is ASYNC */
+/* the client waits for a reply to this one, also where the row is ASYNC */
+#define VWIRE_F_WAIT	0x0002
 
 #define VWIRE_OP_CONTROL	0xf000u	/* at and above: not a row */
 #define VWIRE_OP_LEASE		0xf000u	/* struct vwire_lease, tagged values */
@@ -62,12 +67,16 @@ struct vwire_frame {
 #define VWIRE_OP_REFUSED	0xf002u	/* struct vwire_refused, text */
 #define VWIRE_OP_HELLO		0xf003u	/* struct vwire_hello, tagged values */
 #define VWIRE_OP_WELCOME	0xf004u	/* struct vwire_welcome, tagged values */
-#define VWIRE_OP_STATUS		0xf005u	/* struct vwire_status; worker to vgpud, which does not pass it on */
+/* struct vwire_status; worker to vgpud, which does not pass it on */
+#define VWIRE_OP_STATUS		0xf005u
 #define VWIRE_OP_ERROR		0xf006u	/* struct vwire_error; worker to client */
 #define VWIRE_OP_FREED		0xf007u	/* struct vwire_freed; worker to client */
-#define VWIRE_OP_DATA		0xf008u	/* struct vwire_data, bytes; worker to client: copied to the host */
-#define VWIRE_OP_CLOSED		0xf009u	/* struct vwire_refused, text; the last frame that a client gets */
-#define VWIRE_OP_IMAGE		0xf00au	/* struct vwire_image, bytes; client to worker: part of a module image */
+/* struct vwire_data, bytes; worker to client: copied to the host */
+#define VWIRE_OP_DATA		0xf008u
+/* struct vwire_refused, text; the last frame that a client gets */
+#define VWIRE_OP_CLOSED		0xf009u
+/* struct vwire_image, bytes; client to worker: part of a module image */
+#define VWIRE_OP_IMAGE		0xf00au
 
 /* A tagged value: header, len bytes, padding to 8. */
 struct vwire_tlv {
@@ -78,11 +87,17 @@ struct vwire_tlv {
 #define VWIRE_TLV_F_REQUIRED	0x0001	/* a peer that does not know the type refuses the frame */
 
 #define VWIRE_TLV_TOKEN		1	/* reserved: what admits the client */
-#define VWIRE_TLV_DEVICE	2	/* struct vwire_device, then its attributes; one each device, in order */
-#define VWIRE_TLV_IMAGES	3	/* 16-byte content hashes of the images the server has for this tenant */
+/* struct vwire_device, then its attributes; one each device, in order */
+#define VWIRE_TLV_DEVICE	2
+/* 16-byte content hashes of the images the server has for this tenant */
+#define VWIRE_TLV_IMAGES	3
 
-/* Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI and TLS are reserved. */
-#define VWIRE_FEAT_STATUS	(1ull << 0)	/* the sender of LEASE wants VWIRE_OP_STATUS frames */
+/*
+ * Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI
+ * and TLS are reserved.
+ */
+/* the sender of LEASE wants VWIRE_OP_STATUS frames */
+#define VWIRE_FEAT_STATUS	(1ull << 0)
 #define VWIRE_FEAT_RESUME	(1ull << 1)
 #define VWIRE_FEAT_MULTI	(1ull << 2)
 #define VWIRE_FEAT_TLS		(1ull << 3)
@@ -134,7 +149,8 @@ struct vwire_refused {
 };
 #define VWIRE_REASON_VERSION	1u	/* no common version, or another table */
 #define VWIRE_REASON_FULL	2u	/* queued too long for a worker */
-#define VWIRE_REASON_MEMORY	3u	/* queued too long for memory, or more asked than the server has */
+/* queued too long for memory, or more asked than the server has */
+#define VWIRE_REASON_MEMORY	3u
 #define VWIRE_REASON_PROTOCOL	4u	/* a frame that is wrong */
 #define VWIRE_REASON_LOST	5u	/* the server, or the way to it, is gone */
 #define VWIRE_REASON_WORKER	6u	/* the worker has died */
@@ -184,7 +200,10 @@ struct vwire_welcome {
 	__le32 nr_devices;
 };
 
-/* nr_attributes pairs (struct vwire_attribute) follow inside the tagged value. total_mem is the device's, not the lease's. */
+/*
+ * nr_attributes pairs (struct vwire_attribute) follow inside the tagged value. total_mem is the
+ * device's, not the lease's.
+ */
 struct vwire_device {
 	char name[VWIRE_NAME_MAX];
 	__u8 uuid[16];
@@ -216,7 +235,10 @@ struct vwire_freed {
 	__le64 seq;
 };
 
-/* Bytes [offset, offset + frame size - 16 - 16) of the copy to the host that the frame's seq asked for; len without padding. */
+/*
+ * Bytes [offset, offset + frame size - 16 - 16) of the copy to the host that the frame's seq asked
+ * for; len without padding.
+ */
 struct vwire_data {
 	__le64 offset;
 	__le64 len;
@@ -229,11 +251,15 @@ struct vwire_reply {
 
 /* ---- requests of HAND rows ---- */
 
-/* A stream on the wire: a client-made handle, or one of these. Per-thread streams are client-made handles. */
+/*
+ * A stream on the wire: a client-made handle, or one of these. Per-thread streams are client-made
+ * handles.
+ */
 #define VWIRE_STREAM_LEGACY	0u
 
 /**
- * struct vwire_launch - cuLaunchKernel, cuLaunchCooperativeKernel: the parameter block follows, its size is the kernel's
+ * struct vwire_launch - cuLaunchKernel, cuLaunchCooperativeKernel: the parameter block follows, its
+ * size is the kernel's
  * @function: id from the module's table
  * @flags: VWIRE_LAUNCH_F_*
  */
@@ -248,8 +274,9 @@ struct vwire_launch {
 #define VWIRE_LAUNCH_F_COOPERATIVE	0x1u
 
 /*
- * cuOccupancyMaxActiveClusters, cuOccupancyMaxPotentialClusterSize: without the parameter block; answered with one 64-bit value.
- * cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32 0, 64 bytes of value), the parameter block.
+ * cuOccupancyMaxActiveClusters, cuOccupancyMaxPotentialClusterSize: without the parameter block;
+ * answered with one 64-bit value. cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32
+ * 0, 64 bytes of value), the parameter block.
  */
 struct vwire_launch_ex {
 	struct vwire_launch launch;
@@ -264,8 +291,9 @@ struct vwire_map {
 };
 
 /*
- * cuMemFree_v2: what was at addr is free. With VWIRE_FREE_F_UNMAP the mappings that make up [addr, addr + size) are taken away.
- * Carried out when all work submitted before is done, then told with VWIRE_OP_FREED.
+ * cuMemFree_v2: what was at addr is free. With VWIRE_FREE_F_UNMAP the mappings that make up [addr,
+ * addr + size) are taken away. Carried out when all work submitted before is done, then told with
+ * VWIRE_OP_FREED.
  */
 struct vwire_free {
 	__le64 addr;
@@ -275,7 +303,10 @@ struct vwire_free {
 };
 #define VWIRE_FREE_F_UNMAP	0x1u
 
-/* cuMemcpyHtoDAsync_v2: bytes (at most VWIRE_DATA_MAX) of data follow, padded to 8. A larger copy is several of these. */
+/*
+ * cuMemcpyHtoDAsync_v2: bytes (at most VWIRE_DATA_MAX) of data follow, padded to 8. A larger copy
+ * is several of these.
+ */
 struct vwire_copy_in {
 	__le64 dst;
 	__le64 bytes;
@@ -284,8 +315,9 @@ struct vwire_copy_in {
 };
 
 /*
- * cuMemcpyDtoHAsync_v2: the data comes back as VWIRE_OP_DATA frames of this request's seq, any number of them, in ascending offsets, before the reply of
- * any wait that covers it. With VWIRE_F_WAIT a reply comes behind the last of them.
+ * cuMemcpyDtoHAsync_v2: the data comes back as VWIRE_OP_DATA frames of this request's seq, any
+ * number of them, in ascending offsets, before the reply of any wait that covers it. With
+ * VWIRE_F_WAIT a reply comes behind the last of them.
  */
 struct vwire_copy_out {
 	__le64 src;
@@ -294,7 +326,10 @@ struct vwire_copy_out {
 	__le32 reserved;
 };
 
-/* Part of an image: parts of one image come in order and without gaps; the request that uses it follows the last. */
+/*
+ * Part of an image: parts of one image come in order and without gaps; the request that uses it
+ * follows the last.
+ */
 struct vwire_image {
 	__le64 total;			/* bytes of the whole image, at most VWIRE_IMAGE_MAX */
 	__le64 offset;
@@ -302,7 +337,8 @@ struct vwire_image {
 };
 
 /**
- * struct vwire_module_load - cuModuleLoadData, cuModuleLoadDataEx, cuModuleLoadFatBinary, cuLibraryLoadData
+ * struct vwire_module_load - cuModuleLoadData, cuModuleLoadDataEx, cuModuleLoadFatBinary,
+ * cuLibraryLoadData
  * @module: client-made handle of the module, or of the library
  * @flags: VWIRE_MODULE_F_*
  * @bytes: of the image, which VWIRE_OP_IMAGE frames brought, or the server has under @hash
@@ -310,10 +346,12 @@ struct vwire_image {
  * @log_bytes: room the caller has for the JIT's error log; 0: wants none
  * @nr_options: pairs (struct vwire_jit_option) that follow
  *
- * Reply: struct vwire_reply, struct vwire_module, then nr_kernels times struct vwire_kernel each followed by its parameters and its
- * name, then log_bytes of log, each padded to 8. A table too long for one frame goes on in further frames of the same seq with VWIRE_F_MORE on all but
- * the last: their payloads, each without its struct vwire_reply, make one text.
- * An image that the server said it had and has no more: CUDA_ERROR_NOT_FOUND and VWIRE_MODULE_F_SEND in vwire_reply.reserved: send it and ask again.
+ * Reply: struct vwire_reply, struct vwire_module, then nr_kernels times struct vwire_kernel each
+ * followed by its parameters and its name, then log_bytes of log, each padded to 8. A table too
+ * long for one frame goes on in further frames of the same seq with VWIRE_F_MORE on all but the
+ * last: their payloads, each without its struct vwire_reply, make one text. An image that the
+ * server said it had and has no more: CUDA_ERROR_NOT_FOUND and VWIRE_MODULE_F_SEND in
+ * vwire_reply.reserved: send it and ask again.
  */
 struct vwire_module_load {
 	__le32 module;
@@ -325,7 +363,8 @@ struct vwire_module_load {
 };
 #define VWIRE_MODULE_F_LIBRARY	0x1u
 #define VWIRE_MODULE_F_CACHED	0x2u	/* no VWIRE_OP_IMAGE came: take it from the cache */
-#define VWIRE_MODULE_F_RDC	0x4u	/* the image is several fatbins back to back: a wrapper of version 2 */
+/* the image is several fatbins back to back: a wrapper of version 2 */
+#define VWIRE_MODULE_F_RDC	0x4u
 #define VWIRE_MODULE_F_SEND	0x8u
 #define VWIRE_F_MORE		0x0004
 
@@ -343,8 +382,10 @@ struct vwire_module {
 /* attributes[i]: CUfunction_attribute i, valid where the bit is set in attribute_mask. */
 #define VWIRE_KERNEL_ATTRIBUTES	16
 struct vwire_kernel {
-	__le32 function;		/* id for launches, from the worker, never used twice in a session */
-	__le32 name_len;		/* without NUL; the name follows the parameters, padded to 8 */
+	/* id for launches, from the worker, never used twice in a session */
+	__le32 function;
+	/* without NUL; the name follows the parameters, padded to 8 */
+	__le32 name_len;
 	__le32 nr_params;		/* struct vwire_param that follow, padded to 8 */
 	__le32 attribute_mask;
 	__le32 attributes[VWIRE_KERNEL_ATTRIBUTES];

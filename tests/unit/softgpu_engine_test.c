@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * softgpu_engine_test.c - the PTX engine: values of each instruction family, control flow, faults, bad texts
+ * softgpu_engine_test.c - the PTX engine: values of each instruction family, control flow, faults,
+ * bad texts
  *
  * Run from the top of the tree: programs are read from tests/unit/ptx.
  */
@@ -425,7 +426,9 @@ static struct row *make_rows(size_t *nr)
 		{ "cvt.rm.f32.s32", "f=w", { NEG(16777217) }, 0xcb800001 },
 		{ "cvt.rn.f32.u64", "f=l", { UINT64_MAX }, 0x5f800000 },
 		{ "cvt.rz.f32.u64", "f=l", { UINT64_MAX }, 0x5f7fffff },
-		/* 2^63 + 2^39 + 1: a tie but for the last bit, which a detour over f64 would lose */
+		/*
+		 * 2^63 + 2^39 + 1: a tie but for the last bit, which a detour over f64 would lose
+		 */
 		{ "cvt.rn.f32.u64", "f=l", { 0x8000008000000001 }, 0x5f000001 },
 		{ "cvt.rn.f64.s64", "d=l", { (1ull << 53) + 1 }, 0x4340000000000000 },
 		{ "cvt.rp.f64.s64", "d=l", { (1ull << 53) + 1 }, 0x4340000000000001 },
@@ -793,7 +796,8 @@ static void kmeans_assigns_and_updates(void **state)
 		assert_int_equal(label[i], best);
 		have[best]++;
 		for (int d = 0; d < DIM; d++)
-			want[best * DIM + (uint32_t)d] += x[i * DIM + d];	/* integers: any order */
+			/* integers: any order */
+			want[best * DIM + (uint32_t)d] += x[i * DIM + d];
 	}
 	assert_memory_equal(count, have, sizeof(have));
 	assert_memory_equal(sum, want, sizeof(want));
@@ -1099,7 +1103,10 @@ static void bad_texts_say_where(void **state)
 	}
 }
 
-/* Every prefix of each program, and each with one byte changed at many places: an answer, never a crash. */
+/*
+ * Every prefix of each program, and each with one byte changed at many places: an answer, never a
+ * crash.
+ */
 static void damaged_texts_do_no_harm(void **state)
 {
 	static const char *const files[] = { "control.ptx", "calls.ptx", "warp.ptx", "link_b.ptx" };

@@ -38,7 +38,10 @@ struct client {
 	uint8_t frame[VWIRE_FRAME_MAX] __attribute__((aligned(8)));	/* the last received */
 };
 
-/* Starts a worker with the driver double, or the driver that WORKER_TEST_CUDA names. cache: NULL for none. */
+/*
+ * Starts a worker with the driver double, or the driver that WORKER_TEST_CUDA names. cache: NULL
+ * for none.
+ */
 void client_start(struct client *c, const char *cache);
 /* Gives it a lease, without a HELLO. */
 void client_lease(struct client *c, uint64_t mem_limit, uint64_t features, const char *tenant);
@@ -52,23 +55,30 @@ int client_wait_exit(struct client *c);
 
 uint64_t client_send(struct client *c, uint16_t op, uint16_t flags, const void *payload, size_t n);
 void client_send_raw(struct client *c, const void *bytes, size_t n);
-/* The next frame; NULL at the end of the connection, or when none comes for ms. Notes DATA, ERROR, ... in c. */
+/*
+ * The next frame; NULL at the end of the connection, or when none comes for ms. Notes DATA, ERROR,
+ * ... in c.
+ */
 const struct vwire_frame *client_recv(struct client *c, int ms);
-/* Receives until the reply to seq; its result, and payload (behind struct vwire_reply) when wanted. */
+/*
+ * Receives until the reply to seq; its result, and payload (behind struct vwire_reply) when wanted.
+ */
 uint32_t client_reply(struct client *c, uint64_t seq, struct vwire_rd *payload);
 
 /* Requests. */
 uint64_t client_map(struct client *c, uint64_t offset, uint64_t size, uint16_t flags);
 uint64_t client_free(struct client *c, uint64_t offset, uint64_t size, uint16_t flags);
-uint64_t client_copy_in(struct client *c, uint64_t addr, const void *data, size_t n, uint32_t stream);
-uint64_t client_copy_out(struct client *c, uint64_t addr, uint64_t n, uint32_t stream, uint16_t flags);
+uint64_t client_copy_in(struct client *c, uint64_t addr, const void *data, size_t n,
+			uint32_t stream);
+uint64_t client_copy_out(struct client *c, uint64_t addr, uint64_t n, uint32_t stream,
+			 uint16_t flags);
 uint64_t client_u64(struct client *c, uint16_t op, uint16_t flags, int nr, ...);
-uint64_t client_image(struct client *c, const void *image, size_t n, uint32_t module, uint32_t flags,
-		      uint32_t log_bytes);
+uint64_t client_image(struct client *c, const void *image, size_t n, uint32_t module,
+		      uint32_t flags, uint32_t log_bytes);
 /* Loads a text with the double's kernels; the id of sleep, add and fault in ids[]. */
 void client_kernels(struct client *c, uint32_t module, uint32_t flags, uint32_t ids[3]);
-uint64_t client_launch(struct client *c, uint32_t function, uint32_t stream, uint16_t flags, const void *params,
-		       size_t n);
+uint64_t client_launch(struct client *c, uint32_t function, uint32_t stream, uint16_t flags,
+		       const void *params, size_t n);
 uint64_t client_sync(struct client *c, uint16_t op, uint32_t handle);
 
 uint64_t client_now_ms(void);

@@ -241,7 +241,8 @@ static void data_comes_before_the_reply_of_a_wait_in_another_stream(void **state
 	for (int round = 0; round < 10; round++) {
 		sleep_on(ids[0], STREAM_A, 30);
 		out = client_copy_out(&client, addr(0), CLIENT_DATA_MAX, STREAM_A, 0);
-		client_u64(&client, CUDA_ID_cuEventRecord, 0, 2, (uint64_t)EVENT_A, (uint64_t)STREAM_A);
+		client_u64(&client, CUDA_ID_cuEventRecord, 0, 2, (uint64_t)EVENT_A,
+			   (uint64_t)STREAM_A);
 		client_u64(&client, CUDA_ID_cuStreamWaitEvent, 0, 3, (uint64_t)STREAM_B,
 			   (uint64_t)EVENT_A, 0ull);
 		wait = client_sync(&client, CUDA_ID_cuStreamSynchronize, STREAM_B);

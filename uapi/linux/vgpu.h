@@ -2,14 +2,16 @@
 /*
  * vgpu.h - the interface of vgpu.ko: /dev/vgpuN for functions, /dev/vgpuctl for the daemon
  *
- * A function opens /dev/vgpuN: that is a session. VGPU_RING_SETUP gives it a submission ring (function to daemon) and a
- * completion ring (daemon to function), mapped with mmap(2). The session is announced on the generic netlink family
- * "vgpu" (vgpu_netlink.h); the daemon takes it with VGPU_SESSION_ATTACH and maps the same pages. The module never looks
- * at what the rings carry. A session lives as long as the function's descriptor; the daemon sees POLLHUP when it ends.
+ * A function opens /dev/vgpuN: that is a session. VGPU_RING_SETUP gives it a submission ring
+ * (function to daemon) and a completion ring (daemon to function), mapped with mmap(2). The session
+ * is announced on the generic netlink family "vgpu" (vgpu_netlink.h); the daemon takes it with
+ * VGPU_SESSION_ATTACH and maps the same pages. The module never looks at what the rings carry. A
+ * session lives as long as the function's descriptor; the daemon sees POLLHUP when it ends.
  *
- * General ioctl format, as in iommufd: every argument is a struct whose first member is its size in bytes as the caller
- * knows it. Larger structs are accepted when the bytes beyond what the kernel knows are zero, smaller ones down to the last
- * member that the first version had. What each error means, everywhere:
+ * General ioctl format, as in iommufd: every argument is a struct whose first member is its size in
+ * bytes as the caller knows it. Larger structs are accepted when the bytes beyond what the kernel
+ * knows are zero, smaller ones down to the last member that the first version had. What each error
+ * means, everywhere:
  *
  *   ENOTTY      no such ioctl on this descriptor
  *   E2BIG       the struct is longer than the kernel knows and the rest is not zero, or longer than a page
@@ -44,9 +46,9 @@
 #define VGPU_RING_DEFAULT	(4u << 20)
 
 /*
- * Offsets for mmap(2), the same on a function's descriptor and on a session descriptor. The control page is one page; each ring is
- * mapped with twice its size and shows its pages twice in a row, so that a frame never wraps. Mappings are shared, cannot grow
- * and are not inherited over fork(2).
+ * Offsets for mmap(2), the same on a function's descriptor and on a session descriptor. The control
+ * page is one page; each ring is mapped with twice its size and shows its pages twice in a row, so
+ * that a frame never wraps. Mappings are shared, cannot grow and are not inherited over fork(2).
  */
 #define VGPU_MMAP_CONTROL	0x000000000ull
 #define VGPU_MMAP_SQ		0x100000000ull
@@ -61,7 +63,8 @@
  *	    room stores the bytes that it needs: POLLOUT means that as many are free (at least one).
  * @reserved: zero
  *
- * The peer may lie: read an index once, check that head - tail is at most the ring's size, use the copy.
+ * The peer may lie: read an index once, check that head - tail is at most the ring's size, use the
+ * copy.
  */
 struct vgpu_ring_side {
 	__aligned_u64 index;
@@ -101,8 +104,9 @@ struct vgpu_control {
  * @abi: Out. VGPU_ABI_VERSION of the module
  * @device: Out. N of /dev/vgpuN
  *
- * Allocates the rings, charged to the caller's cgroup, and announces the session. EBUSY when the session has rings, EHOSTDOWN when no
- * daemon runs, EINVAL for a size that is not a power of two between VGPU_RING_MIN and VGPU_RING_MAX.
+ * Allocates the rings, charged to the caller's cgroup, and announces the session. EBUSY when the
+ * session has rings, EHOSTDOWN when no daemon runs, EINVAL for a size that is not a power of two
+ * between VGPU_RING_MIN and VGPU_RING_MAX.
  */
 struct vgpu_ring_setup {
 	__u32 size;
@@ -121,7 +125,8 @@ struct vgpu_ring_setup {
  * @size: In. sizeof(struct vgpu_doorbell)
  * @flags: In. Must be 0
  *
- * Wakes the other side's poll(2). ENXIO before the rings are set up, EPIPE when the other side has gone.
+ * Wakes the other side's poll(2). ENXIO before the rings are set up, EPIPE when the other side has
+ * gone.
  */
 struct vgpu_doorbell {
 	__u32 size;
@@ -159,7 +164,8 @@ struct vgpu_session_attach {
 #define VGPU_SESSION_ATTACH	_IO(VGPU_IOC, 0x20)
 
 /* What /sys/class/vgpu/vgpuN/state says: "offline", "ready", "unreachable", "draining". */
-#define VGPU_DEVICE_OFFLINE	0u	/* no daemon: set by the kernel when /dev/vgpuctl is closed */
+/* no daemon: set by the kernel when /dev/vgpuctl is closed */
+#define VGPU_DEVICE_OFFLINE	0u
 #define VGPU_DEVICE_READY	1u	/* the daemon has a server */
 #define VGPU_DEVICE_UNREACHABLE	2u	/* the daemon runs, its server does not answer */
 #define VGPU_DEVICE_DRAINING	3u	/* the daemon takes no new sessions */

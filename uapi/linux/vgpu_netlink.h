@@ -2,9 +2,10 @@
 /*
  * vgpu_netlink.h - generic netlink family "vgpu": sessions announced, sessions and devices listed
  *
- * Group "session" carries VGPU_CMD_SESSION_OPEN and VGPU_CMD_SESSION_CLOSE. A daemon that starts late asks for
- * VGPU_CMD_SESSION_GET with NLM_F_DUMP and gets every session that waits or is attached; VGPU_CMD_DEVICE_GET (dump) lists the devices.
- * Listening and listing need CAP_NET_ADMIN in the module's network namespace (the initial one).
+ * Group "session" carries VGPU_CMD_SESSION_OPEN and VGPU_CMD_SESSION_CLOSE. A daemon that starts
+ * late asks for VGPU_CMD_SESSION_GET with NLM_F_DUMP and gets every session that waits or is
+ * attached; VGPU_CMD_DEVICE_GET (dump) lists the devices. Listening and listing need CAP_NET_ADMIN
+ * in the module's network namespace (the initial one).
  */
 #ifndef _UAPI_LINUX_VGPU_NETLINK_H
 #define _UAPI_LINUX_VGPU_NETLINK_H

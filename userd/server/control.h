@@ -2,8 +2,9 @@
 /*
  * control.h - what vgpu-server and a vgpu-worker tell each other
  *
- * The server makes a SOCK_SEQPACKET pair and starts "vgpu-worker --control FD ...". One datagram is one struct below, whole, in the byte
- * order of the machine: both ends are of one build, so the first field says which build's layout it is.
+ * The server makes a SOCK_SEQPACKET pair and starts "vgpu-worker --control FD ...". One datagram is
+ * one struct below, whole, in the byte order of the machine: both ends are of one build, so the
+ * first field says which build's layout it is.
  *
  *   worker                                      server
  *   CONTROL_READY, when warm              ->    counts it as free
@@ -11,8 +12,9 @@
  *   CONTROL_USED, when it changes         ->    at most one every 100 ms, the last value always
  *   CONTROL_ENDED                         ->    the lease is over; the process exits right after
  *
- * A worker serves one lease. It exits when the channel closes, and the server takes its exit, with or without CONTROL_ENDED, as the end of the lease.
- * The server has read the LEASE frame, and nothing behind it, from the socket. The worker owns the socket from then on.
+ * A worker serves one lease. It exits when the channel closes, and the server takes its exit, with
+ * or without CONTROL_ENDED, as the end of the lease. The server has read the LEASE frame, and
+ * nothing behind it, from the socket. The worker owns the socket from then on.
  */
 #ifndef SERVER_CONTROL_H
 #define SERVER_CONTROL_H

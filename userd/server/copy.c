@@ -17,7 +17,8 @@ static CUresult in_init(struct copy *c)
 
 	for (uint32_t i = 0; r == CUDA_SUCCESS && i < COPY_IN_SLOTS; i++) {
 		c->in[i].mem = mem + (size_t)i * COPY_SLOT;
-		r = real.cuEventCreate(&c->in[i].event, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
+		r = real.cuEventCreate(&c->in[i].event,
+				       CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
 	}
 	return r;
 }
@@ -182,8 +183,8 @@ static void out_end(struct request *rq, struct queue *q, CUresult err)
 	wait_submit(rq->w, q, job);
 }
 
-static CUresult out_piece(struct request *rq, struct queue *q, uint64_t src, uint64_t offset, size_t n,
-			  bool last)
+static CUresult out_piece(struct request *rq, struct queue *q, uint64_t src, uint64_t offset,
+			  size_t n, bool last)
 {
 	struct worker *w = rq->w;
 	void *slot = out_take(&w->copy, n);

@@ -37,7 +37,8 @@ struct copy_pool {
 
 struct copy {
 	struct copy_in_slot in[COPY_IN_SLOTS];
-	uint64_t in_next;	/* slots are used in turn; all before in_done are known to be free */
+	/* slots are used in turn; all before in_done are known to be free */
+	uint64_t in_next;
 	pthread_mutex_t lock;
 	pthread_cond_t given;
 	struct copy_pool small, large;

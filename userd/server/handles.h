@@ -2,8 +2,8 @@
 /*
  * handles.h - the client's numbers and the driver's objects behind them
  *
- * A number is good for one kind. The client picks it, so the hash is seeded: nobody outside knows which numbers collide. Only the executor
- * touches the table.
+ * A number is good for one kind. The client picks it, so the hash is seeded: nobody outside knows
+ * which numbers collide. Only the executor touches the table.
  */
 #ifndef SERVER_HANDLES_H
 #define SERVER_HANDLES_H

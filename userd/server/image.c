@@ -78,7 +78,8 @@ static uint64_t entry_bytes(const uint8_t *p, uint64_t left)
 		return 0;
 	if (le32toh(e.packed_bytes) > e.bytes)
 		return 0;
-	if (le16toh(e.kind) == KIND_ELF && !e.packed_bytes && !elf_is_whole(p + e.header_bytes, e.bytes))
+	if (le16toh(e.kind) == KIND_ELF && !e.packed_bytes &&
+	    !elf_is_whole(p + e.header_bytes, e.bytes))
 		return 0;
 	return e.header_bytes + e.bytes;
 }
@@ -119,7 +120,10 @@ static uint64_t fatbin_bytes(const uint8_t *p, uint64_t left)
 static void wrap(struct image_source *s, const void *fatbin)
 {
 	s->wrapper = (struct image_wrapper){
-		.magic = WRAPPER_MAGIC, .version = s->fatbins ? 2 : 1, .data = fatbin, .more = s->fatbins,
+		.magic = WRAPPER_MAGIC,
+		.version = s->fatbins ? 2 : 1,
+		.data = fatbin,
+		.more = s->fatbins,
 	};
 	s->code = &s->wrapper;
 }
@@ -168,7 +172,8 @@ static bool is_text(const uint8_t *p, size_t n)
 	for (size_t i = length; i < n; i++)
 		if (p[i])
 			return false;
-	return length >= 8 && (p[0] == '\n' || p[0] == '\t' || p[0] == '\r' || (p[0] >= ' ' && p[0] < 0x7f));
+	return length >= 8 &&
+	       (p[0] == '\n' || p[0] == '\t' || p[0] == '\r' || (p[0] >= ' ' && p[0] < 0x7f));
 }
 
 bool image_open(struct image_source *s, const void *image, size_t n, bool rdc)

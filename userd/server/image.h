@@ -2,8 +2,8 @@
 /*
  * image.h - a module image as bytes from a client, made into what the driver takes
  *
- * The driver is given pointers without sizes, so every length inside an image is checked here against
- * the bytes that there are. Pointers never come from the client.
+ * The driver is given pointers without sizes, so every length inside an image is checked here
+ * against the bytes that there are. Pointers never come from the client.
  */
 #ifndef SERVER_IMAGE_H
 #define SERVER_IMAGE_H

@@ -218,7 +218,8 @@ static void *read_image(int fd, const uint8_t hash[IMAGECACHE_HASH], size_t n, s
 	return NULL;
 }
 
-void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n, size_t pad)
+void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n,
+		     size_t pad)
 {
 	char name[NAME_BYTES];
 	void *image;
@@ -239,7 +240,8 @@ void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], 
 	return image;
 }
 
-void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image, size_t n)
+void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
+		    size_t n)
 {
 	char name[NAME_BYTES], tmp[NAME_BYTES + 24];
 	bool ok;

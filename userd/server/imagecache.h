@@ -2,8 +2,9 @@
 /*
  * imagecache.h - module images on disk, by tenant and content hash
  *
- * One folder for each tenant, so that nobody learns from a hit what another one runs. A file appears
- * by rename, whole; its hash is checked again when it is read. Several workers share a folder.
+ * One folder for each tenant, so that nobody learns from a hit what another one runs. A file
+ * appears by rename, whole; its hash is checked again when it is read. Several workers share a
+ * folder.
  */
 #ifndef SERVER_IMAGECACHE_H
 #define SERVER_IMAGECACHE_H
@@ -24,10 +25,17 @@ void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH])
 void imagecache_open(struct imagecache *c, int root, const char *tenant);
 /* Hashes of the newest images into list, up to IMAGECACHE_LIST_MAX; removes what is too much. */
 unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HASH]);
-/* The image in fresh memory with pad zero bytes behind it; NULL: not there, or not what it should be. */
-void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n, size_t pad);
-void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image, size_t n);
-/* A name for a folder: letters, digits, - and _ stand for themselves. out has 3 * strlen + 1 bytes. */
+/*
+ * The image in fresh memory with pad zero bytes behind it; NULL: not there, or not what it should
+ * be.
+ */
+void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n,
+		     size_t pad);
+void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
+		    size_t n);
+/*
+ * A name for a folder: letters, digits, - and _ stand for themselves. out has 3 * strlen + 1 bytes.
+ */
 void imagecache_folder(const char *tenant, char *out);
 
 #endif /* SERVER_IMAGECACHE_H */

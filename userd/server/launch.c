@@ -100,16 +100,19 @@ static bool launch_ready(struct request *rq, const struct function *fn)
 	return false;
 }
 
-static CUresult launch(const struct vwire_launch *l, const struct function *fn, CUstream stream, void **params)
+static CUresult launch(const struct vwire_launch *l, const struct function *fn, CUstream stream,
+		       void **params)
 {
 	if (le32toh(l->flags) & VWIRE_LAUNCH_F_COOPERATIVE)
-		return real.cuLaunchCooperativeKernel(fn->fn, le32toh(l->grid[0]), le32toh(l->grid[1]),
-						      le32toh(l->grid[2]), le32toh(l->block[0]),
-						      le32toh(l->block[1]), le32toh(l->block[2]),
+		return real.cuLaunchCooperativeKernel(fn->fn, le32toh(l->grid[0]),
+						      le32toh(l->grid[1]), le32toh(l->grid[2]),
+						      le32toh(l->block[0]), le32toh(l->block[1]),
+						      le32toh(l->block[2]),
 						      le32toh(l->shared_bytes), stream, params);
-	return real.cuLaunchKernel(fn->fn, le32toh(l->grid[0]), le32toh(l->grid[1]), le32toh(l->grid[2]),
-				   le32toh(l->block[0]), le32toh(l->block[1]), le32toh(l->block[2]),
-				   le32toh(l->shared_bytes), stream, params, NULL);
+	return real.cuLaunchKernel(fn->fn, le32toh(l->grid[0]), le32toh(l->grid[1]),
+				   le32toh(l->grid[2]), le32toh(l->block[0]), le32toh(l->block[1]),
+				   le32toh(l->block[2]), le32toh(l->shared_bytes), stream, params,
+				   NULL);
 }
 
 void run_cuLaunchKernel(struct request *rq)
@@ -143,7 +146,8 @@ static CUresult take_event(struct request *rq, const uint8_t *value, CUevent *ev
 }
 
 /* Values without a pointer go to the driver as they came; ids this does not know may have one. */
-static CUresult take_attribute(struct request *rq, uint32_t id, const uint8_t *value, CUlaunchAttribute *a)
+static CUresult take_attribute(struct request *rq, uint32_t id, const uint8_t *value,
+			       CUlaunchAttribute *a)
 {
 	a->id = id;
 	memcpy(&a->value, value, sizeof(a->value));
@@ -188,8 +192,12 @@ static void take_attributes(struct request *rq, uint32_t nr, CUlaunchAttribute *
 
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "as vwire_launch_ex has it");
 
-/* struct vwire_launch_ex and its attributes; the caller reads what follows, and asks whether all was there. */
-static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttribute *attributes, struct function **fn)
+/*
+ * struct vwire_launch_ex and its attributes; the caller reads what follows, and asks whether all
+ * was there.
+ */
+static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttribute *attributes,
+			struct function **fn)
 {
 	struct vwire_launch_ex ex;
 	const struct vwire_launch *l = &ex.launch;
@@ -230,14 +238,18 @@ void run_cuLaunchKernelEx(struct request *rq)
 
 /* ---- attributes and occupancy ---- */
 
-static CUresult get_attribute(struct worker *w, const struct function *fn, int attribute, int *value)
+static CUresult get_attribute(struct worker *w, const struct function *fn, int attribute,
+			      int *value)
 {
 	CUresult r;
 
 	if (fn->is_kernel)
 		return real.cuKernelGetAttribute(value, attribute, (CUkernel)fn->fn, w->device.dev);
 	r = real.cuFuncGetAttribute(value, attribute, fn->fn);
-	/* A function that came from cuModuleEnumerateFunctions() may not be loaded yet, and then has few attributes. */
+	/*
+	 * A function that came from cuModuleEnumerateFunctions() may not be loaded yet, and then
+	 * has few attributes.
+	 */
 	if (r == CUDA_ERROR_FUNCTION_NOT_LOADED && real.cuFuncLoad) {
 		r = real.cuFuncLoad(fn->fn);
 		if (!r)
@@ -246,7 +258,8 @@ static CUresult get_attribute(struct worker *w, const struct function *fn, int a
 	return r;
 }
 
-uint32_t function_attributes(struct worker *w, const struct function *fn, int values[VWIRE_KERNEL_ATTRIBUTES])
+uint32_t function_attributes(struct worker *w, const struct function *fn,
+			     int values[VWIRE_KERNEL_ATTRIBUTES])
 {
 	uint32_t mask = 0;
 
@@ -294,7 +307,8 @@ void run_cuFuncSetAttribute(struct request *rq)
 		return;
 	}
 	if (fn->is_kernel)
-		r = real.cuKernelSetAttribute(attribute, value, (CUkernel)fn->fn, rq->w->device.dev);
+		r = real.cuKernelSetAttribute(attribute, value, (CUkernel)fn->fn,
+					      rq->w->device.dev);
 	else
 		r = real.cuFuncSetAttribute(fn->fn, attribute, value);
 	run_result(rq, r);
@@ -328,7 +342,8 @@ void run_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(struct request *rq
 
 	if (!args_end(rq))
 		return;
-	r = real.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, fn->fn, block, shared, flags);
+	r = real.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, fn->fn, block,
+								      shared, flags);
 	run_out_u64(rq, blocks);
 	run_reply(rq, r);
 }
@@ -348,7 +363,8 @@ void run_cuOccupancyAvailableDynamicSMemPerBlock(struct request *rq)
 	run_reply(rq, r);
 }
 
-static void run_clusters(struct request *rq, CUresult (*ask)(int *, CUfunction, const CUlaunchConfig *))
+static void run_clusters(struct request *rq,
+			 CUresult (*ask)(int *, CUfunction, const CUlaunchConfig *))
 {
 	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
 	CUlaunchConfig config;

@@ -199,8 +199,8 @@ static CUresult driver_load(struct load *l, const void *code)
 	struct module *m = l->module;
 
 	if (is_set(l, VWIRE_MODULE_F_LIBRARY))
-		return real.cuLibraryLoadData(&m->library, code, l->options, l->values, l->nr_options, NULL,
-					      NULL, 0);
+		return real.cuLibraryLoadData(&m->library, code, l->options, l->values,
+					      l->nr_options, NULL, NULL, 0);
 	return real.cuModuleLoadDataEx(&m->module, code, l->nr_options, l->options, l->values);
 }
 
@@ -406,7 +406,8 @@ static CUresult load_run(struct load *l)
 
 static CUresult load_bind(struct load *l, uint32_t kind)
 {
-	struct handle *h = handles_add(&l->rq->w->handles, kind, le32toh(l->head.module), l->module);
+	struct handle *h =
+		handles_add(&l->rq->w->handles, kind, le32toh(l->head.module), l->module);
 
 	if (!h)
 		return CUDA_ERROR_INVALID_HANDLE;
@@ -428,7 +429,8 @@ static void load_reply(struct load *l, CUresult r)
 		add_log(l);
 	if (run_is_sticky(r))
 		rq->w->lost = r;
-	reply_table(rq->w, rq->op, rq->seq, r, send ? VWIRE_MODULE_F_SEND : 0, l->table, l->table_len);
+	reply_table(rq->w, rq->op, rq->seq, r, send ? VWIRE_MODULE_F_SEND : 0, l->table,
+		    l->table_len);
 }
 
 static void load_fini(struct load *l)
@@ -475,7 +477,10 @@ static void unloaded(struct worker *w, struct job *job, CUresult r)
 		reply_result(w, job->op, job->seq, CUDA_SUCCESS, NULL, 0);
 }
 
-/* The driver would wait for the work that uses the module: a waiter does that, on the context's queue. */
+/*
+ * The driver would wait for the work that uses the module: a waiter does that, on the context's
+ * queue.
+ */
 static void unload_later(struct request *rq, struct module *m)
 {
 	struct job *job = wait_job(rq, unloaded);

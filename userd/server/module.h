@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * module.h - images as they arrive, modules and libraries, and the tables that tell the client what is in them
+ * module.h - images as they arrive, modules and libraries, and the tables that tell the client what
+ * is in them
  */
 #ifndef SERVER_MODULE_H
 #define SERVER_MODULE_H
@@ -14,7 +15,8 @@ struct worker;
 struct request;
 
 #define MODULES_BYTES_MAX	(4ull << 30)	/* of images that a session may send in all */
-#define MODULES_KERNELS_ASK	64u	/* in a larger image each kernel's attributes are asked for when needed */
+/* in a larger image each kernel's attributes are asked for when needed */
+#define MODULES_KERNELS_ASK	64u
 #define MODULES_LOG_MAX		(64u << 10)
 
 struct module {
@@ -23,12 +25,16 @@ struct module {
 	uint32_t first, nr;	/* function ids */
 };
 
-/* The image that VWIRE_OP_IMAGE frames bring: memory grows with what is there, not with what is promised. */
+/*
+ * The image that VWIRE_OP_IMAGE frames bring: memory grows with what is there, not with what is
+ * promised.
+ */
 struct modules {
 	uint8_t *image;
 	uint64_t room, have, total;
 	uint64_t arrived;	/* in the session */
-	bool too_much;		/* the image at hand was not kept: no memory, or over MODULES_BYTES_MAX */
+	/* the image at hand was not kept: no memory, or over MODULES_BYTES_MAX */
+	bool too_much;
 };
 
 /* A VWIRE_OP_IMAGE frame. false: malformed. */

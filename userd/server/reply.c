@@ -50,7 +50,9 @@ static void message_sent(struct message *m, size_t n)
 	}
 }
 
-/* Sends until all is sent or, with MSG_DONTWAIT, the socket is full. false: the connection is gone. */
+/*
+ * Sends until all is sent or, with MSG_DONTWAIT, the socket is full. false: the connection is gone.
+ */
 static bool message_send(struct message *m, int fd, int flags)
 {
 	while (m->bytes) {
@@ -174,8 +176,8 @@ static void output_send(struct worker *w, const struct message *frame)
 static const uint8_t zeros[8];
 
 /* A frame of header, n1 bytes and n2 bytes, and the padding. */
-static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, size_t n1, const void *p2,
-		       size_t n2)
+static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, size_t n1,
+		       const void *p2, size_t n2)
 {
 	size_t n = sizeof(*f) + n1 + n2;
 	struct message m = { .nr = 0 };
@@ -190,29 +192,34 @@ static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, 
 	pthread_mutex_unlock(&w->out.lock);
 }
 
-void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, const void *payload, size_t n)
+void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, const void *payload,
+		 size_t n)
 {
 	struct vwire_frame f = { .op = htole16(op), .flags = htole16(flags), .seq = htole64(seq) };
 
 	frame_send(w, &f, payload, n, NULL, 0);
 }
 
-static void result_send(struct worker *w, struct vwire_frame *f, CUresult r, uint32_t aux, const void *p, size_t n)
+static void result_send(struct worker *w, struct vwire_frame *f, CUresult r, uint32_t aux,
+			const void *p, size_t n)
 {
 	struct vwire_reply head = { .result = htole32(r), .reserved = htole32(aux) };
 
 	frame_send(w, f, &head, sizeof(head), p, n);
 }
 
-void reply_result(struct worker *w, uint16_t op, uint64_t seq, CUresult r, const void *payload, size_t n)
+void reply_result(struct worker *w, uint16_t op, uint64_t seq, CUresult r, const void *payload,
+		  size_t n)
 {
-	struct vwire_frame f = { .op = htole16(op), .flags = htole16(VWIRE_F_REPLY), .seq = htole64(seq) };
+	struct vwire_frame f = { .op = htole16(op),
+				 .flags = htole16(VWIRE_F_REPLY),
+				 .seq = htole64(seq) };
 
 	result_send(w, &f, r, 0, payload, n);
 }
 
-void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32_t aux, const void *payload,
-		 size_t n)
+void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32_t aux,
+		 const void *payload, size_t n)
 {
 	size_t max = w->reply_max - sizeof(struct vwire_frame) - sizeof(struct vwire_reply);
 	const uint8_t *p = payload;
@@ -356,7 +363,8 @@ static void status_tell(struct worker *w)
 static void used_tell(struct worker *w)
 {
 	struct control_used u = {
-		.head = { .version = CONTROL_VERSION, .type = CONTROL_USED }, .mem_used = w->memory.used,
+		.head = { .version = CONTROL_VERSION, .type = CONTROL_USED },
+		.mem_used = w->memory.used,
 	};
 
 	w->out.used_at = now_ns();

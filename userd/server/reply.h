@@ -2,9 +2,11 @@
 /*
  * reply.h - frames to the client
  *
- * A thread that may wait (waiters, with data) takes its turn and sends straight from its memory. The executor never waits for a client that does
- * not read, or the two could wait for each other: what the socket does not take at once goes into the backlog, which the writer thread sends. Only a
- * client that leaves a whole backlog unread stops the executor, until TCP_USER_TIMEOUT ends the connection.
+ * A thread that may wait (waiters, with data) takes its turn and sends straight from its memory.
+ * The executor never waits for a client that does not read, or the two could wait for each other:
+ * what the socket does not take at once goes into the backlog, which the writer thread sends. Only
+ * a client that leaves a whole backlog unread stops the executor, until TCP_USER_TIMEOUT ends the
+ * connection.
  */
 #ifndef SERVER_REPLY_H
 #define SERVER_REPLY_H
@@ -18,7 +20,8 @@
 struct worker;
 
 #define REPLY_BACKLOG	(4u << 20)
-#define REPLY_STATUS_NS	20000000ull	/* between two STATUS frames that nothing else is sent with */
+/* between two STATUS frames that nothing else is sent with */
+#define REPLY_STATUS_NS	20000000ull
 #define REPLY_USED_NS	100000000ull	/* between two CONTROL_USED */
 
 struct output {
@@ -39,11 +42,14 @@ struct output {
 
 int reply_init(struct worker *w);
 /* A frame of the op with the payload; wait: the caller may wait for the client. */
-void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, const void *payload, size_t n);
+void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, const void *payload,
+		 size_t n);
 /* struct vwire_reply and the payload. */
-void reply_result(struct worker *w, uint16_t op, uint64_t seq, CUresult r, const void *payload, size_t n);
+void reply_result(struct worker *w, uint16_t op, uint64_t seq, CUresult r, const void *payload,
+		  size_t n);
 /* As many frames as it takes; aux goes to vwire_reply.reserved. */
-void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32_t aux, const void *payload, size_t n);
+void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32_t aux,
+		 const void *payload, size_t n);
 /* Waiter threads only: may wait for the client. */
 void reply_data(struct worker *w, uint64_t seq, uint64_t offset, const void *data, size_t n);
 void reply_error(struct worker *w, CUresult r, uint16_t op, uint64_t seq);

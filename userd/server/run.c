@@ -196,7 +196,10 @@ static struct job *job_for(struct request *rq)
 	return job;
 }
 
-/* HAND rows that always have a reply: run_bad() would keep the error of one that came without VWIRE_F_WAIT. */
+/*
+ * HAND rows that always have a reply: run_bad() would keep the error of one that came without
+ * VWIRE_F_WAIT.
+ */
 static bool args_end(struct request *rq)
 {
 	if (run_ready(rq))

@@ -2,8 +2,9 @@
 /*
  * run.h - what a generated dispatch function is made of
  *
- * The worker reads a frame into its own memory, makes a struct request of it and calls gen_dispatch[]. A generated function decodes the arguments,
- * stops at the first that is wrong, calls the real driver and ends the request exactly once, with run_result() or run_bad().
+ * The worker reads a frame into its own memory, makes a struct request of it and calls
+ * gen_dispatch[]. A generated function decodes the arguments, stops at the first that is wrong,
+ * calls the real driver and ends the request exactly once, with run_result() or run_bad().
  */
 #ifndef SERVER_RUN_H
 #define SERVER_RUN_H
@@ -26,14 +27,21 @@ struct request {
 	uint16_t op, flags;
 	uint64_t seq;
 	struct vwire_rd in;	/* the payload */
-	CUresult err;		/* a handle that does not exist: the function is not called, this is its result */
-	struct vwire_wr out;	/* reply behind struct vwire_reply; begun by gen code with run_out_*() */
+	/* a handle that does not exist: the function is not called, this is its result */
+	CUresult err;
+	/* reply behind struct vwire_reply; begun by gen code with run_out_*() */
+	struct vwire_wr out;
 	uint8_t out_buf[RUN_OUT_BYTES] __attribute__((aligned(8)));
 };
 
-/* The real handle behind the client's number. null_ok: 0 gives NULL. Unknown number: sets err and gives NULL. */
+/*
+ * The real handle behind the client's number. null_ok: 0 gives NULL. Unknown number: sets err and
+ * gives NULL.
+ */
 void *run_handle(struct request *rq, enum cuda_handle_kind kind, bool null_ok);
-/* VWIRE_STREAM_LEGACY gives CU_STREAM_LEGACY; the stream is noted as having work of this request. */
+/*
+ * VWIRE_STREAM_LEGACY gives CU_STREAM_LEGACY; the stream is noted as having work of this request.
+ */
 CUstream run_stream(struct request *rq);
 /* A number for a new object: must be free. run_bind() after the driver made it. */
 uint32_t run_new(struct request *rq, enum cuda_handle_kind kind);
@@ -42,16 +50,28 @@ void run_bind(struct request *rq, enum cuda_handle_kind kind, uint32_t number, v
 void *run_del(struct request *rq, enum cuda_handle_kind kind, uint32_t *number);
 void run_unbind(struct request *rq, enum cuda_handle_kind kind, uint32_t number);
 
-/* true when the arguments are complete, nothing is left over and err is clear: only then is the driver called. */
+/*
+ * true when the arguments are complete, nothing is left over and err is clear: only then is the
+ * driver called.
+ */
 bool run_ready(struct request *rq);
 void run_out_u64(struct request *rq, uint64_t v);
 void run_out_blob(struct request *rq, const void *p, size_t n);
-/* Ends the request: reply for SYNC and MEMO rows and for VWIRE_F_WAIT, else an error is noted for VWIRE_OP_ERROR. No output is sent with an error. */
+/*
+ * Ends the request: reply for SYNC and MEMO rows and for VWIRE_F_WAIT, else an error is noted for
+ * VWIRE_OP_ERROR. No output is sent with an error.
+ */
 void run_result(struct request *rq, CUresult r);
-/* Ends a request that run_ready() refused: err as a result, or a malformed payload, which closes the session with the row named. */
+/*
+ * Ends a request that run_ready() refused: err as a result, or a malformed payload, which closes
+ * the session with the row named.
+ */
 void run_bad(struct request *rq);
 
-/* The queue of the stream with that number, which is noted as having work; NULL with err set when there is no such stream. */
+/*
+ * The queue of the stream with that number, which is noted as having work; NULL with err set when
+ * there is no such stream.
+ */
 struct queue *run_queue(struct request *rq, uint32_t number);
 /* Ends a request that is always answered. */
 void run_reply(struct request *rq, CUresult r);
@@ -59,7 +79,10 @@ void run_reply(struct request *rq, CUresult r);
 bool run_is_sticky(CUresult r);
 const char *run_error_name(CUresult r);
 
-/* Generated from cuda.def: NULL where a row never goes over the wire. HAND rows call run_<symbol>(), written by hand. */
+/*
+ * Generated from cuda.def: NULL where a row never goes over the wire. HAND rows call
+ * run_<symbol>(), written by hand.
+ */
 typedef void (*gen_dispatch_fn)(struct request *rq);
 struct gen_dispatch_row {
 	uint16_t id;

@@ -19,7 +19,10 @@
 
 _Static_assert(INPUT_BYTES >= 2 * VWIRE_FRAME_MAX, "a frame and what came with it");
 
-/* Bytes [start, end) are not taken yet. Frames are decoded where they are: nothing is read while one is at work. */
+/*
+ * Bytes [start, end) are not taken yet. Frames are decoded where they are: nothing is read while
+ * one is at work.
+ */
 struct input {
 	uint8_t *bytes;
 	size_t start, end;
@@ -37,7 +40,8 @@ void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_warn("lease %llu, %s: closed: %s", (unsigned long long)w->lease.id, w->lease.client, text);
+	log_warn("lease %llu, %s: closed: %s", (unsigned long long)w->lease.id, w->lease.client,
+		 text);
 	reply_last(w, w->reply_max ? VWIRE_OP_CLOSED : VWIRE_OP_REFUSED, r, reason, text);
 	w->closing = true;
 	w->end = reason == VWIRE_REASON_VERSION ? CONTROL_END_VERSION : CONTROL_END_PROTOCOL;
@@ -45,8 +49,9 @@ void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt
 
 static void protocol_error(struct worker *w, const char *what, const struct vwire_frame *f)
 {
-	worker_close(w, CUDA_ERROR_UNKNOWN, VWIRE_REASON_PROTOCOL, "%s: op 0x%04x, size %u, request %llu", what,
-		     le16toh(f->op), le32toh(f->size), (unsigned long long)le64toh(f->seq));
+	worker_close(w, CUDA_ERROR_UNKNOWN, VWIRE_REASON_PROTOCOL,
+		     "%s: op 0x%04x, size %u, request %llu", what, le16toh(f->op), le32toh(f->size),
+		     (unsigned long long)le64toh(f->seq));
 }
 
 /* At least one more byte; room for a whole frame is made first. */
@@ -126,8 +131,10 @@ static bool hello_fits(struct worker *w, const struct vwire_hello *h)
 	if (version >= VWIRE_VERSION_MIN && version <= VWIRE_VERSION && table == GEN_TABLE_HASH)
 		return true;
 	worker_close(w, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, VWIRE_REASON_VERSION,
-		     "the library speaks protocol %u with table %016llx, the server %u to %u with table %016llx",
-		     version, table, VWIRE_VERSION_MIN, VWIRE_VERSION, (unsigned long long)GEN_TABLE_HASH);
+		     "the library speaks protocol %u with table %016llx, the server %u to %u with "
+		     "table %016llx",
+		     version, table, VWIRE_VERSION_MIN, VWIRE_VERSION,
+		     (unsigned long long)GEN_TABLE_HASH);
 	return false;
 }
 
@@ -147,12 +154,14 @@ static bool take_hello(struct worker *w, const struct vwire_frame *f)
 		protocol_error(w, "wrong or unknown values in HELLO", f);
 		return false;
 	}
-	w->reply_max = le32toh(h.reply_max) < VWIRE_FRAME_MAX ? le32toh(h.reply_max) & ~7u : VWIRE_FRAME_MAX;
+	w->reply_max = le32toh(h.reply_max) < VWIRE_FRAME_MAX ? le32toh(h.reply_max) & ~7u
+							      : VWIRE_FRAME_MAX;
 	w->features = (le64toh(h.features) | le64toh(w->lease.lease.features)) & VWIRE_FEAT_STATUS;
 	w->last_seq = le64toh(f->seq);
 	log_info("lease %llu, %s: process %u, CUDA %u, tenant %s, %llu bytes",
-		 (unsigned long long)w->lease.id, w->lease.client, le32toh(h.pid), le32toh(h.cuda_version),
-		 w->lease.lease.tenant, (unsigned long long)w->lease.mem_limit);
+		 (unsigned long long)w->lease.id, w->lease.client, le32toh(h.pid),
+		 le32toh(h.cuda_version), w->lease.lease.tenant,
+		 (unsigned long long)w->lease.mem_limit);
 	return true;
 }
 
@@ -174,10 +183,14 @@ static void put_images(struct worker *w, struct vwire_wr *wr)
 static void send_welcome(struct worker *w)
 {
 	struct vwire_welcome head = {
-		.version = htole32(VWIRE_VERSION), .driver_version = htole32(w->device.driver_version),
-		.features = htole64(w->features), .table_hash = htole64(GEN_TABLE_HASH),
-		.mem_limit = htole64(w->memory.limit), .range_base = htole64(w->memory.base),
-		.range_bytes = htole64(w->memory.bytes), .granularity = htole32(w->memory.granularity),
+		.version = htole32(VWIRE_VERSION),
+		.driver_version = htole32(w->device.driver_version),
+		.features = htole64(w->features),
+		.table_hash = htole64(GEN_TABLE_HASH),
+		.mem_limit = htole64(w->memory.limit),
+		.range_base = htole64(w->memory.base),
+		.range_bytes = htole64(w->memory.bytes),
+		.granularity = htole32(w->memory.granularity),
 		.nr_devices = htole32(1),
 	};
 	static uint8_t buf[16384];

@@ -242,7 +242,10 @@ bool wait_next_is_over(struct worker *w, const struct job *job)
 
 static void *waiter(void *arg);
 
-/* With the lock: every ready queue has a thread that is about to take it, as far as WAIT_THREADS goes. */
+/*
+ * With the lock: every ready queue has a thread that is about to take it, as far as WAIT_THREADS
+ * goes.
+ */
 static void call_threads(struct worker *w)
 {
 	struct wait *t = &w->wait;
@@ -347,7 +350,10 @@ static void job_end(struct wait *t, struct job *job)
 		pthread_cond_broadcast(&t->ended);
 }
 
-/* With the lock, which is dropped while a job waits and runs. A job stays at the head until it has ended. */
+/*
+ * With the lock, which is dropped while a job waits and runs. A job stays at the head until it has
+ * ended.
+ */
 static void queue_run(struct worker *w, struct queue *q)
 {
 	struct wait *t = &w->wait;
@@ -395,7 +401,8 @@ static void *waiter(void *arg)
 /* With the lock: nothing is left to wait for, in this queue or for data of others. */
 static bool is_over(struct worker *w, const struct queue *q, const struct job *job, CUresult *r)
 {
-	if (job->is_slow || (q && q->head) || w->wait.data_head || (job->is_data && !reply_is_idle(w)))
+	if (job->is_slow || (q && q->head) || w->wait.data_head ||
+	    (job->is_data && !reply_is_idle(w)))
 		return false;
 	*r = job_query(job);
 	return *r != CUDA_ERROR_NOT_READY;

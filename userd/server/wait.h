@@ -2,14 +2,18 @@
 /*
  * wait.h - what has to wait for the GPU, and the threads that do
  *
- * The executor never waits for the GPU. It records an event at the place of a request in its stream's order, puts a job into the stream's queue and goes
- * on. A queue's jobs run one after the other, queues run beside each other, each on a thread of its own, so a wait for one stream never delays
- * another. What waits for everything (cuCtxSynchronize, cuMemFree) has a queue of its own and a mark on each stream that had work.
+ * The executor never waits for the GPU. It records an event at the place of a request in its
+ * stream's order, puts a job into the stream's queue and goes on. A queue's jobs run one after the
+ * other, queues run beside each other, each on a thread of its own, so a wait for one stream never
+ * delays another. What waits for everything (cuCtxSynchronize, cuMemFree) has a queue of its own
+ * and a mark on each stream that had work.
  *
- * Data before replies: a job that ends a wait first lets every earlier job with data for the host finish whose own event has come. If the wait covered
- * that copy, by whatever chain of events and streams, then its event has come; if its event has not come, the wait did not cover it.
+ * Data before replies: a job that ends a wait first lets every earlier job with data for the host
+ * finish whose own event has come. If the wait covered that copy, by whatever chain of events and
+ * streams, then its event has come; if its event has not come, the wait did not cover it.
  *
- * Locking: struct wait's lock guards queues, the list of data jobs, marks to reuse and counters. Fields marked "executor" need none.
+ * Locking: struct wait's lock guards queues, the list of data jobs, marks to reuse and counters.
+ * Fields marked "executor" need none.
  */
 #ifndef SERVER_WAIT_H
 #define SERVER_WAIT_H
@@ -24,7 +28,8 @@ struct worker;
 struct request;
 struct job;
 
-#define WAIT_THREADS	64	/* that wait for the GPU; those that wait for another's data come on top */
+/* that wait for the GPU; those that wait for another's data come on top */
+#define WAIT_THREADS	64
 #define WAIT_JOBS_MAX	65536	/* more unfinished ones make the executor wait */
 #define WAIT_SPIN_NS	50000	/* a thread asks that long before it sleeps */
 
@@ -52,10 +57,14 @@ struct job {
 	CUevent event;		/* the client's: waited for as well */
 	CUresult err;		/* a mark could not be made: the context is lost */
 	bool is_data, is_wait;
-	bool is_slow;		/* takes a while even with nothing to wait for: never on the executor */
+	/* takes a while even with nothing to wait for: never on the executor */
+	bool is_slow;
 	uint16_t op;
 	uint64_t seq;		/* of the request; answered when is_wait */
-	/* Ends the job: r is what the wait came to. On a waiter thread, or on the executor when nothing was left to wait for. */
+	/*
+	 * Ends the job: r is what the wait came to. On a waiter thread, or on the executor when
+	 * nothing was left to wait for.
+	 */
 	void (*run)(struct worker *w, struct job *job, CUresult r);
 	union {
 		struct {
@@ -82,7 +91,8 @@ struct wait {
 	struct mark *marks;		/* to reuse */
 	struct queue legacy, context;
 	struct queue *streams;		/* executor: all but those two */
-	struct mark *orphans;		/* executor: on streams destroyed before a fence covered them */
+	/* executor: on streams destroyed before a fence covered them */
+	struct mark *orphans;
 };
 
 /* Set on waiter threads. */
@@ -95,11 +105,17 @@ struct queue *wait_queue_new(struct worker *w, CUstream stream);
 void wait_queue_leave(struct worker *w, struct queue *q);
 void wait_queue_put(struct worker *w, struct queue *q);
 
-/* A job for the request; is_wait: it is answered with run's result by wait_answer(). NULL: no memory. */
+/*
+ * A job for the request; is_wait: it is answered with run's result by wait_answer(). NULL: no
+ * memory.
+ */
 struct job *wait_job(struct request *rq, void (*run)(struct worker *, struct job *, CUresult));
 /* Marks where the stream is now; an error is kept in the job. */
 void wait_mark(struct worker *w, struct job *job, struct queue *q);
-/* Marks every stream with work since the last fence. For jobs of the context's queue, whose order covers the earlier fences. */
+/*
+ * Marks every stream with work since the last fence. For jobs of the context's queue, whose order
+ * covers the earlier fences.
+ */
 void wait_fence(struct worker *w, struct job *job);
 /* Takes the job over. q NULL: a queue of its own. */
 void wait_submit(struct worker *w, struct queue *q, struct job *job);

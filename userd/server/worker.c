@@ -35,9 +35,11 @@ static struct worker worker = {
 
 static void usage(FILE *to)
 {
-	fputs("usage: vgpu-worker --control FD [--cuda PATH] [--device N] [--image-cache DIR] [--log-level LEVEL]\n"
+	fputs("usage: vgpu-worker --control FD [--cuda PATH] [--device N] [--image-cache DIR] "
+	      "[--log-level LEVEL]\n"
 	      "\n"
-	      "Serves one lease for vgpu-server, which starts it.\n", to);
+	      "Serves one lease for vgpu-server, which starts it.\n",
+	      to);
 }
 
 static int take_number(const char *text, const char *what)
@@ -91,18 +93,43 @@ static const char *take_options(struct worker *w, int argc, char **argv)
 static const char *missing_function(void)
 {
 #define NEED(fn) if (!real.fn) return #fn
-	NEED(cuInit); NEED(cuDriverGetVersion); NEED(cuDeviceGet); NEED(cuDeviceGetCount); NEED(cuDeviceGetName);
+	NEED(cuInit);
+	NEED(cuDriverGetVersion);
+	NEED(cuDeviceGet);
+	NEED(cuDeviceGetCount);
+	NEED(cuDeviceGetName);
 	NEED(cuDeviceTotalMem_v2); NEED(cuDeviceGetUuid_v2); NEED(cuDeviceGetAttribute);
 	NEED(cuDevicePrimaryCtxRetain); NEED(cuCtxSetCurrent); NEED(cuCtxGetStreamPriorityRange);
-	NEED(cuMemGetInfo_v2); NEED(cuMemHostAlloc); NEED(cuMemAddressReserve); NEED(cuMemGetAllocationGranularity);
-	NEED(cuMemCreate); NEED(cuMemRelease); NEED(cuMemMap); NEED(cuMemUnmap); NEED(cuMemSetAccess);
+	NEED(cuMemGetInfo_v2);
+	NEED(cuMemHostAlloc);
+	NEED(cuMemAddressReserve);
+	NEED(cuMemGetAllocationGranularity);
+	NEED(cuMemCreate);
+	NEED(cuMemRelease);
+	NEED(cuMemMap);
+	NEED(cuMemUnmap);
+	NEED(cuMemSetAccess);
 	NEED(cuPointerGetAttribute); NEED(cuMemGetAddressRange_v2); NEED(cuMemcpyHtoDAsync_v2);
 	NEED(cuMemcpyDtoHAsync_v2); NEED(cuEventCreate); NEED(cuEventRecord); NEED(cuEventQuery);
-	NEED(cuEventSynchronize); NEED(cuStreamSynchronize); NEED(cuStreamQuery); NEED(cuLaunchKernel);
-	NEED(cuLaunchKernelEx); NEED(cuLaunchCooperativeKernel); NEED(cuModuleLoadDataEx); NEED(cuModuleUnload);
-	NEED(cuModuleGetGlobal_v2); NEED(cuModuleGetFunctionCount); NEED(cuModuleEnumerateFunctions);
-	NEED(cuFuncGetName); NEED(cuFuncGetParamInfo); NEED(cuFuncGetAttribute); NEED(cuFuncSetAttribute);
-	NEED(cuFuncSetCacheConfig); NEED(cuLibraryLoadData); NEED(cuLibraryUnload); NEED(cuLibraryGetGlobal);
+	NEED(cuEventSynchronize);
+	NEED(cuStreamSynchronize);
+	NEED(cuStreamQuery);
+	NEED(cuLaunchKernel);
+	NEED(cuLaunchKernelEx);
+	NEED(cuLaunchCooperativeKernel);
+	NEED(cuModuleLoadDataEx);
+	NEED(cuModuleUnload);
+	NEED(cuModuleGetGlobal_v2);
+	NEED(cuModuleGetFunctionCount);
+	NEED(cuModuleEnumerateFunctions);
+	NEED(cuFuncGetName);
+	NEED(cuFuncGetParamInfo);
+	NEED(cuFuncGetAttribute);
+	NEED(cuFuncSetAttribute);
+	NEED(cuFuncSetCacheConfig);
+	NEED(cuLibraryLoadData);
+	NEED(cuLibraryUnload);
+	NEED(cuLibraryGetGlobal);
 	NEED(cuLibraryGetKernelCount); NEED(cuLibraryEnumerateKernels); NEED(cuKernelGetName);
 	NEED(cuKernelGetParamInfo); NEED(cuKernelGetAttribute); NEED(cuKernelSetAttribute);
 	NEED(cuKernelSetCacheConfig); NEED(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags);
@@ -121,7 +148,8 @@ static int open_driver(struct worker *w)
 	}
 	realcuda_load(&real, lib);
 	if (missing_function()) {
-		log_err("%s has no %s: a driver of CUDA 12.4 or newer is needed", w->cuda_path, missing_function());
+		log_err("%s has no %s: a driver of CUDA 12.4 or newer is needed", w->cuda_path,
+			missing_function());
 		return -ENOSYS;
 	}
 	return 0;
@@ -200,7 +228,10 @@ static bool take_lease(struct worker *w)
 	} c;
 	struct iovec iov = { .iov_base = &w->lease, .iov_len = sizeof(w->lease) };
 	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = c.bytes,
+		.msg_controllen = sizeof(c.bytes),
 	};
 	ssize_t n;
 

@@ -2,9 +2,10 @@
 /*
  * worker.h - the process that serves one lease
  *
- * Threads: the executor (the process's first) reads frames and starts their work in the order of the connection; waiters (wait.h) wait for the GPU and
- * answer; the writer (reply.h) sends what the socket did not take at once; the control thread ends the process when vgpu-server is gone.
- * All of it dies with the process: nothing is unwound one by one, the driver takes the context back.
+ * Threads: the executor (the process's first) reads frames and starts their work in the order of
+ * the connection; waiters (wait.h) wait for the GPU and answer; the writer (reply.h) sends what the
+ * socket did not take at once; the control thread ends the process when vgpu-server is gone. All of
+ * it dies with the process: nothing is unwound one by one, the driver takes the context back.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -54,7 +55,10 @@ struct worker {
 
 extern struct realcuda real;
 
-/* Takes a client's frames until it goes or is closed: HELLO, then requests. Returns why, as enum control_end. */
+/*
+ * Takes a client's frames until it goes or is closed: HELLO, then requests. Returns why, as enum
+ * control_end.
+ */
 uint32_t worker_serve(struct worker *w);
 /* Closes the session: text names the row. Executor only. */
 void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt, ...)

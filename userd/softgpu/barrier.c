@@ -2,8 +2,8 @@
 /*
  * barrier.c - bar and barrier (PTX ISA 9.7.13.1)
  *
- * A barrier counts threads. Without a count it waits for all threads of the CTA that have not exited. All warps of a CTA run
- * on one engine thread at a time, so nothing here is locked.
+ * A barrier counts threads. Without a count it waits for all threads of the CTA that have not
+ * exited. All warps of a CTA run on one engine thread at a time, so nothing here is locked.
  */
 #include "ptx_module.h"
 

@@ -106,7 +106,10 @@ static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const ch
 	return true;
 }
 
-/* Arguments lie one after the other, each aligned to its size: 4 bytes, or 8 for l, ll, z, pointers, strings, doubles. */
+/*
+ * Arguments lie one after the other, each aligned to its size: 4 bytes, or 8 for l, ll, z,
+ * pointers, strings, doubles.
+ */
 static const uint8_t *next_arg(struct sg_warp *w, uint32_t lane, uint64_t args, uint64_t *at, bool wide)
 {
 	static const uint8_t zero[8];
@@ -222,8 +225,9 @@ static enum sg_result do_assert(struct sg_warp *w, const struct sg_insn *in, uin
 }
 
 /*
- * The device heap: 8 MiB taken at the first malloc of a kernel and kept, as CUDA's. Freed pieces merge with their neighbours.
- * Its blocks are headers in the heap itself; a kernel can write over them, so they are checked before they are believed.
+ * The device heap: 8 MiB taken at the first malloc of a kernel and kept, as CUDA's. Freed pieces
+ * merge with their neighbours. Its blocks are headers in the heap itself; a kernel can write over
+ * them, so they are checked before they are believed.
  */
 #define HEAP_BYTES (8ull << 20)
 #define HEAP_UNIT 16

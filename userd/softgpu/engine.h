@@ -2,9 +2,10 @@
 /*
  * engine.h - the PTX side of softgpu, as its driver side sees it
  *
- * The driver side (driver.c, module.c, stream.c ...) owns contexts, streams, device memory and images. The engine parses
- * PTX text, links it, and runs one grid at a time per call of sg_launch_run(). It never sees a CUDA handle.
- * Device addresses are host addresses; generic and global addresses are the same number.
+ * The driver side (driver.c, module.c, stream.c ...) owns contexts, streams, device memory and
+ * images. The engine parses PTX text, links it, and runs one grid at a time per call of
+ * sg_launch_run(). It never sees a CUDA handle. Device addresses are host addresses; generic and
+ * global addresses are the same number.
  */
 #ifndef SOFTGPU_ENGINE_H
 #define SOFTGPU_ENGINE_H
@@ -16,7 +17,10 @@
 struct sg_module;
 struct sg_kernel;
 
-/* Where the engine writes what is wrong with a PTX text: "line 12, column 7: unknown instruction 'foo.s32'". */
+/*
+ * Where the engine writes what is wrong with a PTX text: "line 12, column 7: unknown instruction
+ * 'foo.s32'".
+ */
 struct sg_log {
 	char *text;		/* the caller's buffer, always NUL-terminated when size > 0 */
 	size_t size;
@@ -72,7 +76,10 @@ struct sg_launch {
 	uint32_t dynamic_shared;	/* bytes */
 	bool cooperative;
 	const void *params;		/* kernel_info.param_bytes bytes, already packed */
-	/* Text of device printf and __assertfail; may be called from any engine thread, never concurrently. */
+	/*
+	 * Text of device printf and __assertfail; may be called from any engine thread, never
+	 * concurrently.
+	 */
 	void (*print)(void *arg, const char *text, size_t len);
 	void *print_arg;
 };
@@ -87,15 +94,17 @@ struct sg_fault {
 };
 
 /*
- * Parses and links the texts (one for an ordinary image, several for -rdc) into a module. Global and constant variables get device memory
- * through sg_mem_alloc() (memory.h) and are initialised. On error *out is NULL and log says why.
+ * Parses and links the texts (one for an ordinary image, several for -rdc) into a module. Global
+ * and constant variables get device memory through sg_mem_alloc() (memory.h) and are initialised.
+ * On error *out is NULL and log says why.
  */
 enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log);
 void sg_module_destroy(struct sg_module *m);
 
 size_t sg_module_nr_kernels(const struct sg_module *m);
 struct sg_kernel *sg_module_kernel(struct sg_module *m, size_t i);
-struct sg_kernel *sg_module_find(struct sg_module *m, const char *name);	/* NULL: no such entry */
+/* NULL: no such entry */
+struct sg_kernel *sg_module_find(struct sg_module *m, const char *name);
 const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *k);
 
 size_t sg_module_nr_globals(const struct sg_module *m);
@@ -104,8 +113,9 @@ void sg_module_global(const struct sg_module *m, size_t i, const char **name, ui
 bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr, size_t *size);
 
 /*
- * Runs a grid to its end on the engine's own threads (one per core, started at first use; SOFTGPU_THREADS overrides) and the caller's.
- * Blocks; may be called from several threads at once. Returns SG_OK or the fault, which *fault then describes.
+ * Runs a grid to its end on the engine's own threads (one per core, started at first use;
+ * SOFTGPU_THREADS overrides) and the caller's. Blocks; may be called from several threads at once.
+ * Returns SG_OK or the fault, which *fault then describes.
  */
 enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault);
 

@@ -2,8 +2,9 @@
 /*
  * exec.h - how executors are written
  *
- * An executor computes 32 lanes and keeps the old value where the mask has no bit; the loops are written so that gcc makes
- * vectors of them. Each exec_*.c is built once per instruction set (SG_ISA: base, v3, v4) and ends with its table of forms.
+ * An executor computes 32 lanes and keeps the old value where the mask has no bit; the loops are
+ * written so that gcc makes vectors of them. Each exec_*.c is built once per instruction set
+ * (SG_ISA: base, v3, v4) and ends with its table of forms.
  */
 #ifndef SOFTGPU_EXEC_H
 #define SOFTGPU_EXEC_H
@@ -19,7 +20,9 @@
 #define EXEC(fn) static enum sg_result fn(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
 #define LANES _Pragma("GCC ivdep") for (uint32_t i = 0; i < SG_LANES; i++)
 
-/* d[i] = expr for the lanes in mask; expr may be computed for the others too, so it must not trap. */
+/*
+ * d[i] = expr for the lanes in mask; expr may be computed for the others too, so it must not trap.
+ */
 #define MAP(DT, expr) do { \
 	DT *d = SG_ROW(DT, 0); \
 	if (mask == SG_ALL) { \
@@ -30,7 +33,10 @@
 	return SG_OK; \
 } while (0)
 
-/* One, two or three operands named a, b, c of the types in the rows; the body is an expression of them. */
+/*
+ * One, two or three operands named a, b, c of the types in the rows; the body is an expression of
+ * them.
+ */
 #define UN(fn, DT, AT, expr) EXEC(fn) { \
 	const AT *pa = SG_ROW(const AT, 1); \
 	MAP(DT, ({ AT a = pa[i]; (void)a; expr; })); }
@@ -89,7 +95,8 @@ static inline float f32_ftz(float f)
 	return f32_of(u & 0x7f800000 ? u : u & 0x80000000);
 }
 
-#define F32_NAN 0x7fffffffu		/* every NaN that a 32-bit operation makes (PTX ISA 9.7.3) */
+/* every NaN that a 32-bit operation makes (PTX ISA 9.7.3) */
+#define F32_NAN 0x7fffffffu
 
 static inline float f32_canon(float f)
 {

@@ -2,9 +2,10 @@
 /*
  * exec_atom.c - atom and red (PTX ISA 9.7.13.5)
  *
- * CTAs run on several threads, so global memory gets real atomic operations; they are sequentially consistent, which covers
- * every .sem of PTX. The lanes of a warp take their turns in order. Shared memory is touched by one thread at a time, but the same
- * code serves: a locked operation on a line that is ours costs little more.
+ * CTAs run on several threads, so global memory gets real atomic operations; they are sequentially
+ * consistent, which covers every .sem of PTX. The lanes of a warp take their turns in order. Shared
+ * memory is touched by one thread at a time, but the same code serves: a locked operation on a line
+ * that is ours costs little more.
  */
 #include "resolve.h"
 
@@ -80,7 +81,10 @@ LOOP(min_s64, uint64_t, (int64_t)a < (int64_t)b ? a : b)
 LOOP(max_s64, uint64_t, (int64_t)a > (int64_t)b ? a : b)
 LOOP(inc_u32, uint32_t, a >= b ? 0 : a + 1)
 LOOP(dec_u32, uint32_t, a == 0 || a > b ? b : a - 1)
-/* atom.add.f32 on global memory flushes subnormal operands and results; on shared memory it does not */
+/*
+ * atom.add.f32 on global memory flushes subnormal operands and results; on shared memory it does
+ * not
+ */
 LOOP(add_f32, uint32_t, in->space == SG_SPACE_SHARED ?
      f32_bits(f32_canon(f32_of(a) + f32_of(b))) :
      f32_bits(f32_ftz(f32_canon(f32_ftz(f32_of(a)) + f32_ftz(f32_of(b))))))

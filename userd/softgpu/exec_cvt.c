@@ -2,8 +2,8 @@
 /*
  * exec_cvt.c - conversions (PTX ISA 9.7.9.21)
  *
- * Every source is exact in a double but for 64-bit integers, which get a sticky last bit where they are rounded to less; so the
- * target's rounding is done once, from there.
+ * Every source is exact in a double but for 64-bit integers, which get a sticky last bit where they
+ * are rounded to less; so the target's rounding is done once, from there.
  */
 #include "half.h"
 
@@ -174,7 +174,10 @@ FLOATS2(Y, )
 #undef X
 #undef Y
 
-/* 64-bit integers keep 52 bits and a sticky one: exact in a double, and rounded to f32 or less as the whole would be. */
+/*
+ * 64-bit integers keep 52 bits and a sticky one: exact in a double, and rounded to f32 or less as
+ * the whole would be.
+ */
 static inline double sticky_u64(uint64_t v)
 {
 	return (double)(v >> 53 ? (v & ~0xfffull) | (v & 0xfff ? 0x800 : 0) : v);

@@ -2,9 +2,10 @@
 /*
  * exec_float.c - f32 and f64 arithmetic (PTX ISA 9.7.3)
  *
- * Each operation has a fast executor for round-to-nearest without modifiers and one for the rest. Directed rounding sets the
- * processor's mode around a loop over volatile values, which the compiler may not move. The .approx operations are libm's or
- * the exact ones: inside the bounds that PTX gives, though not the bits of a GPU.
+ * Each operation has a fast executor for round-to-nearest without modifiers and one for the rest.
+ * Directed rounding sets the processor's mode around a loop over volatile values, which the
+ * compiler may not move. The .approx operations are libm's or the exact ones: inside the bounds
+ * that PTX gives, though not the bits of a GPU.
  */
 #include <fenv.h>
 #include <math.h>

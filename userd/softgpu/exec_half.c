@@ -2,8 +2,9 @@
 /*
  * exec_half.c - f16, bf16 and their pairs (PTX ISA 9.7.4)
  *
- * Sums, differences and products are computed in f32, which has bits enough that the second rounding does no harm. fma takes
- * the exact way only where the f32 result could mislead: on a tie or below the normal range.
+ * Sums, differences and products are computed in f32, which has bits enough that the second
+ * rounding does no harm. fma takes the exact way only where the f32 result could mislead: on a tie
+ * or below the normal range.
  */
 #include "half.h"
 

@@ -10,7 +10,10 @@
 typedef __int128 i128;
 typedef unsigned __int128 u128;
 
-/* Results that PTX leaves open (a division by zero) are what GPUs give: all ones, and the dividend as remainder. */
+/*
+ * Results that PTX leaves open (a division by zero) are what GPUs give: all ones, and the dividend
+ * as remainder.
+ */
 static inline uint32_t div_s32(int32_t a, int32_t b)
 {
 	return b == 0 ? SG_ALL : b == -1 ? 0u - (uint32_t)a : (uint32_t)(a / b);

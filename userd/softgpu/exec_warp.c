@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exec_warp.c - warp-wide operations and what stops or slows a lane (PTX ISA 9.7.9.6, 9.7.13, 9.7.19)
+ * exec_warp.c - warp-wide operations and what stops or slows a lane (PTX ISA 9.7.9.6, 9.7.13,
+ * 9.7.19)
  */
 #include <time.h>
 

@@ -2,8 +2,9 @@
 /*
  * grid.c - launches: CTAs spread over the engine's threads
  *
- * A thread takes the next CTA, runs its warps in turn until all are done, and takes another; CTAs start in order, so one that
- * waits for an earlier one is served. A cooperative grid has all CTAs at once: threads take them from a queue for one round each.
+ * A thread takes the next CTA, runs its warps in turn until all are done, and takes another; CTAs
+ * start in order, so one that waits for an earlier one is served. A cooperative grid has all CTAs
+ * at once: threads take them from a queue for one round each.
  *
  * pool.lock guards the list of jobs, their users and their fault.
  */

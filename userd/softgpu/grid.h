@@ -20,7 +20,8 @@ struct sg_job {
 	enum sg_result res;
 	uint32_t users;			/* threads at work on it; under the pool's lock */
 	uint32_t shared_bytes, nr_warps, threads;
-	uint64_t workspace;		/* device memory that %envreg1 and 2 point to, for grid sync */
+	/* device memory that %envreg1 and 2 point to, for grid sync */
+	uint64_t workspace;
 	struct coop *coop;		/* cooperative launch: all CTAs at once */
 };
 

@@ -82,7 +82,10 @@ static inline uint32_t f32_to_bf16(float f)
 	return f == f ? (u + 0x7fff + (u >> 16 & 1)) >> 16 : HALF_NAN;
 }
 
-/* a * b + c as a double whose last bit is sticky, so that one more rounding is right. The product of halves is exact. */
+/*
+ * a * b + c as a double whose last bit is sticky, so that one more rounding is right. The product
+ * of halves is exact.
+ */
 static inline double fma_odd(float a, float b, float c)
 {
 	double p = (double)a * b, s = p + c, t = s - p, err = (p - (s - t)) + (c - t);

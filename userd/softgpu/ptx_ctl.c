@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ptx_ctl.c - decoding of control flow, calls, barriers and warp-wide operations (PTX ISA 9.7.12, 9.7.13)
+ * ptx_ctl.c - decoding of control flow, calls, barriers and warp-wide operations (PTX ISA 9.7.12,
+ * 9.7.13)
  */
 #include <stdio.h>
 #include <string.h>

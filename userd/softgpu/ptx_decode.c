@@ -100,7 +100,10 @@ static bool form_operand(struct ptx_parser *p, const struct ptx_operand *op, cha
 	return dst ? ptx_dst_row(p, op, letter, row) : ptx_src_row(p, op, letter, row);
 }
 
-/* Rows of the operands; sources first, because a negated or special one emits an instruction of its own. */
+/*
+ * Rows of the operands; sources first, because a negated or special one emits an instruction of its
+ * own.
+ */
 static bool form_operands(struct ptx_parser *p, const char *ops, uint32_t *r, int64_t *imm)
 {
 	struct ptx_stmt *st = &p->st;
@@ -173,7 +176,10 @@ void ptx_decode(struct ptx_parser *p)
 
 void ptx_decode_nop(struct ptx_parser *p)
 {
-	/* caches are the processor's own affair, and grids of a stream do not overlap (griddepcontrol) */
+	/*
+	 * caches are the processor's own affair, and grids of a stream do not overlap
+	 * (griddepcontrol)
+	 */
 	(void)p;
 }
 

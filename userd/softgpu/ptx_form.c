@@ -2,13 +2,15 @@
 /*
  * ptx_form.c - which opcodes exist, and the executor of each form
  *
- * An instruction is looked up in two steps. ptx_ops says which modifiers of an opcode are only flags and whether a decoder of
- * its own reads the operands. What is left - opcode, choosing modifiers, types - is the name of a row in the tables of the
- * executors ("mul.wide.s32"). A row's ops string gives the operands, destinations before '=':
+ * An instruction is looked up in two steps. ptx_ops says which modifiers of an opcode are only
+ * flags and whether a decoder of its own reads the operands. What is left - opcode, choosing
+ * modifiers, types - is the name of a row in the tables of the executors ("mul.wide.s32"). A row's
+ * ops string gives the operands, destinations before '=':
  *
  *	p predicate   h 16 bits   w 32 bits   l 64 bits   f float   d double   i an integer constant
  *
- * To add an instruction: a row beside its executor in exec_*.c, and a line here if the opcode is new.
+ * To add an instruction: a row beside its executor in exec_*.c, and a line here if the opcode is
+ * new.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -15,7 +15,10 @@ struct param_list {
 	uint32_t nr;
 };
 
-/* (.param .u64 a, .reg .b32 b): parameters of an entry lie in its parameter block, those of a function in local memory. */
+/*
+ * (.param .u64 a, .reg .b32 b): parameters of an entry lie in its parameter block, those of a
+ * function in local memory.
+ */
 static bool param_list(struct ptx_parser *p, struct param_list *list)
 {
 	struct ptx_lex *l = &p->l;
@@ -257,7 +260,9 @@ static bool body(struct ptx_parser *p)
 		if (l->tok.kind == TOK_EOF) {
 			ptx_error(l, "the text ends inside function '%s'", p->fn->name);
 		} else if (ptx_accept(l, '{')) {
-			/* variables of a block that has ended give their place to those of the next */
+			/*
+			 * variables of a block that has ended give their place to those of the next
+			 */
 			top[p->syms.depth] = p->fn->local_bytes;
 			ptx_scope_push(p);
 		} else if (ptx_at(l, '}')) {
@@ -410,7 +415,10 @@ void ptx_parse_proto(struct ptx_parser *p, const struct ptx_tok *name)
 		goto out;
 	y->fn = proto;
 	proto->name = "callprototype";
-	/* sizes are all that is wanted: whatever the parameters take in the body's frame is given back */
+	/*
+	 * sizes are all that is wanted: whatever the parameters take in the body's frame is given
+	 * back
+	 */
 	outer->entry = false;
 	if (!param_list(p, rets) || !ptx_tok_is(&p->l.tok, "_"))
 		ptx_error(&p->l, "a prototype with the name '_' expected");

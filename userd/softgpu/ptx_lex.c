@@ -2,8 +2,9 @@
 /*
  * ptx_lex.c - cuts a PTX text into tokens (PTX ISA 4.1 to 4.5)
  *
- * The text may hold anything: every read is bounded by l->end, and an error makes all further tokens TOK_EOF, so that each
- * loop of the parser that stops at the end of the text also stops at an error.
+ * The text may hold anything: every read is bounded by l->end, and an error makes all further
+ * tokens TOK_EOF, so that each loop of the parser that stops at the end of the text also stops at
+ * an error.
  */
 #include <ctype.h>
 #include <stdio.h>

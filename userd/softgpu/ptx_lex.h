@@ -14,7 +14,8 @@
 enum ptx_tok_kind {
 	TOK_EOF,
 	TOK_IDENT,		/* add  %r1  $L__BB0_2  _ */
-	TOK_DOT,		/* .s32  .global  .L1::evict_last: s and len are without the point */
+	/* .s32  .global  .L1::evict_last: s and len are without the point */
+	TOK_DOT,
 	TOK_INT,
 	TOK_F32,		/* 0f3F800000: u holds the bits */
 	TOK_F64,		/* 0d... or 1.5: u holds the bits */
@@ -44,7 +45,9 @@ void ptx_next(struct ptx_lex *l);
 struct ptx_tok ptx_peek(const struct ptx_lex *l);	/* the token after the current one */
 void ptx_skip_line(struct ptx_lex *l);		/* .loc and .file end with their line */
 
-/* Records the first error, with the place of token t; later ones are consequences and are dropped. */
+/*
+ * Records the first error, with the place of token t; later ones are consequences and are dropped.
+ */
 void ptx_error_at(struct ptx_lex *l, const struct ptx_tok *t, enum sg_result res,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #define ptx_error(l, ...) ptx_error_at(l, &(l)->tok, SG_INVALID_PTX, __VA_ARGS__)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ptx_link.c - joins the texts of a module: symbols across texts, device memory, shared layouts, kernels
+ * ptx_link.c - joins the texts of a module: symbols across texts, device memory, shared layouts,
+ * kernels
  */
 #include <stdlib.h>
 #include <string.h>
@@ -249,7 +250,10 @@ static enum sg_result number_functions(struct sg_module *m)
 	return SG_OK;
 }
 
-/* Rows that differ from frame to frame come first, so that making a frame again need not look at the rest. */
+/*
+ * Rows that differ from frame to frame come first, so that making a frame again need not look at
+ * the rest.
+ */
 static void sort_constants(struct ptx_func *f)
 {
 	struct ptx_const *vary = NULL, **vary_end = &vary, *same = NULL, **same_end = &same, *next;
@@ -365,7 +369,10 @@ static enum sg_result lay_out_shared(struct sg_module *m, struct sg_kernel *k, u
 	return SG_OK;
 }
 
-/* As ptxas would: never so many that a block of the kernel's largest size does not fit a multiprocessor's 65536. */
+/*
+ * As ptxas would: never so many that a block of the kernel's largest size does not fit a
+ * multiprocessor's 65536.
+ */
 static uint32_t estimate_regs(const struct ptx_func *f, uint32_t max_threads)
 {
 	uint32_t want = 16 + f->nr_rows / 8, most = (65536 / max_threads) & ~7u;

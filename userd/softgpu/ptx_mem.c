@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ptx_mem.c - decoding of what touches memory: ld, st, atom, red, fence, cvta, isspacep (PTX ISA 9.7.9, 9.7.13)
+ * ptx_mem.c - decoding of what touches memory: ld, st, atom, red, fence, cvta, isspacep (PTX ISA
+ * 9.7.9, 9.7.13)
  */
 #include <stdio.h>
 #include <string.h>
@@ -211,7 +212,9 @@ void ptx_decode_st(struct ptx_parser *p)
 	*in = want;
 }
 
-/* atom.op.type d, [a], b{, c} and red.op.type [a], b: one executor, red throws the old value away. */
+/*
+ * atom.op.type d, [a], b{, c} and red.op.type [a], b: one executor, red throws the old value away.
+ */
 void ptx_decode_atom(struct ptx_parser *p)
 {
 	struct ptx_stmt *st = &p->st;

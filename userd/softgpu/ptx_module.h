@@ -2,7 +2,8 @@
 /*
  * ptx_module.h - what a PTX text turns into
  *
- * Everything of a module lives in its arena and dies with it; names point into the module's copy of the text.
+ * Everything of a module lives in its arena and dies with it; names point into the module's copy of
+ * the text.
  */
 #ifndef SOFTGPU_PTX_MODULE_H
 #define SOFTGPU_PTX_MODULE_H
@@ -17,7 +18,8 @@ struct arena {
 	size_t used, size;
 };
 
-void *arena_alloc(struct arena *a, size_t size);	/* zero-filled, 64-byte aligned; NULL: no memory */
+/* zero-filled, 64-byte aligned; NULL: no memory */
+void *arena_alloc(struct arena *a, size_t size);
 void arena_free(struct arena *a);
 
 enum ptx_linkage { PTX_PRIVATE, PTX_VISIBLE, PTX_WEAK, PTX_COMMON, PTX_EXTERN };

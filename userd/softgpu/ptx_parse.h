@@ -2,7 +2,8 @@
 /*
  * ptx_parse.h - state of the parser, shared by its files
  *
- * An instruction is parsed into a struct ptx_stmt and decoded at once; only labels and link-time addresses stay open.
+ * An instruction is parsed into a struct ptx_stmt and decoded at once; only labels and link-time
+ * addresses stay open.
  */
 #ifndef SOFTGPU_PTX_PARSE_H
 #define SOFTGPU_PTX_PARSE_H
@@ -108,7 +109,8 @@ bool ptx_scope_push(struct ptx_parser *p);
 void ptx_scope_pop(struct ptx_parser *p);
 void ptx_label_use(struct ptx_parser *p, const struct ptx_tok *name, uint32_t insn, uint32_t *slot);
 
-void *ptx_alloc(struct ptx_parser *p, struct arena *a, size_t size);	/* NULL: and the error is recorded */
+/* NULL: and the error is recorded */
+void *ptx_alloc(struct ptx_parser *p, struct arena *a, size_t size);
 const char *ptx_strdup(struct ptx_parser *p, const char *s, size_t len);
 
 /* ptx_operand.c */
@@ -151,7 +153,8 @@ struct ptx_op {
 	ptx_decoder decode;	/* NULL: by form alone */
 };
 const struct ptx_op *ptx_op_find(const char *s, size_t len);
-bool ptx_op_refused(const char *s, size_t len);		/* an opcode of PTX that softgpu does not run */
+/* an opcode of PTX that softgpu does not run */
+bool ptx_op_refused(const char *s, size_t len);
 const struct sg_form *ptx_form_find(const char *name, size_t len);
 const struct sg_isa *ptx_isa(void);
 

@@ -246,7 +246,10 @@ static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char
 	return true;
 }
 
-/* Floating point literals are good for float and untyped operands of the same or, for f32, any width. */
+/*
+ * Floating point literals are good for float and untyped operands of the same or, for f32, any
+ * width.
+ */
 static bool float_imm(struct ptx_parser *p, const struct ptx_operand *op, char letter, uint32_t *row)
 {
 	uint64_t bits = op->imm;

@@ -161,7 +161,10 @@ struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name, en
 	return insert(p, name->s, name->len, hash, kind, p->syms.depth);
 }
 
-/* %r<100> is one symbol "%r"; a register of it becomes a symbol, and takes a row, when it is first named. */
+/*
+ * %r<100> is one symbol "%r"; a register of it becomes a symbol, and takes a row, when it is first
+ * named.
+ */
 static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t len)
 {
 	size_t stem = len;
@@ -221,7 +224,10 @@ static void settle(struct ptx_parser *p, struct ptx_fixup *f, const struct ptx_s
 		p->fn->code[f->insn].imm = label->pc;
 }
 
-/* Labels belong to their block: a use that this block does not answer is asked again in the one around it. */
+/*
+ * Labels belong to their block: a use that this block does not answer is asked again in the one
+ * around it.
+ */
 void ptx_scope_pop(struct ptx_parser *p)
 {
 	struct ptx_symtab *t = &p->syms;

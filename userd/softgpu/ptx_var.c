@@ -103,7 +103,8 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 		} else if (ptx_accept_dot(l, "v4")) {
 			d->lanes = 4;
 		} else if (ptx_accept_dot(l, "ptr")) {
-			uint32_t keep = d->align;	/* what follows tells of the target of the pointer */
+			/* what follows tells of the target of the pointer */
+			uint32_t keep = d->align;
 
 			while (ptx_space_find(&l->tok) != SG_SPACE_GENERIC && l->tok.kind == TOK_DOT)
 				ptx_next(l);

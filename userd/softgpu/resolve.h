@@ -2,7 +2,8 @@
 /*
  * resolve.h - from the addresses of 32 lanes to checked host addresses
  *
- * The fast path is compiled into each build of the executors that touch memory; what is rare, faults too, is in resolve.c.
+ * The fast path is compiled into each build of the executors that touch memory; what is rare,
+ * faults too, is in resolve.c.
  */
 #ifndef SOFTGPU_RESOLVE_H
 #define SOFTGPU_RESOLVE_H
@@ -24,8 +25,8 @@ static inline bool extent_hit(const struct sg_extents *x, uint64_t lo, uint64_t 
 }
 
 /*
- * Fills ea with host addresses. Lanes outside mask get the address of the first lane in it, so that loads need no mask.
- * size is that of the whole access and a power of two.
+ * Fills ea with host addresses. Lanes outside mask get the address of the first lane in it, so that
+ * loads need no mask. size is that of the whole access and a power of two.
  */
 static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
 				     uint64_t ea[SG_LANES], enum shape *shape)

@@ -8,7 +8,10 @@
 
 #include "grid.h"
 
-/* After so many backward branches another group has its turn: the lane that spins may wait for one that stands elsewhere. */
+/*
+ * After so many backward branches another group has its turn: the lane that spins may wait for one
+ * that stands elsewhere.
+ */
 #define SPINS 256
 
 enum run_end { END_PICK, END_YIELD, END_FAULT };
@@ -91,8 +94,9 @@ static bool lanes_here(const struct sg_warp *w, const struct sg_group *g)
 }
 
 /*
- * Nobody else can move: a warp barrier is also complete when its lanes wait at several of them (the compiler may have copied
- * it into both branches). Other operations must find their lanes at one place.
+ * Nobody else can move: a warp barrier is also complete when its lanes wait at several of them (the
+ * compiler may have copied it into both branches). Other operations must find their lanes at one
+ * place.
  */
 static bool release_scattered(struct sg_warp *w)
 {

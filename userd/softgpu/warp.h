@@ -2,12 +2,13 @@
 /*
  * warp.h - 32 lanes that execute decoded instructions in lock-step
  *
- * A register is a row of the frame's register file: 32 x 4 bytes, 32 x 8 bytes, or one 32-bit mask for a predicate.
- * Immediates, addresses of symbols and special registers are rows as well, filled when the frame is made, so an executor
- * never asks what kind of operand it has.
+ * A register is a row of the frame's register file: 32 x 4 bytes, 32 x 8 bytes, or one 32-bit mask
+ * for a predicate. Immediates, addresses of symbols and special registers are rows as well, filled
+ * when the frame is made, so an executor never asks what kind of operand it has.
  *
- * Divergence: the lanes of a warp are a list of groups (frame, pc, mask). The group in the deepest frame with the lowest
- * pc runs; groups whose pcs meet merge. No group sits on the C stack, so a warp can stop anywhere and go on later.
+ * Divergence: the lanes of a warp are a list of groups (frame, pc, mask). The group in the deepest
+ * frame with the lowest pc runs; groups whose pcs meet merge. No group sits on the C stack, so a
+ * warp can stop anywhere and go on later.
  */
 #ifndef SOFTGPU_WARP_H
 #define SOFTGPU_WARP_H
@@ -28,7 +29,9 @@ struct sg_warp;
 struct sg_insn;
 struct ptx_func;
 
-/* Runs one instruction for the lanes in mask (never 0). SG_OK, or the fault, described in w->fault. */
+/*
+ * Runs one instruction for the lanes in mask (never 0). SG_OK, or the fault, described in w->fault.
+ */
 typedef enum sg_result (*sg_exec)(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 
 /* What the run loop itself does; everything else is an executor. */
@@ -84,7 +87,8 @@ struct sg_group {
 	enum sg_group_state state;
 	uint32_t bar, bar_gen;
 	uint64_t stamp;			/* when it last gave way, for rotation */
-	bool released;			/* its warp barrier is complete though its lanes stand elsewhere */
+	/* its warp barrier is complete though its lanes stand elsewhere */
+	bool released;
 };
 
 /* Live allocations that this engine thread found lately. */
@@ -96,7 +100,8 @@ struct sg_extents {
 
 struct sg_bar {
 	uint32_t gen;
-	uint32_t arrived, expected;	/* threads; expected 0: every thread of the CTA that is left */
+	/* threads; expected 0: every thread of the CTA that is left */
+	uint32_t arrived, expected;
 	uint32_t popc, all, any;	/* of the running generation's bar.red */
 	uint32_t last_popc, last_all, last_any;
 };
