@@ -474,13 +474,23 @@ void vcuda_receive_peer_gone(void)
 			   "vgpud, or the connection to the GPU server, has gone");
 }
 
+static bool comes_soon(const struct vcuda_transport *t)
+{
+	uint64_t start = t->spin_ns ? vcuda_now_ns() : 0;
+
+	while (t->spin_ns && !available() && !vcuda_session_error())
+		if (vcuda_now_ns() - start > t->spin_ns)
+			return false;
+	return t->spin_ns;
+}
+
 /* The reader's turn: frames, or sleep until there are some. */
 static void read_or_sleep(void)
 {
 	struct vcuda_transport *t = vcuda_transport();
 	bool gone = false;
 
-	if (read_frames())
+	if (read_frames() || (comes_soon(t) && read_frames()))
 		return;
 	vcuda_receive_sleeps(true);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -490,6 +500,13 @@ static void read_or_sleep(void)
 	if (gone && !read_frames())
 		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
 				   "vgpud, or the connection to the GPU server, has gone");
+}
+
+void vcuda_receive_lost(void)
+{
+	pthread_mutex_lock(&lock);
+	pthread_cond_broadcast(&cond);
+	pthread_mutex_unlock(&lock);
 }
 
 static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
@@ -515,6 +532,9 @@ static void wait_for(const struct vcuda_wait *w, uint64_t freed)
 		reading = false;
 		pthread_cond_broadcast(&cond);
 	}
+	/* The session is lost: the reader may still be writing to what w names. It leaves soon. */
+	while (w && !w->done && reading)
+		pthread_cond_wait(&cond, &lock);
 	pthread_mutex_unlock(&lock);
 	vcuda_stats_round_trip(vcuda_now_ns() - start);
 }

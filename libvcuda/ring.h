@@ -26,4 +26,7 @@ void vcuda_receive_sleeps(bool yes);
  */
 void vcuda_receive_peer_gone(void);
 
+/* The session is lost: whoever waits for a reply looks again. */
+void vcuda_receive_lost(void);
+
 #endif

@@ -64,6 +64,7 @@ void vcuda_session_lose(CUresult r, const char *text)
 		return;
 	atomic_store(&state, LOST);
 	vcuda_say("%s", text);
+	vcuda_receive_lost();
 }
 
 /* ---- the greeting ---- */

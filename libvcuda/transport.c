@@ -17,13 +17,16 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "net.h"
 #include "transport.h"
+#include "vcuda.h"
 #include "vgpu_wire.h"
 
 #define CONNECT_MS	5000
+#define SLEEP_MS	1000	/* a waiter looks whether the session was lost by another thread */
 #define RING_BYTES	VGPU_RING_DEFAULT
 
 static void *map_at(int fd, uint64_t offset, size_t n)
@@ -189,9 +192,24 @@ static void wait_for_work(struct vcuda_transport *t)
 		eventfd_clear(t->kick);
 }
 
+/*
+ * Sleeping and being woken costs more than a short answer takes: after work, look on for a while.
+ * Only where other threads have processors of their own.
+ */
+static uint64_t spin_ns(void)
+{
+	const char *s = getenv("VGPU_SPIN_US");
+	unsigned long us = get_nprocs() >= 4 ? 50 : 0;
+
+	if (s && *s)
+		us = strtoul(s, NULL, 10);
+	return (us < 1000 ? us : 1000) * 1000;
+}
+
 static void *forward(void *arg)
 {
 	struct vcuda_transport *t = arg;
+	uint64_t busy = vcuda_now_ns();
 	char text[128];
 	int n;
 
@@ -204,8 +222,12 @@ static void *forward(void *arg)
 				  VWIRE_REASON_LOST, text);
 			break;
 		}
-		if (!n)
+		if (n) {
+			busy = vcuda_now_ns();
+		} else if (!t->spin_ns || vcuda_now_ns() - busy > t->spin_ns) {
 			wait_for_work(t);
+			busy = vcuda_now_ns();
+		}
 	}
 	atomic_store(&t->gone, 1);
 	eventfd_add(t->fd);
@@ -304,6 +326,7 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 
 	memset(t, 0, sizeof(*t));
 	t->fd = t->sock = t->kick = -1;
+	t->spin_ns = spin_ns();
 	if (server && *server)
 		return open_direct(t, server, why, why_len);
 	return open_first_device(t, why, why_len);
@@ -328,12 +351,12 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 	if (t->direct) {
 		if (atomic_load(&t->gone))
 			return -EPIPE;
-		poll(&p, 1, -1);
+		poll(&p, 1, SLEEP_MS);
 		eventfd_clear(t->fd);
 		return 0;
 	}
 	p.events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
-	if (poll(&p, 1, -1) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) &&
+	if (poll(&p, 1, SLEEP_MS) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) &&
 	    !(p.revents & POLLIN))
 		return -EPIPE;
 	return 0;

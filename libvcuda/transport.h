@@ -16,6 +16,8 @@ struct vcuda_transport {
 	struct fwd_ring ring;
 	/* /dev/vgpuN; direct: eventfd that the forwarding thread rings */
 	int fd;
+	/* a side looks that long for more before it sleeps, nanoseconds */
+	uint64_t spin_ns;
 	uint64_t mem_limit;		/* bytes, of the virtual GPU; 0: none */
 	/* Direct mode only. */
 	bool direct;
