@@ -7,7 +7,7 @@
 #	NVCC=/usr/local/cuda/bin/nvcc
 #	CUDA_STUBS=/usr/local/cuda/lib64/stubs
 #
-# The first toolkit of version 12 or later in $CUDA_HOME, on PATH, in /usr/local/cuda*; else the one
+# The first toolkit of version 13 or later in $CUDA_HOME, on PATH, in /usr/local/cuda*; else the one
 # in build/cuda, which is installed from PyPI's nvidia packages where it is not there yet. Needs no
 # root. With --pypi: build/cuda and nothing else; --dir DIR: DIR instead of build/cuda.
 
@@ -20,6 +20,7 @@ packages=(
 	nvidia-nvvm==13.0.88
 	nvidia-cuda-runtime==13.0.96
 	nvidia-cuda-cccl==13.0.85
+	nvidia-cuda-profiler-api==13.0.85
 )
 
 build=$(cd "$(dirname "$0")/.." && pwd)/build
@@ -47,10 +48,10 @@ usable()
 {
 	local major
 
-	[ -x "$1/bin/nvcc" ] && [ -e "$1/include/cuda.h" ] &&
+	[ -x "$1/bin/nvcc" ] && [ -e "$1/include/cuda.h" ] && [ -e "$1/include/cudaProfiler.h" ] &&
 		[ -e "$1/lib64/libcudart_static.a" ] || return 1
 	major=$(version "$1") || return 1
-	[ "${major:-0}" -ge 12 ]
+	[ "${major:-0}" -ge 13 ]
 }
 
 candidates()
