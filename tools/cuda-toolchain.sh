@@ -165,7 +165,7 @@ while [ $# -gt 0 ]; do
 done
 
 if [ -n "${CUDA_HOME:-}" ] && [ -z "$pypi_only" ] && ! usable "$CUDA_HOME"; then
-	say "CUDA_HOME=$CUDA_HOME holds no usable toolkit of version 12 or later; looking elsewhere"
+	say "CUDA_HOME=$CUDA_HOME holds no usable toolkit of version 13 or later; looking elsewhere"
 fi
 
 # nvcc and the stub both need a host compiler; nvcc's own message names neither it nor a package.
