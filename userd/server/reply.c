@@ -22,14 +22,6 @@ struct message {
 	size_t bytes;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static void message_add(struct message *m, const void *p, size_t n)
 {
 	if (!n)
@@ -114,7 +106,7 @@ static bool status_make(struct worker *w, struct status_frame *s)
 		.status = { .mem_used = htole64(used) },
 	};
 	w->out.status_sent = used;
-	w->out.status_at = now_ns();
+	w->out.status_at = worker_now_ns();
 	return true;
 }
 
@@ -316,7 +308,7 @@ static struct timespec time_of(uint64_t ns)
 
 void reply_drain(struct worker *w, int ms)
 {
-	struct timespec end = time_of(now_ns() + ms * 1000000ull);
+	struct timespec end = time_of(worker_now_ns() + ms * 1000000ull);
 	struct output *o = &w->out;
 
 	pthread_mutex_lock(&o->lock);
@@ -367,7 +359,7 @@ static void used_tell(struct worker *w)
 		.mem_used = w->memory.used,
 	};
 
-	w->out.used_at = now_ns();
+	w->out.used_at = worker_now_ns();
 	if (send(w->control, &u, sizeof(u), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(u))
 		w->out.used_sent = u.mem_used;
 }
@@ -376,7 +368,7 @@ static void used_tell(struct worker *w)
 static uint64_t notices_tell(struct worker *w)
 {
 	struct output *o = &w->out;
-	uint64_t used = w->memory.used, now = now_ns(), next = UINT64_MAX;
+	uint64_t used = w->memory.used, now = worker_now_ns(), next = UINT64_MAX;
 	bool told = false;
 
 	if (o->wants_status && !o->dead && !o->last && used != o->status_sent) {
@@ -416,7 +408,7 @@ static void *writer(void *arg)
 		end = time_of(next);
 		if (!next)
 			pthread_cond_wait(&o->kick, &o->lock);
-		else if (next > now_ns())
+		else if (next > worker_now_ns())
 			pthread_cond_timedwait(&o->kick, &o->lock, &end);
 	}
 	return NULL;

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "log.h"
 #include "run.h"
@@ -64,19 +63,15 @@ static void protocol_error(struct worker *w, const char *what, const struct vwir
 static ssize_t receive(struct worker *w, void *p, size_t n)
 {
 	static int processors;
-	struct timespec now, start;
+	uint64_t end = worker_now_ns() + RECEIVE_SPIN_NS;
 	ssize_t got;
 
 	if (!processors)
 		processors = get_nprocs();
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	now = start;
-	while (processors >= 4 && (now.tv_sec - start.tv_sec) * 1000000000ll + now.tv_nsec -
-					  start.tv_nsec < RECEIVE_SPIN_NS) {
+	while (processors >= 4 && worker_now_ns() < end) {
 		got = recv(w->fd, p, n, MSG_DONTWAIT);
 		if (got >= 0 || errno != EAGAIN)
 			return got;
-		clock_gettime(CLOCK_MONOTONIC, &now);
 	}
 	return recv(w->fd, p, n, 0);
 }

@@ -15,14 +15,6 @@
 
 __thread bool wait_is_waiter;
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 static void queue_init(struct queue *q, CUstream stream)
 {
 	*q = (struct queue){ .stream = stream, .refs = 1 };
@@ -197,7 +189,7 @@ static CUresult job_query(const struct job *job)
 /* Most waits of a busy program are short: a sleep and its wake-up would cost more than they do. */
 static CUresult event_wait(CUevent event)
 {
-	uint64_t end = now_ns() + WAIT_SPIN_NS;
+	uint64_t end = worker_now_ns() + WAIT_SPIN_NS;
 	CUresult r;
 
 	do {
@@ -205,7 +197,7 @@ static CUresult event_wait(CUevent event)
 		if (r != CUDA_ERROR_NOT_READY)
 			return r;
 		__builtin_ia32_pause();
-	} while (now_ns() < end);
+	} while (worker_now_ns() < end);
 	return real.cuEventSynchronize(event);
 }
 

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "control.h"
 #include "copy.h"
@@ -26,6 +27,15 @@
 #include "realcuda.gen.h"
 #include "reply.h"
 #include "wait.h"
+
+/* CLOCK_MONOTONIC */
+static inline uint64_t worker_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
 
 struct worker {
 	const char *cuda_path;
