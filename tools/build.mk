@@ -52,3 +52,11 @@ tools-check: build/tools/roundtrip_test
 	@tools/check-cuda-h.py $(CUDA_HOME)/include/cuda.h
 
 -include $(tools_ROUNDTRIP_OBJS:.o=.d)
+
+# What a network's delay costs, without a network: tools/gpubench.py puts it between client and server.
+tools_DELAYPROXY := build/tools/delayproxy
+
+$(tools_DELAYPROXY): tools/delayproxy.c userd/common/net.c userd/common/net.h
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -Iuserd/common -Iuapi -pthread -MMD $(filter %.c,$^) -o $@
