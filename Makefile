@@ -5,6 +5,7 @@
 # make kcheck     the module, in virtual machines
 # make demo       the whole of it: k-means in a virtual machine without a GPU
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
+# make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel
 # make V=1 ...    shows the commands
 
@@ -45,6 +46,7 @@ include userd/vgpud/build.mk
 include libvcuda/build.mk
 include tests/cuda/build.mk
 include tests/build.mk
+include tests/bench/build.mk
 include kmod/build.mk
 include tests/kselftest/build.mk
 include tests/qemu/build.mk
