@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 /*
- * A handle is generation << 32 | index << 4 | kind: never small, so it cannot collide with
+ * A handle is generation << 32 | index << 6 | kind: never small, so it cannot collide with
  * CU_STREAM_LEGACY (1) and (2).
  */
-#define INDEX_BITS	28
-#define KIND_MASK	15
+#define KIND_BITS	6
+#define KIND_MASK	((1 << KIND_BITS) - 1)
+#define INDEX_BITS	(32 - KIND_BITS)
 
 struct slot {
 	struct object *obj;	/* NULL: free */
@@ -52,13 +53,13 @@ int handle_create(struct object *obj, enum handle_kind kind)
 		generation = 1;
 	slots[i].obj = obj;
 	obj->kind = kind;
-	obj->handle = (uint64_t)generation << 32 | (uint64_t)i << 4 | kind;
+	obj->handle = (uint64_t)generation << 32 | (uint64_t)i << KIND_BITS | kind;
 	return 0;
 }
 
 static struct slot *slot_of(uint64_t handle)
 {
-	uint32_t i = (uint32_t)handle >> 4;
+	uint32_t i = (uint32_t)handle >> KIND_BITS;
 
 	if (i >= nr_slots || !slots[i].obj || slots[i].obj->handle != handle)
 		return NULL;

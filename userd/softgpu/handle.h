@@ -20,6 +20,11 @@ enum handle_kind {
 	HANDLE_LIBRARY,
 	HANDLE_KERNEL,
 	HANDLE_MEMORY,		/* CUmemGenericAllocationHandle */
+	HANDLE_GRAPH,
+	HANDLE_NODE,
+	HANDLE_EXEC,		/* CUgraphExec */
+	HANDLE_USER_OBJECT,
+	HANDLE_CONDITIONAL,	/* CUgraphConditionalHandle */
 };
 
 /* First member of everything that has a handle. */
