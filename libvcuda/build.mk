@@ -2,9 +2,9 @@
 # libvcuda: the libcuda.so.1 of a function. Links libc only.
 
 libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
-	userd/common/forward.c userd/common/net.c userd/softgpu/fatbin.c
+	userd/common/forward.c userd/common/net.c userd/softgpu/fatbin.c $(wildcard userd/cudart/*.c)
 libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
-libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -I$(CUDA_HOME)/include
+libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
 
 build/libvcuda/obj/%.o: %.c | build/gen/made
 	@echo "  CC      $@"

@@ -11,17 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cudart.h"
 #include "vcuda.h"
 
 #define STACK_MAX	64
-
-/* A value kept by key: never freed before its context, so that look-up takes no lock. */
-struct cls {
-	struct cls *next;
-	_Atomic(void *) key;		/* NULL: deleted, may be used again */
-	void *value;
-	void (*dtor)(CUcontext, void *, void *);
-};
 
 struct context {
 	CUcontext handle;
@@ -30,7 +23,7 @@ struct context {
 	unsigned int flags, refs;	/* refs: of a primary context */
 	unsigned int api_version;
 	uint64_t id;
-	_Atomic(struct cls *) cls;
+	struct cls_list cls;
 };
 
 /* creation, reference counts, cls changes */
@@ -76,15 +69,6 @@ static bool device_ok(CUdevice dev)
 
 /* ---- values by key ---- */
 
-static struct cls *cls_find(struct context *c, void *key)
-{
-	struct cls *e = atomic_load_explicit(&c->cls, memory_order_acquire);
-
-	while (e && atomic_load_explicit(&e->key, memory_order_acquire) != key)
-		e = e->next;
-	return e;
-}
-
 static CUresult cls_context(CUcontext ctx, struct context **c)
 {
 	if (!ctx)
@@ -93,82 +77,44 @@ static CUresult cls_context(CUcontext ctx, struct context **c)
 	return *c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
-CUresult vcuda_cls_get(void **value, CUcontext ctx, void *key)
+CUresult cudart_cls_get(void **value, CUcontext ctx, void *key)
 {
 	struct context *c;
 	CUresult r = cls_context(ctx, &c);
-	struct cls *e;
+
+	return r ? r : cls_get(&c->cls, key, value);
+}
+
+CUresult cudart_cls_put(CUcontext ctx, void *key, void *value, cls_dtor dtor)
+{
+	struct context *c;
+	CUresult r = cls_context(ctx, &c);
 
 	if (r)
 		return r;
-	e = key ? cls_find(c, key) : NULL;
-	if (!e)
-		return CUDA_ERROR_INVALID_HANDLE;
-	*value = e->value;
-	return CUDA_SUCCESS;
+	pthread_mutex_lock(&lock);
+	r = cls_put(&c->cls, key, value, dtor);
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
-CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value,
-		       void (*dtor)(CUcontext, void *, void *))
+CUresult cudart_cls_del(CUcontext ctx, void *key)
 {
 	struct context *c;
 	CUresult r = cls_context(ctx, &c);
-	struct cls *e;
 
-	if (r || !key)
-		return r ? r : CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
 	pthread_mutex_lock(&lock);
-	e = cls_find(c, key);
-	if (!e)
-		e = cls_find(c, NULL);
-	if (e) {
-		e->value = value;
-		e->dtor = dtor;
-		atomic_store_explicit(&e->key, key, memory_order_release);
-	} else if ((e = calloc(1, sizeof(*e)))) {
-		e->value = value;
-		e->dtor = dtor;
-		e->next = atomic_load(&c->cls);
-		atomic_store(&e->key, key);
-		atomic_store_explicit(&c->cls, e, memory_order_release);
-	}
+	r = cls_del(&c->cls, key);
 	pthread_mutex_unlock(&lock);
-	return e ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
-CUresult vcuda_cls_del(CUcontext ctx, void *key)
-{
-	struct context *c;
-	CUresult r = cls_context(ctx, &c);
-	struct cls *e;
-
-	if (r || !key)
-		return r ? r : CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_lock(&lock);
-	e = cls_find(c, key);
-	if (e)
-		atomic_store(&e->key, NULL);
-	pthread_mutex_unlock(&lock);
-	return e ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
-
-/* The context dies: each value's destructor runs, without the lock, since it calls back. */
-static void cls_destroy(struct context *c)
-{
-	struct cls *e;
-	void *key;
-
-	for (e = atomic_load(&c->cls); e; e = e->next) {
-		key = atomic_exchange(&e->key, NULL);
-		if (key && e->dtor)
-			e->dtor(c->handle, key, e->value);
-	}
+	return r;
 }
 
 /* What lived in a context goes with it. */
 static void empty(struct context *c)
 {
-	cls_destroy(c);
+	cls_destroy(&c->cls, c->handle);
 	vcuda_context_destroy_streams(c->handle);
 	vcuda_context_unload(c->handle);
 	vcuda_context_free_memory(c->handle);

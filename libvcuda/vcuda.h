@@ -163,11 +163,6 @@ bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
 /* in a forked child: values kept by key survive, everything else starts anew */
 void vcuda_context_reset(void);
-/* cuCtxLocalStorage (private table): values by key. */
-CUresult vcuda_cls_put(CUcontext ctx, void *key, void *value,
-		       void (*dtor)(CUcontext, void *, void *));
-CUresult vcuda_cls_get(void **value, CUcontext ctx, void *key);
-CUresult vcuda_cls_del(CUcontext ctx, void *key);
 /* Primary context of a device without activating it. */
 CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 
@@ -218,10 +213,5 @@ void vcuda_stats_print(void);
 void vcuda_stats_reset(void);		/* in a forked child */
 void vcuda_stats_bytes(uint64_t out, uint64_t in);
 uint64_t vcuda_now_ns(void);
-
-/* ---- export.c, integrity.c ---- */
-
-void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table,
-		     uint64_t integrity_table, uint64_t fn, uint8_t out[16]);
 
 #endif

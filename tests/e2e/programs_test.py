@@ -4,6 +4,8 @@
 Every program of tests/cuda in direct mode, on softgpu: results, round trips, bytes, and what happens when things break.
 
     program + libcuda.so.1 (libvcuda) --TCP--> vgpu-server --> vgpu-worker + softgpu
+
+And with softgpu itself as the program's libcuda.so.1: class OnSoftgpu.
 """
 import os
 import re
@@ -240,6 +242,55 @@ class Trouble(ProgramsTest):
         before = ticks()
         time.sleep(3)
         self.assertEqual(ticks() - before, 0)
+
+
+class OnSoftgpu(unittest.TestCase):
+    """Unmodified programs of the runtime and of the driver API, with no DGSF between them and softgpu."""
+
+    def run_program(self, name, *args, timeout=60, **env):
+        p = subprocess.run([os.path.join(CUDA, name), *args], env={**os.environ, "LD_LIBRARY_PATH": os.path.dirname(SOFTGPU), **env},
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        return Done(p.returncode, p.stdout, p.stderr)
+
+    def passes(self, name, *args, **env):
+        done = self.run_program(name, *args, **env)
+        self.assertEqual(done.code, 0, f"{name} {args} {env}\n{done.out}\n{done.err}")
+        self.assertIn("PASS", done.out)
+        return done
+
+    def test_the_runtime_linked_statically(self):
+        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync"):
+            self.passes(name)
+
+    def test_the_runtime_as_a_shared_library(self):
+        self.passes("vecadd_shared")
+
+    def test_modules_loaded_eagerly(self):
+        self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")
+
+    def test_driver_api(self):
+        for name in ("drvptx", "manykernels", "badimage", "forkfirst"):
+            self.passes(name)
+
+    def test_small_copies_and_launches(self):
+        self.passes("async", "--launches", "100")
+        self.passes("spin", "--ms", "20")
+        self.passes("idle", "--seconds", "0")
+
+    def test_kmeans_of_the_digits(self):
+        self.passes("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))
+
+    def test_a_fault_is_told_with_its_place(self):
+        done = self.passes("fault")
+        self.assertRegex(done.err, r"softgpu: kernel \w+: illegal global access")
+
+    def test_more_memory_than_there_is(self):
+        self.passes("oom", SOFTGPU_MEMORY="64M")
+
+    def test_a_child_of_a_program_that_used_the_device_is_told_so(self):
+        done = self.run_program("forkfirst", "--after")
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("CUDA_ERROR_NOT_INITIALIZED", done.err + done.out)
 
 
 class HostileServer(unittest.TestCase):

@@ -15,7 +15,7 @@
 
 #include "vcuda.h"
 
-void vcuda_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t out[16]);
+void cudart_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t out[16]);
 
 static void hex(const uint8_t *p, size_t n, char *out)
 {
@@ -40,7 +40,7 @@ static void integrity_answer_is_hmac_md2_of_the_message(void **state)
 		sscanf(message + 2 * i, "%2x", &v);
 		msg[i] = v;
 	}
-	vcuda_hmac_md2(key, msg, sizeof(msg), out);
+	cudart_hmac_md2(key, msg, sizeof(msg), out);
 	hex(out, 16, text);
 	assert_string_equal(text, "41c67d9b4990eee43f9a8de3a5ef7dc5");
 }

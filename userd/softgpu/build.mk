@@ -13,9 +13,12 @@ softgpu_NAMES := attribute capture context copy copy2d ctxinfo decompress device
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi vmm
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
+# What the runtime asks of a driver in private; libvcuda compiles the same sources.
+softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
+	$(wildcard userd/cudart/*.c))
 
 softgpu_CFLAGS := -D_GNU_SOURCE -std=gnu11 -fPIC -fvisibility=hidden -pthread \
-	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Ibuild/gen
+	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/cudart -Ibuild/gen
 
 -include $(softgpu_DIR)/engine.mk
 
@@ -30,12 +33,17 @@ $(softgpu_OBJS): $(softgpu_OUT)/%.o: $(softgpu_DIR)/%.c
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(softgpu_CUDART_OBJS): $(softgpu_OUT)/cudart_%.o: userd/cudart/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
+$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
 		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd $(softgpu_engine_libs)
@@ -68,4 +76,4 @@ $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) -lcmocka -lzstd
 
--include $(softgpu_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)
+-include $(softgpu_OBJS:.o=.d) $(softgpu_CUDART_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)

@@ -259,6 +259,23 @@ CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *params, unsigned int 
 	return context_create(out, flags, dev);
 }
 
+CUcontext context_current(void)
+{
+	return depth ? stack[depth - 1] : NULL;
+}
+
+void context_forget(struct context *ctx)
+{
+	CUcontext handle = HANDLE_OF(ctx);
+
+	ctx->busy++;
+	driver_unlock();
+	cls_destroy(&ctx->cls, handle);
+	driver_lock();
+	ctx->busy--;
+	driver_wake();
+}
+
 void context_uncurrent(struct context *ctx)
 {
 	if (depth && stack[depth - 1] == (CUcontext)HANDLE_OF(ctx))
@@ -276,10 +293,16 @@ static CUresult context_destroy(CUcontext handle)
 	ctx = context_by_handle(handle);
 	if (!ctx || ctx->primary)
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
+	context_forget(ctx);
+	/* Another thread may have been faster. */
+	ctx = context_by_handle(handle);
+	if (!ctx)
+		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
 	context_uncurrent(ctx);
 	handle_retire(&ctx->obj);
 	context_close(ctx);
 	driver_unlock();
+	cls_free(&ctx->cls);
 	free(ctx);
 	print_flush();
 	return CUDA_SUCCESS;
@@ -303,7 +326,7 @@ CUresult cuCtxGetCurrent(CUcontext *out)
 		return r;
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	*out = depth ? stack[depth - 1] : NULL;
+	*out = context_current();
 	return CUDA_SUCCESS;
 }
 

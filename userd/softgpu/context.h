@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "api.h"
+#include "cudart.h"
 #include "handle.h"
 
 struct stream;
@@ -34,6 +35,7 @@ struct context {
 	CUsharedconfig shared_config;
 	unsigned int busy; /* threads that hold ctx with the lock dropped: it cannot be freed */
 	unsigned int copying;	/* those of them that copy from or to device memory */
+	struct cls_list cls;
 	struct stream *legacy;
 	LIST_HEAD(, stream) streams;
 	LIST_HEAD(, event) events;
@@ -53,6 +55,13 @@ void context_close(struct context *ctx);
 struct context *context_primary(void);
 /* NULL: no such live context. */
 struct context *context_by_handle(CUcontext handle);
+/* The calling thread's current context, live or not; NULL: none. */
+CUcontext context_current(void);
+/*
+ * Tells those who keep values in ctx that it ends; the lock is dropped meanwhile. ctx itself stays
+ * there.
+ */
+void context_forget(struct context *ctx);
 /* Takes ctx from the calling thread's stack if it is on top. */
 void context_uncurrent(struct context *ctx);
 

@@ -46,10 +46,8 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice dev)
 
 static void deactivate(struct context *ctx)
 {
-	if (!ctx->active)
-		return;
-	context_close(ctx);
-
+	if (ctx->active && !ctx->closing)
+		context_close(ctx);
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
@@ -61,8 +59,12 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 		return r;
 	if (!ctx->retained)
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
-	if (--ctx->retained == 0)
-		deactivate(ctx);
+	if (--ctx->retained == 0) {
+		context_forget(ctx);
+		/* Somebody may have retained it meanwhile. */
+		if (!ctx->retained)
+			deactivate(ctx);
+	}
 	driver_unlock();
 	print_flush();
 	return CUDA_SUCCESS;
@@ -80,6 +82,7 @@ CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	context_forget(context_primary());
 	deactivate(context_primary());
 	driver_unlock();
 	print_flush();

@@ -7,10 +7,11 @@
  * driver and its devices. It is a compatibility check, not a secret: process, thread and table
  * addresses are this process's, so it can only be computed here.
  */
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "vcuda.h"
+#include "cudart.h"
 
 #define MD2_BLOCK	16
 
@@ -80,7 +81,7 @@ static void md2_final(struct md2 *m, uint8_t out[16])
 	memcpy(out, m->state, 16);
 }
 
-void vcuda_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t out[16])
+void cudart_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t out[16])
 {
 	struct md2 inner = { 0 }, outer = { 0 };
 	uint8_t ipad[MD2_BLOCK], opad[MD2_BLOCK];
@@ -104,10 +105,7 @@ static const uint8_t key[16] = { 0x14, 0x6a, 0xdd, 0xae, 0x53, 0xa9, 0xa7, 0x52,
 struct message {
 	uint32_t driver_version, version, pid, thread;
 	uint64_t cudart_table, integrity_table, fn, time;
-	struct {
-		uint8_t uuid[16];
-		uint32_t domain, bus, device;
-	} devices[VCUDA_MAX_DEVICES];
+	uint8_t devices[sizeof(((struct cudart_facts *)0)->devices)];
 };
 
 static void fixed_answer(uint64_t first, uint8_t out[16])
@@ -117,12 +115,13 @@ static void fixed_answer(uint64_t first, uint8_t out[16])
 	memcpy(out, words, 16);
 }
 
-void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table,
-		     uint64_t integrity_table, uint64_t fn, uint8_t out[16])
+void cudart_integrity(const struct cudart_facts *facts, uint32_t version, uint64_t unix_time,
+		      uint64_t cudart_table, uint64_t integrity_table, uint64_t fn,
+		      uint8_t out[16])
 {
-	const struct vcuda_lease *l = vcuda_lease();
+	size_t devices = facts->nr_devices * sizeof(facts->devices[0]);
 	struct message m = {
-		.driver_version = l->driver_version,
+		.driver_version = facts->driver_version,
 		.version = version,
 		.pid = getpid(),
 		.thread = (uint32_t)pthread_self(),
@@ -131,19 +130,11 @@ void vcuda_integrity(uint32_t version, uint64_t unix_time, uint64_t cudart_table
 		.fn = fn,
 		.time = unix_time,
 	};
-	int i;
 
 	if (version % 10 == 0)
 		return fixed_answer(0x3341181c03cb675cull, out);
 	if (version % 10 == 1)
 		return fixed_answer(0x1841181c03cb675cull, out);
-	for (i = 0; i < l->nr_devices; i++) {
-		memcpy(m.devices[i].uuid, l->devices[i].uuid.bytes, 16);
-		m.devices[i].domain = l->devices[i].attributes[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID];
-		m.devices[i].bus = l->devices[i].attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID];
-		m.devices[i].device = l->devices[i].attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID];
-	}
-	vcuda_hmac_md2(key, &m,
-		       offsetof(struct message, devices) + l->nr_devices * sizeof(m.devices[0]),
-		       out);
+	memcpy(m.devices, facts->devices, devices);
+	cudart_hmac_md2(key, &m, offsetof(struct message, devices) + devices, out);
 }
