@@ -8,8 +8,9 @@ softgpu_engine_src := userd/softgpu
 softgpu_engine_out := build/softgpu
 
 softgpu_engine_c := ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
-	ptx_mem ptx_mov ptx_ctl ptx_link ptx_module warp frame barrier resolve builtin grid
-softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_mem exec_atom exec_warp exec_isa
+	ptx_mem ptx_mov ptx_ctl ptx_async ptx_cache ptx_link ptx_module warp frame barrier resolve builtin grid mbarrier
+softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_mem exec_atom exec_warp exec_async \
+	exec_mbarrier exec_isa
 
 softgpu_engine_cflags := -O2 -fPIC -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing \
 	-fvisibility=hidden -I$(softgpu_engine_src)
@@ -44,8 +45,8 @@ $(foreach isa,$(softgpu_isas),$(eval $(call softgpu_exec_rule,$(isa))))
 -include $(wildcard $(softgpu_engine_out)/*.d)
 
 # Run from the top of the tree: it reads programs from tests/unit/ptx.
-softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test
+softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engine_out)/softgpu_insn_test
 
-$(softgpu_engine_TESTS): tests/unit/softgpu_engine_test.c $(softgpu_engine_objs)
+$(softgpu_engine_TESTS): $(softgpu_engine_out)/%: tests/unit/%.c $(softgpu_engine_objs)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) -MMD -o $@ $(filter %.c %.o,$^) -lcmocka $(softgpu_engine_libs)

@@ -142,7 +142,10 @@ EXEC(trap)
 	return sg_warp_fault(w, in, SG_TRAP, mask, 0, "trap");
 }
 
-/* Long sleeps poll for what another CTA does: give the core away, but not for the whole time. */
+/*
+ * Sleeps poll for what another thread does: the other warps of the CTA have their turn. Where there
+ * are none, another CTA is meant: give the core away, but not for the whole time.
+ */
 EXEC(sleep_lanes)
 {
 	struct timespec ts = { 0, 1000 };
@@ -154,7 +157,9 @@ EXEC(sleep_lanes)
 		t = v > t ? v : t;
 	}
 	ts.tv_nsec = t > 20000 ? 20000 : t;
-	nanosleep(&ts, NULL);
+	if (w->cta->live_warps == 1 && w->nr_groups == 1)
+		nanosleep(&ts, NULL);
+	w->polled = w->observed = true;
 	return SG_OK;
 }
 
@@ -169,6 +174,6 @@ const struct sg_form SG_TABLE(sg_forms_warp)[] = {
 	FORM("redux.max.u32", redux_max_u32, ""), FORM("redux.min.s32", redux_min_s32, ""),
 	FORM("redux.max.s32", redux_max_s32, ""), FORM("redux.and.b32", redux_and, ""),
 	FORM("redux.or.b32", redux_or, ""), FORM("redux.xor.b32", redux_xor, ""),
-	FORM("trap", trap, "="), FORM("brkpt", trap, "="), FORM("nanosleep.u32", sleep_lanes, "=w"),
+	FORM("trap", trap, "="), FORM("brkpt", trap, "="), FORM("@nanosleep", sleep_lanes, ""),
 	FORM_END
 };

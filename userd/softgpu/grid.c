@@ -19,6 +19,8 @@
 
 #define SLICE 100000		/* instructions of a warp before the next has its turn */
 #define MAX_THREADS 256
+/* so many polls may a loop count before it does something else */
+#define IDLE_ROUNDS 100000
 #define MAX_SHARED (228u << 10)
 #define WORKSPACE_BYTES 4096
 #define STEP_LIMIT (1ull << 36)	/* warp instructions of one warp: about an hour */
@@ -105,6 +107,7 @@ static bool cta_start(struct sg_cta *cta, uint64_t linear)
 	cta->ctaid.z = (uint32_t)(linear / g->x / g->y);
 	cta->live_threads = cta->job->threads;
 	cta->live_warps = cta->nr_warps;
+	cta->idle = 0;
 	memset(cta->bar, 0, sizeof(cta->bar));
 	for (uint32_t i = 0; i < SG_NR_BARRIERS; i++)
 		cta->bar[i].all = 1;
@@ -115,7 +118,7 @@ static bool cta_start(struct sg_cta *cta, uint64_t linear)
 	return true;
 }
 
-static void deadlock(struct sg_cta *cta)
+static void waits(struct sg_cta *cta)
 {
 	for (uint32_t i = 0; i < cta->nr_warps; i++) {
 		struct sg_warp *w = &cta->warps[i];
@@ -139,36 +142,56 @@ static void deadlock(struct sg_cta *cta)
 	}
 }
 
+/* Everybody polls or waits: for something outside the CTA, or for nothing that will ever come. */
+static void deadlock(struct sg_cta *cta)
+{
+	for (uint32_t i = 0; i < cta->nr_warps; i++) {
+		if (cta->warps[i].nr_groups && cta->warps[i].polled) {
+			sg_mbarrier_stuck(&cta->warps[i]);
+			return;
+		}
+	}
+	waits(cta);
+}
+
+/* Runs a warp for a slice; false: a fault. *moved: it ran; *busy: it did more than poll. */
+static bool warp_turn(struct sg_warp *w, bool *moved, bool *busy)
+{
+	struct sg_cta *cta = w->cta;
+	uint64_t steps = w->steps, events = cta->events;
+
+	w->watch = cta->idle;
+	w->observed = false;
+	switch (sg_warp_run(w, SLICE)) {
+	case SG_WARP_FAULT:
+		return false;
+	case SG_WARP_DONE:
+		cta->live_warps--;
+		*moved = *busy = true;
+		break;
+	default:
+		*moved |= w->steps != steps;
+		*busy |= w->steps != steps && (!w->polled || w->observed || cta->events != events);
+	}
+	if (w->steps <= cta->job->step_limit)
+		return true;
+	sg_warp_fault(w, NULL, SG_TIMEOUT, 1, 0, "the step limit of %llu instructions is reached",
+		      (unsigned long long)cta->job->step_limit);
+	return false;
+}
+
 /* One turn for each warp. */
 static enum cta_end cta_round(struct sg_cta *cta)
 {
-	bool progress = false;
+	bool moved = false, busy = false;
 
-	for (uint32_t i = 0; i < cta->nr_warps; i++) {
-		struct sg_warp *w = &cta->warps[i];
-		uint64_t steps = w->steps;
-
-		if (!w->nr_groups)
-			continue;
-		switch (sg_warp_run(w, SLICE)) {
-		case SG_WARP_FAULT:
+	for (uint32_t i = 0; i < cta->nr_warps; i++)
+		if (cta->warps[i].nr_groups && !warp_turn(&cta->warps[i], &moved, &busy))
 			return CTA_FAULT;
-		case SG_WARP_DONE:
-			cta->live_warps--;
-			progress = true;
-			break;
-		default:
-			progress |= w->steps != steps;
-		}
-		if (w->steps > cta->job->step_limit) {
-			sg_warp_fault(w, NULL, SG_TIMEOUT, 1, 0, "the step limit of %llu instructions is reached",
-				      (unsigned long long)cta->job->step_limit);
-			return CTA_FAULT;
-		}
-	}
 	if (!cta->live_warps)
 		return CTA_DONE;
-	if (!progress) {
+	cta->idle = busy ? 0 : cta->idle + 1;
+	if (!moved || cta->idle > IDLE_ROUNDS) {
 		deadlock(cta);
 		return CTA_FAULT;
 	}

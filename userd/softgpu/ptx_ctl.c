@@ -212,6 +212,23 @@ void ptx_decode_bar(struct ptx_parser *p)
 	in->flags = (uint8_t)op;
 }
 
+void ptx_decode_nanosleep(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	struct sg_insn *in;
+	uint32_t row;
+
+	if (st->nr_mods != 1 || ptx_stmt_type(st) != PTX_U32 || st->nr_ops != 1) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (!ptx_src_row(p, &st->ops[0], 'w', &row))
+		return;
+	in = ptx_emit_form(p, "@nanosleep");
+	in->ctl = SG_CTL_POLL;
+	in->r[0] = row;
+}
+
 /* d or d|p */
 static bool pair_dst(struct ptx_parser *p, const struct ptx_operand *op, uint32_t *d, uint32_t *pred)
 {

@@ -174,15 +174,6 @@ void ptx_decode(struct ptx_parser *p)
 	}
 }
 
-void ptx_decode_nop(struct ptx_parser *p)
-{
-	/*
-	 * caches are the processor's own affair, and grids of a stream do not overlap
-	 * (griddepcontrol)
-	 */
-	(void)p;
-}
-
 static const struct {
 	const char *name, *negated;
 } compares[] = {

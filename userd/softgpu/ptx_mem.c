@@ -116,6 +116,13 @@ static bool address(struct ptx_parser *p, const struct ptx_operand *op, struct a
 	return true;
 }
 
+bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_insn *out)
+{
+	struct access a = { .space = space, .type = PTX_B8, .vec = 1 };
+
+	return address(p, op, &a, out);
+}
+
 /* Registers of an access may be wider than what is moved (PTX ISA 9.4.1). */
 static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct access *a, bool load, uint32_t *r,
 		      bool *wide)
@@ -260,7 +267,9 @@ void ptx_decode_atom(struct ptx_parser *p)
 void ptx_decode_fence(struct ptx_parser *p)
 {
 	static const char *const known[] = { "cta", "gl", "sys", "gpu", "cluster", "sc", "acq_rel", "acquire", "release",
-					     "proxy", "alias", "sync_restrict::shared::cta" };
+					     "proxy", "alias", "async", "async::generic", "global", "shared::cta",
+					     "shared::cluster", "mbarrier_init", "sync_restrict::shared::cta",
+					     "sync_restrict::shared::cluster" };
 	struct ptx_stmt *st = &p->st;
 
 	for (uint32_t i = 0; i < st->nr_mods; i++) {

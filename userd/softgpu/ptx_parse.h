@@ -158,12 +158,15 @@ bool ptx_op_refused(const char *s, size_t len);
 const struct sg_form *ptx_form_find(const char *name, size_t len);
 const struct sg_isa *ptx_isa(void);
 
-/* ptx_mem.c, ptx_ctl.c, ptx_mov.c: decoders named in the table of ptx_form.c */
+/* ptx_mem.c: [address] of a space; the parts of an address go to imm, r[4], a32 and space of out */
+bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_insn *out);
+
+/* ptx_mem.c, ptx_ctl.c, ptx_mov.c, ptx_async.c: decoders named in the table of ptx_form.c */
 void ptx_decode_ld(struct ptx_parser *p);
 void ptx_decode_st(struct ptx_parser *p);
 void ptx_decode_atom(struct ptx_parser *p);
 void ptx_decode_fence(struct ptx_parser *p);
-void ptx_decode_nop(struct ptx_parser *p);
+void ptx_decode_hint(struct ptx_parser *p);
 void ptx_decode_cvta(struct ptx_parser *p);
 void ptx_decode_isspacep(struct ptx_parser *p);
 void ptx_decode_mov(struct ptx_parser *p);
@@ -177,5 +180,8 @@ void ptx_decode_bar(struct ptx_parser *p);
 void ptx_decode_shfl(struct ptx_parser *p);
 void ptx_decode_vote(struct ptx_parser *p);
 void ptx_decode_sync(struct ptx_parser *p);
+void ptx_decode_nanosleep(struct ptx_parser *p);
+void ptx_decode_cp(struct ptx_parser *p);
+void ptx_decode_mbarrier(struct ptx_parser *p);
 
 #endif

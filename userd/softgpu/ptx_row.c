@@ -201,6 +201,7 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 	}
 	in = ptx_emit_form(p, c.wide ? "@sreg.l" : "@sreg.w");
 	in->imm = (int64_t)op->imm;
+	in->flags = SG_F_VOLATILE;
 	*row = in->r[0] = ptx_row(p, c.wide ? 8 : 4);
 	return true;
 }

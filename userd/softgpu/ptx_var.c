@@ -16,7 +16,9 @@ enum sg_space ptx_space_find(const struct ptx_tok *t)
 	static const struct { const char *name; enum sg_space space; } names[] = {
 		{ "global", SG_SPACE_GLOBAL }, { "shared", SG_SPACE_SHARED }, { "local", SG_SPACE_LOCAL },
 		{ "param", SG_SPACE_PARAM }, { "const", SG_SPACE_CONST }, { "reg", SG_SPACE_REG },
-		{ "shared::cta", SG_SPACE_SHARED }, { "param::entry", SG_SPACE_PARAM },
+		{ "shared::cta", SG_SPACE_SHARED },
+		/* the only CTA of its cluster */
+		{ "shared::cluster", SG_SPACE_SHARED }, { "param::entry", SG_SPACE_PARAM },
 		{ "param::func", SG_SPACE_PARAM },
 	};
 

@@ -99,6 +99,11 @@ enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint
 	return SG_OK;
 }
 
+uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address, uint64_t size)
+{
+	return (uint8_t *)(uintptr_t)translate(w, space, lane, address, size);
+}
+
 uint8_t *sg_host_ptr(struct sg_warp *w, uint32_t lane, uint64_t generic, uint64_t size)
 {
 	return (uint8_t *)(uintptr_t)translate(w, SG_SPACE_GENERIC, lane, generic, size);

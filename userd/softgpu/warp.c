@@ -363,6 +363,22 @@ static uint32_t guarded(const struct sg_warp *w, const struct sg_insn *in, uint3
 	return in->guarded == 1 ? mask & p : mask & ~p;
 }
 
+/* Is there an access that another CTA, or time, may answer otherwise the next time? */
+static void watch(struct sg_warp *w, const struct sg_insn *in, uint32_t nr)
+{
+	for (; nr--; in++)
+		w->observed |= in->ctl == SG_CTL_CALL || (in->flags & SG_F_VOLATILE && in->ctl == SG_CTL_NONE) ||
+			       (in->vec && in->space <= SG_SPACE_GLOBAL && in->ctl != SG_CTL_POLL);
+}
+
+static enum run_end gave_way(struct sg_warp *w, struct sg_group *g, uint32_t pc)
+{
+	g->pc = pc;
+	g->stamp = ++w->stamp;
+	w->rotate = true;
+	return END_YIELD;
+}
+
 /* Runs a group until it must stop for another, or for what divert() does. */
 static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t until)
 {
@@ -391,7 +407,16 @@ static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t un
 			continue;
 		}
 		w->steps += pc - start + 1;
+		if (w->watch)
+			watch(w, code + start, pc - start + 1);
 		start = pc + 1;
+		if (in->ctl == SG_CTL_POLL) {
+			if (in->exec(w, in, active))
+				goto fault;
+			if (w->polled)
+				return gave_way(w, g, pc + 1);
+			continue;
+		}
 		if (in->ctl == SG_CTL_WARPSYNC) {
 			g->pc = pc;
 			if (warp_sync(w, g, in, active) == END_FAULT)
@@ -437,6 +462,7 @@ enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget)
 {
 	uint64_t until = w->steps + budget;
 
+	w->polled = false;
 	for (;;) {
 		struct sg_group *g = pick(w);
 

@@ -44,6 +44,7 @@ enum sg_ctl {
 	SG_CTL_RET,
 	SG_CTL_EXIT,
 	SG_CTL_BAR,
+	SG_CTL_POLL,		/* executor; the warp gives way when it sets w->polled */
 };
 
 struct sg_insn {
@@ -66,6 +67,7 @@ struct sg_insn {
 #define SG_F_ACQUIRE	0x01
 #define SG_F_RELEASE	0x02
 #define SG_F_NEG	0x04
+#define SG_F_VOLATILE	0x08	/* reads a clock */
 
 /* SG_CTL_BAR: what happens at the barrier; in flags */
 enum sg_bar_op { SG_BAR_SYNC, SG_BAR_ARRIVE, SG_BAR_RED_POPC, SG_BAR_RED_AND, SG_BAR_RED_OR };
@@ -115,6 +117,9 @@ struct sg_cta {
 	struct sg_dim ctaid;
 	uint64_t linear;
 	struct sg_bar bar[SG_NR_BARRIERS];
+	/* operations on mbarriers that changed one or found its phase complete */
+	uint64_t events;
+	uint32_t idle;			/* rounds in a row in which warps did nothing but poll */
 };
 
 struct sg_warp {
@@ -130,6 +135,9 @@ struct sg_warp {
 	uint32_t id, live, nr_groups;
 	uint32_t spins;			/* backward branches since the last rotation */
 	bool rotate;
+	bool polled;			/* the last run ended with a poll that failed */
+	bool watch, observed;		/* look for accesses that other CTAs could answer; there was one */
+	struct { const struct sg_insn *in; uint32_t lanes; uint64_t address; } poll;	/* the last that failed */
 	uint64_t steps, stamp;
 	struct sg_frame *frame;		/* of the group that runs */
 	struct sg_frame **pool;		/* free frames by function index */
@@ -182,7 +190,12 @@ enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32
 bool sg_bar_released(struct sg_warp *w, struct sg_group *g);	/* and its result is written */
 void sg_bar_exit(struct sg_cta *cta, uint32_t threads);
 
+/* mbarrier.c: what a failed poll waits for, as a fault of the lane */
+void sg_mbarrier_stuck(struct sg_warp *w);
+
 /* Host address of a lane's [generic, generic + size), or NULL (resolve.c) */
 uint8_t *sg_host_ptr(struct sg_warp *w, uint32_t lane, uint64_t generic, uint64_t size);
+/* The same for an address of a space. */
+uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address, uint64_t size);
 
 #endif

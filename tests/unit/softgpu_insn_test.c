@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * softgpu_insn_test.c - instructions of the PTX engine whose behaviour takes time or memory, and
+ * values that the PTX ISA gives
+ */
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine_bench.h"
+
+/* Copies of each size, zero fill by src-size and by ignore-src; groups are complete at once. */
+static void copies_fill_shared_memory(void **state)
+{
+	struct sg_module *m = load_ok(KERNEL(
+		".shared .align 16 .b8 s[64]; .reg .b64 %pol;\n"
+		"st.shared.v4.u32 [s], {-1, -1, -1, -1}; st.shared.v4.u32 [s+32], {-1, -1, -1, -1};\n"
+		"mov.u32 %r1, s; createpolicy.fractional.L2::evict_first.b64 %pol, 1.0;\n"
+		"cp.async.ca.shared.global [%r1], [%d0], 4; cp.async.ca.shared::cta.global.L2::128B [s+8], [%d0+8], 8;\n"
+		"cp.async.cg.shared.global [%r1+16], [%d0+16], 16; mov.u32 %r2, 5; setp.eq.u32 %p1, %r2, 5;\n"
+		"cp.async.commit_group; cp.async.wait_group 0;\n"
+		"cp.async.cg.shared.global.L2::cache_hint [s+32], [%d0+32], 16, %r2, %pol;\n"
+		"cp.async.ca.shared.global [s+48], [0], 8, 0; cp.async.ca.shared.global [s+56], [0], 8, %p1;\n"
+		"cp.async.wait_all;\n"
+		"ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [s]; st.global.v4.u32 [%d0+64], {%r4, %r5, %r6, %r7};\n"
+		"ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [s+16]; st.global.v4.u32 [%d0+80], {%r4, %r5, %r6, %r7};\n"
+		"ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [s+32]; st.global.v4.u32 [%d0+96], {%r4, %r5, %r6, %r7};\n"
+		"ld.shared.v4.u32 {%r4, %r5, %r6, %r7}, [s+48]; st.global.v4.u32 [%d0+112], {%r4, %r5, %r6, %r7};"));
+	uint8_t *o = device(128);
+	static const uint8_t untouched[4] = { 0xff, 0xff, 0xff, 0xff }, zeros[16];
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		o[i] = (uint8_t)(i + 1);
+	launch_ok(m, "k", 1, 1, &o);
+	assert_memory_equal(o + 64, o, 4);
+	assert_memory_equal(o + 68, untouched, 4);
+	assert_memory_equal(o + 72, o + 8, 24);
+	assert_memory_equal(o + 96, o + 32, 5);
+	assert_memory_equal(o + 101, zeros, 11);
+	assert_memory_equal(o + 112, zeros, 16);
+	release(o);
+	sg_module_destroy(m);
+}
+
+/*
+ * Four warps; the last produces, the others consume, round after round: a pair of barriers, one for
+ * full and one for empty, whose parities turn.
+ */
+static void a_pipeline_turns_its_phases(void **state)
+{
+	uint32_t *o = run_text(KERNEL(
+		".shared .align 8 .b64 full; .shared .align 8 .b64 empty; .shared .u32 slot;\n"
+		"setp.ne.u32 %p0, %r0, 0; mov.u32 %r10, 0; mov.u32 %r11, 0; mov.u32 %r12, 0;\n"
+		"@%p0 bra ready; mbarrier.init.shared.b64 [full], 32; mbarrier.init.shared::cta.b64 [empty], 96;\n"
+		"ready: bar.sync 0; setp.ge.u32 %p1, %r0, 96; @%p1 bra produce;\n"
+		"consume: and.b32 %r1, %r10, 1;\n"
+		"c1: mbarrier.try_wait.parity.shared.b64 %p2, [full], %r1; @!%p2 bra c1;\n"
+		"ld.shared.u32 %r2, [slot]; add.u32 %r11, %r11, %r2; mbarrier.arrive.shared.b64 %d1, [empty];\n"
+		"add.u32 %r10, %r10, 1; setp.lt.u32 %p3, %r10, 20; @%p3 bra consume; bra end;\n"
+		"produce: and.b32 %r1, %r10, 1; xor.b32 %r1, %r1, 1; mov.u64 %d2, empty; cvta.shared.u64 %d2, %d2;\n"
+		"p1: mbarrier.try_wait.parity.acquire.cta.b64 %p2, [%d2], %r1, 1000; @!%p2 bra p1;\n"
+		"mad.lo.u32 %r12, %r10, 3, 1; st.shared.u32 [slot], %r12;\n"
+		"mbarrier.arrive.release.cta.shared::cta.b64 _, [full];\n"
+		"add.u32 %r10, %r10, 1; setp.lt.u32 %p3, %r10, 20; @%p3 bra produce;\n"
+		"end: mad.wide.u32 %d0, %r0, 4, %d0; st.global.u32 [%d0], %r11;"), 128, 512);
+	uint32_t want = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++)
+		want += 3 * i + 1;
+	for (uint32_t i = 0; i < 96; i++)
+		assert_int_equal(o[i], want);
+	release(o);
+}
+
+/* Counts and states of one barrier, by a single thread. */
+static void arrivals_and_bytes_complete_a_phase(void **state)
+{
+	uint32_t *o = run_text(KERNEL(
+		".shared .align 8 .b64 b; .reg .b32 %n; .reg .b64 %s<4>; .reg .pred %q;\n"
+		"mbarrier.init.shared.b64 [b], 4;\n"
+		"mbarrier.arrive.shared.b64 %s0, [b], 2; mbarrier.pending_count.b64 %n, %s0; st.global.u32 [%d0], %n;\n"
+		"mbarrier.arrive.noComplete.shared.b64 %s1, [b], 1; mbarrier.pending_count.b64 %n, %s1;\n"
+		"st.global.u32 [%d0+4], %n;\n"
+		"mbarrier.test_wait.shared.b64 %q, [b], %s1; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+8], %n;\n"
+		/* the last arrival expects 48 bytes, of which 32 come now and 16 later */
+		"mbarrier.arrive.expect_tx.shared.b64 %s2, [b], 48; mbarrier.complete_tx.shared.b64 [b], 32;\n"
+		"mbarrier.test_wait.shared.b64 %q, [b], %s2; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+12], %n;\n"
+		"mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [b], 16;\n"
+		"mbarrier.test_wait.shared.b64 %q, [b], %s2; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+16], %n;\n"
+		"mbarrier.test_wait.parity.shared.b64 %q, [b], 1; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+20], %n;\n"
+		/* one thread leaves: the phase after this one expects three */
+		"mbarrier.arrive_drop.shared.b64 %s0, [b]; mbarrier.arrive.shared.b64 %s1, [b], 3;\n"
+		"mbarrier.test_wait.parity.shared.b64 %q, [b], 1; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+24], %n;\n"
+		"mbarrier.arrive.shared.b64 %s0, [b]; mbarrier.pending_count.b64 %n, %s0; st.global.u32 [%d0+28], %n;\n"
+		/* bytes may come before they are expected */
+		"mbarrier.complete_tx.shared.b64 [b], 64; mbarrier.arrive.shared.b64 %s0, [b], 2;\n"
+		"mbarrier.test_wait.shared.b64 %q, [b], %s0; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+32], %n;\n"
+		"mbarrier.expect_tx.shared.b64 [b], 64;\n"
+		"mbarrier.test_wait.shared.b64 %q, [b], %s0; selp.u32 %n, 1, 0, %q; st.global.u32 [%d0+36], %n;\n"
+		/* with .noinc a copy's arrival counts; without, it does not */
+		"cp.async.mbarrier.arrive.shared.b64 [b]; cp.async.mbarrier.arrive.noinc.shared.b64 [b];\n"
+		"mbarrier.arrive.shared.b64 %s0, [b]; mbarrier.pending_count.b64 %n, %s0; st.global.u32 [%d0+40], %n;\n"
+		"mbarrier.inval.shared.b64 [b];"), 1, 64);
+	static const uint32_t want[] = { 4, 2, 0, 0, 1, 0, 1, 3, 0, 1, 2 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		if (o[i] != want[i])
+			fail_msg("step %zu: %u, not %u", i, o[i], want[i]);
+	release(o);
+}
+
+static void bulk_copies_tell_their_barrier(void **state)
+{
+	struct sg_module *m = load_ok(KERNEL(
+		".shared .align 16 .b8 s[64]; .shared .align 8 .b64 b;\n"
+		"setp.ne.u32 %p0, %r0, 0; mov.u32 %r1, b; mov.u32 %r2, s;\n"
+		"@!%p0 mbarrier.init.shared.b64 [%r1], 1; fence.mbarrier_init.release.cluster; bar.sync 0; @%p0 bra wait;\n"
+		"mbarrier.arrive.expect_tx.shared.b64 _, [%r1], 48;\n"
+		"cp.async.bulk.prefetch.L2.global [%d0], 48;\n"
+		"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d0], 32, [%r1];\n"
+		"cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes [%r2+32], [%d0+32], 16, [b];\n"
+		"wait: mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r1], 0; @!%p1 bra wait;\n"
+		"@%p0 bra end; fence.proxy.async.shared::cta;\n"
+		"cp.async.bulk.global.shared::cta.bulk_group [%d0+64], [%r2], 48;\n"
+		"cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0; cp.async.bulk.wait_group 0;\nend:"));
+	uint8_t *o = device(112);
+
+	(void)state;
+	for (int i = 0; i < 48; i++)
+		o[i] = (uint8_t)(i * 5);
+	launch_ok(m, "k", 1, 64, &o);
+	assert_memory_equal(o + 64, o, 48);
+	release(o);
+	sg_module_destroy(m);
+}
+
+/* A warp that polls lets the others work, in its own warp too; sleepers do as well. */
+static void polls_give_way(void **state)
+{
+	uint32_t *o = run_text(KERNEL(
+		".shared .align 8 .b64 b; .shared .u32 flag;\n"
+		"setp.ne.u32 %p0, %r0, 0; @%p0 bra s1; mbarrier.init.shared.b64 [b], 2; st.shared.u32 [flag], 0;\n"
+		"s1: bar.sync 0; setp.eq.u32 %p1, %r0, 31; setp.eq.u32 %p2, %r0, 63; @%p1 bra arrive; @%p2 bra arrive;\n"
+		"w1: mbarrier.test_wait.parity.shared.b64 %p3, [b], 0; @!%p3 bra w1;\n"
+		"bra s2;\n"
+		"arrive: mov.u32 %r1, 1000; a1: sub.u32 %r1, %r1, 1; setp.ne.u32 %p4, %r1, 0; @%p4 bra a1;\n"
+		"mbarrier.arrive.shared.b64 %d1, [b];\n"
+		"s2: @%p2 st.shared.u32 [flag], 7; \n"
+		"n1: nanosleep.u32 100; ld.volatile.shared.u32 %r2, [flag]; setp.ne.u32 %p4, %r2, 7; @%p4 bra n1;\n"
+		"mad.wide.u32 %d0, %r0, 4, %d0; st.global.u32 [%d0], %r2;"), 64, 256);
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(o[i], 7);
+	release(o);
+}
+
+static const struct {
+	const char *text;
+	enum sg_result result;
+	const char *says;
+} misuses[] = {
+	/* 64 arrivals are expected, 32 come */
+	{ "@!%p0 mbarrier.init.shared.b64 [b], 64; bar.sync 0; @%p1 mbarrier.arrive.shared.b64 _, [b];\n"
+	  "w: mbarrier.try_wait.parity.shared.b64 %p3, [b], 0; @!%p3 bra w;", SG_TIMEOUT,
+	  "cannot complete: 32 of 64 arrivals and 0 bytes are missing" },
+	/* the bytes never come; the other warp waits at a barrier */
+	{ "@!%p0 mbarrier.init.shared.b64 [b], 1; @!%p0 mbarrier.arrive.expect_tx.shared.b64 _, [b], 16; @%p1 bra t;\n"
+	  "w: mbarrier.try_wait.parity.shared.b64 %p3, [b], 0; @!%p3 bra w;\nt: bar.sync 0;", SG_TIMEOUT,
+	  "cannot complete: 0 of 1 arrivals and 16 bytes are missing" },
+	{ "mbarrier.arrive.shared.b64 _, [b];", SG_ILLEGAL_INSTRUCTION, "was not initialised" },
+	{ "mbarrier.init.shared.b64 [b], 0;", SG_ILLEGAL_INSTRUCTION, "a count of 0" },
+	{ "mbarrier.init.shared.b64 [b], 1; mbarrier.arrive.shared.b64 _, [b], 2;", SG_ILLEGAL_INSTRUCTION,
+	  "more arrivals than it expects" },
+	{ "mbarrier.init.shared.b64 [b], 1; mbarrier.arrive.noComplete.shared.b64 %d1, [b], 1;", SG_ILLEGAL_INSTRUCTION,
+	  "a count of 1" },
+	{ "mbarrier.init.shared.b64 [b+4], 1;", SG_MISALIGNED, "misaligned mbarrier" },
+	{ "mbarrier.init.b64 [%d0], 1;", SG_ILLEGAL_ADDRESS, "no mbarrier" },
+	{ "mbarrier.init.shared.b64 [b+8192], 1;", SG_ILLEGAL_ADDRESS, "no mbarrier" },
+	{ "cp.async.ca.shared.global [s], [%d0+4096], 4;", SG_ILLEGAL_ADDRESS, "illegal copy of 4 bytes" },
+	{ "cp.async.ca.shared.global [s+4096], [%d0], 4;", SG_ILLEGAL_ADDRESS, "illegal copy" },
+	{ "cp.async.cg.shared.global [s], [%d0+8], 16;", SG_MISALIGNED, "misaligned copy of 16 bytes" },
+	{ "cp.async.bulk.global.shared::cta.bulk_group [%d0], [s], 24;", SG_MISALIGNED, "no multiple of 16" },
+	{ "cp.async.bulk.global.shared::cta.bulk_group [%d0+4080], [s], 32;", SG_ILLEGAL_ADDRESS, "illegal copy of 32" },
+};
+
+static void misuse_is_a_fault(void **state)
+{
+	void *out = device(4096);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++) {
+		char text[2048];
+		struct sg_module *m;
+		enum sg_result res;
+
+		snprintf(text, sizeof(text), "%s.visible .entry k(.param .u64 out) {\n.reg .pred %%p<8>; .reg .b32 %%r<16>;"
+			 ".reg .b64 %%d<16>; .shared .align 16 .b8 s[64]; .shared .align 8 .b64 b;\n"
+			 "ld.param.u64 %%d0, [out]; mov.u32 %%r0, %%tid.x; setp.ne.u32 %%p0, %%r0, 0; setp.ge.u32 %%p1, %%r0, 32;\n"
+			 "%s\nret;\n}\n", HEAD, misuses[i].text);
+		m = load_ok(text);
+		res = launch(m, "k", 1, 64, &out);
+		if (res != misuses[i].result || !strstr(fault.text, misuses[i].says))
+			fail_msg("%s: result %d: %s", misuses[i].text, res, fault.text);
+		sg_module_destroy(m);
+	}
+	release(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copies_fill_shared_memory),
+		cmocka_unit_test(a_pipeline_turns_its_phases),
+		cmocka_unit_test(arrivals_and_bytes_complete_a_phase),
+		cmocka_unit_test(bulk_copies_tell_their_barrier),
+		cmocka_unit_test(polls_give_way),
+		cmocka_unit_test(misuse_is_a_fault),
+	};
+
+	return cmocka_run_group_tests_name("softgpu_insn", tests, NULL, NULL);
+}
