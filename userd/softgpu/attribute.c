@@ -10,9 +10,8 @@
 #define A(name)	CU_DEVICE_ATTRIBUTE_##name
 
 /*
- * What does not depend on settings or the machine. Those that are absent are 0: textures, surfaces,
- * pools, sharing, peers, managed memory and cluster launches are things that the device does not do
- * (yet).
+ * What does not depend on settings or the machine. Those that are absent are 0: pools, sharing,
+ * peers, managed memory and cluster launches are things that the device does not do (yet).
  */
 static const int fixed[A(MAX)] = {
 	[A(MAX_THREADS_PER_BLOCK)] = DEVICE_THREADS_PER_BLOCK,
@@ -31,6 +30,47 @@ static const int fixed[A(MAX)] = {
 	[A(TEXTURE_ALIGNMENT)] = 512,
 	[A(SURFACE_ALIGNMENT)] = 512,
 	[A(TEXTURE_PITCH_ALIGNMENT)] = 32,
+	/* texels, layers; the same for every capability that can be chosen */
+	[A(MAXIMUM_TEXTURE1D_WIDTH)] = 131072,
+	[A(MAXIMUM_TEXTURE1D_LINEAR_WIDTH)] = 1 << 28,
+	[A(MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURE1D_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURE1D_LAYERED_LAYERS)] = 2048,
+	[A(MAXIMUM_TEXTURE2D_WIDTH)] = 131072,
+	[A(MAXIMUM_TEXTURE2D_HEIGHT)] = 65536,
+	[A(MAXIMUM_TEXTURE2D_GATHER_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_GATHER_HEIGHT)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_LINEAR_WIDTH)] = 131072,
+	[A(MAXIMUM_TEXTURE2D_LINEAR_HEIGHT)] = 65000,
+	[A(MAXIMUM_TEXTURE2D_LINEAR_PITCH)] = 2097120,	/* bytes */
+	[A(MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_LAYERED_HEIGHT)] = 32768,
+	[A(MAXIMUM_TEXTURE2D_LAYERED_LAYERS)] = 2048,
+	[A(MAXIMUM_TEXTURE3D_WIDTH)] = 16384,
+	[A(MAXIMUM_TEXTURE3D_HEIGHT)] = 16384,
+	[A(MAXIMUM_TEXTURE3D_DEPTH)] = 16384,
+	[A(MAXIMUM_TEXTURE3D_WIDTH_ALTERNATE)] = 8192,
+	[A(MAXIMUM_TEXTURE3D_HEIGHT_ALTERNATE)] = 8192,
+	[A(MAXIMUM_TEXTURE3D_DEPTH_ALTERNATE)] = 32768,
+	[A(MAXIMUM_TEXTURECUBEMAP_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURECUBEMAP_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_TEXTURECUBEMAP_LAYERED_LAYERS)] = 2046,
+	[A(MAXIMUM_SURFACE1D_WIDTH)] = 32768,
+	[A(MAXIMUM_SURFACE1D_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_SURFACE1D_LAYERED_LAYERS)] = 2048,
+	[A(MAXIMUM_SURFACE2D_WIDTH)] = 131072,
+	[A(MAXIMUM_SURFACE2D_HEIGHT)] = 65536,
+	[A(MAXIMUM_SURFACE2D_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_SURFACE2D_LAYERED_HEIGHT)] = 32768,
+	[A(MAXIMUM_SURFACE2D_LAYERED_LAYERS)] = 2048,
+	[A(MAXIMUM_SURFACE3D_WIDTH)] = 16384,
+	[A(MAXIMUM_SURFACE3D_HEIGHT)] = 16384,
+	[A(MAXIMUM_SURFACE3D_DEPTH)] = 16384,
+	[A(MAXIMUM_SURFACECUBEMAP_WIDTH)] = 32768,
+	[A(MAXIMUM_SURFACECUBEMAP_LAYERED_WIDTH)] = 32768,
+	[A(MAXIMUM_SURFACECUBEMAP_LAYERED_LAYERS)] = 2046,
 	[A(GPU_OVERLAP)] = 1,
 	[A(ASYNC_ENGINE_COUNT)] = 2,
 	[A(CAN_MAP_HOST_MEMORY)] = 1,
@@ -61,7 +101,7 @@ static int cache_size(void)
 	return n > 0 && n < 0x7fffffff ? n : 0;
 }
 
-static int value_of(CUdevice_attribute a)
+int device_attribute(CUdevice_attribute a)
 {
 	const struct device_limits *l = device_limits();
 
@@ -101,6 +141,6 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	*value = value_of(attribute);
+	*value = device_attribute(attribute);
 	return CUDA_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "device.h"
 #include "event.h"
 #include "init.h"
@@ -12,6 +13,7 @@
 #include "module.h"
 #include "print.h"
 #include "stream.h"
+#include "texobject.h"
 
 #define STACK_MAX	64
 #define API_VERSION	3020
@@ -87,6 +89,8 @@ void context_close(struct context *ctx)
 	while (!LIST_EMPTY(&ctx->streams) || ctx->busy)
 		driver_wait();
 	mem_retire_owner(ctx);
+	texobject_retire_all(ctx);
+	array_retire_all(ctx);
 	context_drain_all(ctx);
 	malloc_reap(ctx);
 	ctx->legacy = NULL;
@@ -94,6 +98,8 @@ void context_close(struct context *ctx)
 		event_destroy(LIST_FIRST(&ctx->events));
 	while (!LIST_EMPTY(&ctx->modules))
 		module_destroy(LIST_FIRST(&ctx->modules));
+	texobject_release_all(ctx);
+	array_release_all(ctx);
 	mem_release_owner(ctx);
 	ctx->active = false;
 	LIST_REMOVE(ctx, link);

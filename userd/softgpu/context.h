@@ -17,6 +17,8 @@
 struct stream;
 struct event;
 struct module;
+struct mipmapped;
+struct texobject;
 struct zombie;
 
 struct context {
@@ -40,6 +42,8 @@ struct context {
 	LIST_HEAD(, stream) streams;
 	LIST_HEAD(, event) events;
 	LIST_HEAD(, module) modules;
+	LIST_HEAD(, mipmapped) arrays;
+	LIST_HEAD(, texobject) texobjects;	/* and surfaces */
 	SLIST_HEAD(, zombie) zombies;	/* malloc.h */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "init.h"
 #include "memory.h"
 #include "print.h"
@@ -16,17 +17,21 @@
  */
 #define STAGE_MAX	(1 << 20)
 
-static bool span(const struct copy_end *e, size_t width, size_t height, size_t *n)
+static bool span(const struct copy_end *e, size_t width, size_t height, size_t depth, size_t *n)
 {
+	size_t slices;
+
 	return !__builtin_mul_overflow(e->pitch, height - 1, n) &&
+	       !__builtin_mul_overflow(e->slice, depth - 1, &slices) &&
+	       !__builtin_add_overflow(*n, slices, n) &&
 	       !__builtin_add_overflow(*n, width, n) && e->addr + *n >= e->addr;
 }
 
-bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
+static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, size_t depth)
 {
 	size_t n;
 
-	if (!e->addr || (height > 1 && e->pitch < width) || !span(e, width, height, &n))
+	if (!e->addr || (height > 1 && e->pitch < width) || !span(e, width, height, depth, &n))
 		return false;
 	if (mem_holds(e->addr, n))
 		return true;
@@ -37,18 +42,32 @@ bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
 	return e->side == SIDE_HOST && !mem_touches(e->addr, n) && !vmm_is_reserved(e->addr, n);
 }
 
-static bool is_valid(const struct copy *c)
+bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
 {
-	return copy_end_is_valid(&c->dst, c->width, c->height) &&
-	       copy_end_is_valid(&c->src, c->width, c->height);
+	return box_is_valid(e, width, height, 1);
+}
+
+static bool find(struct copy_end *e, const struct copy *c)
+{
+	if (e->side == SIDE_ARRAY)
+		return array_locate(e, c);
+	return box_is_valid(e, c->width, c->height, c->depth);
+}
+
+/* Finds the arrays as well: they may be gone since the last time. Lock held. */
+static bool is_valid(struct copy *c)
+{
+	return find(&c->dst, c) && find(&c->src, c);
+}
+
+static bool is_empty(const struct copy *c)
+{
+	return !c->width || !c->height || !c->depth;
 }
 
 /* The two may overlap, and then the result is the program's problem, but not ours. */
-static void copy_rows(const struct copy *c)
+static void copy_slice(const struct copy *c, char *d, const char *s)
 {
-	char *d = (char *)(uintptr_t)c->dst.addr;
-	const char *s = (const char *)(uintptr_t)c->src.addr;
-
 	if (c->height == 1 || (c->dst.pitch == c->width && c->src.pitch == c->width)) {
 		memmove(d, s, c->width * c->height);
 		return;
@@ -57,11 +76,20 @@ static void copy_rows(const struct copy *c)
 		memmove(d + y * c->dst.pitch, s + y * c->src.pitch, c->width);
 }
 
+static void copy_box(const struct copy *c)
+{
+	char *d = (char *)(uintptr_t)c->dst.addr;
+	const char *s = (const char *)(uintptr_t)c->src.addr;
+
+	for (size_t z = 0; z < c->depth; z++)
+		copy_slice(c, d + z * c->dst.slice, s + z * c->src.slice);
+}
+
 /*
  * Waits for the stream and copies on the caller's thread. ctx->copying keeps cuMemFree() and the
  * context's end away while the lock is dropped.
  */
-static CUresult copy_here(const struct copy *c, struct context *ctx, struct stream *s)
+static CUresult copy_here(struct copy *c, struct context *ctx, struct stream *s)
 {
 	CUresult r = stream_drain(s);
 
@@ -73,7 +101,7 @@ static CUresult copy_here(const struct copy *c, struct context *ctx, struct stre
 	ctx->busy++;
 	ctx->copying++;
 	driver_unlock();
-	copy_rows(c);
+	copy_box(c);
 	driver_lock();
 	ctx->copying--;
 	ctx->busy--;
@@ -81,7 +109,7 @@ static CUresult copy_here(const struct copy *c, struct context *ctx, struct stre
 	return CUDA_SUCCESS;
 }
 
-static CUresult enter(const struct copy *c, CUstream stream, struct context **ctx,
+static CUresult enter(struct copy *c, CUstream stream, struct context **ctx,
 		      struct stream **s)
 {
 	CUresult r = context_enter(ctx);
@@ -89,21 +117,22 @@ static CUresult enter(const struct copy *c, CUstream stream, struct context **ct
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find_own(*ctx, stream, s);
-	if (r == CUDA_SUCCESS && c->width && c->height && !is_valid(c))
+	if (r == CUDA_SUCCESS && !is_empty(c) && !is_valid(c))
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
-CUresult copy_sync(const struct copy *c, CUstream stream)
+CUresult copy_sync(const struct copy *want, CUstream stream)
 {
+	struct copy c = *want;
 	struct context *ctx;
 	struct stream *s;
-	CUresult r = enter(c, stream, &ctx, &s);
+	CUresult r = enter(&c, stream, &ctx, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (c->width && c->height)
-		r = copy_here(c, ctx, s);
+	if (!is_empty(&c))
+		r = copy_here(&c, ctx, s);
 	driver_unlock();
 	print_flush();
 	return r;
@@ -118,7 +147,7 @@ struct copy_work {
 static CUresult copy_run(struct work *w, struct context *ctx)
 {
 	(void)ctx;
-	copy_rows(&((struct copy_work *)w)->copy);
+	copy_box(&((struct copy_work *)w)->copy);
 	return CUDA_SUCCESS;
 }
 
@@ -137,8 +166,10 @@ static CUresult queue(const struct copy *c, struct stream *s, size_t stage)
 	w->work.run = copy_run;
 	w->copy = *c;
 	if (stage) {
-		w->copy.dst = (struct copy_end){ (uintptr_t)w->staged, c->width, SIDE_HOST };
-		copy_rows(&w->copy);
+		w->copy.dst = (struct copy_end){ .addr = (uintptr_t)w->staged, .pitch = c->width,
+						 .side = SIDE_HOST,
+						 .slice = c->width * c->height };
+		copy_box(&w->copy);
 		w->copy.src = w->copy.dst;
 		w->copy.dst = c->dst;
 	}
@@ -149,23 +180,24 @@ static CUresult queue(const struct copy *c, struct stream *s, size_t stage)
  * Pageable memory: the program may reuse a source as soon as the call returns, and may look at a
  * destination (CUDA driver API, "API synchronization behavior").
  */
-CUresult copy_async(const struct copy *c, CUstream stream)
+CUresult copy_async(const struct copy *want, CUstream stream)
 {
+	struct copy c = *want;
 	struct context *ctx;
 	struct stream *s;
 	size_t n, stage = 0;
 	bool here;
-	CUresult r = enter(c, stream, &ctx, &s);
+	CUresult r = enter(&c, stream, &ctx, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!c->width || !c->height)
+	if (is_empty(&c))
 		return context_leave(CUDA_SUCCESS);
-	n = c->width * c->height;	/* no overflow: the rectangles are valid */
-	here = is_pageable(&c->dst) || (is_pageable(&c->src) && n > STAGE_MAX);
-	if (!here && is_pageable(&c->src))
+	n = c.width * c.height * c.depth;	/* no overflow: the boxes are valid */
+	here = is_pageable(&c.dst) || (is_pageable(&c.src) && n > STAGE_MAX);
+	if (!here && is_pageable(&c.src))
 		stage = n;
-	r = here ? copy_here(c, ctx, s) : queue(c, s, stage);
+	r = here ? copy_here(&c, ctx, s) : queue(&c, s, stage);
 	return context_leave(r);
 }
 
@@ -173,10 +205,11 @@ static CUresult linear(uint64_t dst, enum copy_side dst_side, uint64_t src, enum
 		       size_t n, CUstream stream, bool async)
 {
 	struct copy c = {
-		.dst = { dst, n, dst_side },
-		.src = { src, n, src_side },
+		.dst = { .addr = dst, .pitch = n, .side = dst_side },
+		.src = { .addr = src, .pitch = n, .side = src_side },
 		.width = n,
 		.height = 1,
+		.depth = 1,
 	};
 
 	return async ? copy_async(&c, stream) : copy_sync(&c, stream);

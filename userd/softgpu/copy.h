@@ -15,18 +15,37 @@
 enum copy_side {
 	SIDE_DEVICE,		/* live device or page-locked memory */
 	SIDE_HOST,		/* the program's memory, or live memory as above */
+	SIDE_ARRAY,		/* a CUDA array */
 };
 
 struct copy_end {
 	uint64_t addr;
 	size_t pitch;
 	enum copy_side side;
+	size_t slice;		/* bytes from one slice to the next; any value if there is one */
+	/* SIDE_ARRAY: addr, pitch and slice are found when the copy is checked. */
+	CUarray array;
+	size_t x, y, z;		/* bytes, rows, slices or layers */
 };
 
 struct copy {
 	struct copy_end dst, src;
 	size_t width, height;	/* bytes, rows */
+	size_t depth;		/* slices */
 };
+
+/* An end as the structures of cuMemcpy2D() and cuMemcpy3D() describe it. */
+struct copy_place {
+	CUmemorytype type;
+	const void *host;
+	CUdeviceptr device;
+	CUarray array;
+	size_t pitch, rows;	/* rows of a slice; only for several slices */
+	size_t x, y, z;
+};
+
+/* INVALID_VALUE: the box leaves the place, or the place is none. */
+CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struct copy *c);
 
 CUresult copy_sync(const struct copy *c, CUstream stream);
 CUresult copy_async(const struct copy *c, CUstream stream);

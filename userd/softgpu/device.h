@@ -32,6 +32,8 @@ static inline bool device_exists(CUdevice dev)
 }
 
 const struct device_limits *device_limits(void);
+/* What cuDeviceGetAttribute() gives. */
+int device_attribute(CUdevice_attribute a);
 unsigned int device_multiprocessors(void);
 
 #endif

@@ -25,6 +25,10 @@ enum handle_kind {
 	HANDLE_EXEC,		/* CUgraphExec */
 	HANDLE_USER_OBJECT,
 	HANDLE_CONDITIONAL,	/* CUgraphConditionalHandle */
+	HANDLE_ARRAY,
+	HANDLE_MIPMAPPED,	/* CUmipmappedArray */
+	HANDLE_TEXTURE,		/* CUtexObject */
+	HANDLE_SURFACE,		/* CUsurfObject */
 };
 
 /* First member of everything that has a handle. */

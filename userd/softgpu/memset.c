@@ -46,7 +46,7 @@ static CUresult fill_run(struct work *w, struct context *ctx)
 
 static bool is_valid(const struct fill *f)
 {
-	struct copy_end e = { f->addr, f->pitch, SIDE_DEVICE };
+	struct copy_end e = { .addr = f->addr, .pitch = f->pitch, .side = SIDE_DEVICE };
 	size_t bytes;
 
 	if (f->addr % f->size || (f->height > 1 && f->pitch % f->size))
