@@ -589,7 +589,7 @@ static void fills_and_rectangles(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy2DUnaligned(&c));
 	c.dstPitch = 5;
 	c.srcMemoryType = CU_MEMORYTYPE_ARRAY;
-	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuMemcpy2D(&c));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy2D(&c));
 	OK(cuMemsetD16(p, 0x1234, 4));
 	OK(cuMemcpyDtoH(half, p, sizeof(half)));
 	assert_int_equal(half[3], 0x1234);
