@@ -45,6 +45,7 @@ include userd/server/build.mk
 include userd/vgpud/build.mk
 include libvcuda/build.mk
 include tests/cuda/build.mk
+include tests/ptx/build.mk
 include tests/build.mk
 include tests/bench/build.mk
 include kmod/build.mk
