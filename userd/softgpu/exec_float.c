@@ -12,6 +12,9 @@
 
 #include "exec.h"
 
+/* what an invalid operation on numbers gives */
+#define F64_NAN 0xfff8000000000000ull
+
 #define DIRECTED (M_RZ | M_RM | M_RP)
 
 static int round_begin(uint32_t mods)
@@ -50,9 +53,30 @@ static inline float out32(float r, bool ftz, bool sat)
 	return SG_OK; \
 } while (0)
 
+static inline double f64_ftz(double f)
+{
+	uint64_t u = f64_bits(f);
+
+	return f64_of(u & 0x7ffull << 52 ? u : u & 1ull << 63);
+}
+
+/*
+ * A NaN among the operands, the first, is the result; the processor would take any, by the order in which the
+ * compiler placed them.
+ */
+static inline double out64(double r, double a, double b, double c)
+{
+	double nan = a != a ? a : b != b ? b : c;
+
+	return r == r ? r : nan != nan ? f64_of(f64_bits(nan) | 1ull << 51) : f64_of(F64_NAN);
+}
+
 #define FTZ_IN(x) in32(x, ftz)
 #define FTZ_OUT(r) out32(r, ftz, sat)
 #define SAME(x) (x)
+#define OUT64_1(r) out64(r, a, a, a)
+#define OUT64_2(r) out64(r, a, b, b)
+#define OUT64_3(r) out64(r, a, b, c)
 
 #define OP_F32(op, N, expr) \
 	N(op##_f32, float, float, expr, f32_canon) \
@@ -64,14 +88,14 @@ static inline float out32(float r, bool ftz, bool sat)
 		MAP(float, ({ float a = FTZ_IN(pa[i]), b = FTZ_IN(pb[i]), c = FTZ_IN(pc[i]); \
 			      (void)a, (void)b, (void)c; FTZ_OUT(expr); })); \
 	}
-#define OP_F64(op, N, expr) \
-	N(op##_f64, double, double, expr, SAME) \
+#define OP_F64(op, n, expr) \
+	N##n(op##_f64, double, double, expr, OUT64_##n) \
 	EXEC(op##_f64_m) { \
 		const double *pa = SG_ROW(const double, 1), *pb = SG_ROW(const double, 2); \
 		const double *pc = SG_ROW(const double, 3); \
 		if (in->mods & DIRECTED) \
-			DIRECTED_LOOP(double, pa, pb, pc, SAME, SAME, expr); \
-		MAP(double, ({ double a = pa[i], b = pb[i], c = pc[i]; (void)a, (void)b, (void)c; expr; })); \
+			DIRECTED_LOOP(double, pa, pb, pc, SAME, OUT64_##n, expr); \
+		MAP(double, ({ double a = pa[i], b = pb[i], c = pc[i]; (void)a, (void)b, (void)c; OUT64_##n(expr); })); \
 	}
 #define N1(fn, DT, AT, expr, OUT) UN(fn, DT, AT, OUT(expr))
 #define N2(fn, DT, AT, expr, OUT) BIN(fn, DT, AT, AT, OUT(expr))
@@ -84,24 +108,30 @@ OP_F32(div, N2, a / b)
 OP_F32(fma, N3, __builtin_fmaf(a, b, c))
 OP_F32(sqrt, N1, __builtin_sqrtf(a))
 OP_F32(rcp, N1, 1.0f / a)
-OP_F64(add, N2, a + b)
-OP_F64(sub, N2, a - b)
-OP_F64(mul, N2, a * b)
-OP_F64(div, N2, a / b)
-OP_F64(fma, N3, __builtin_fma(a, b, c))
-OP_F64(sqrt, N1, __builtin_sqrt(a))
-OP_F64(rcp_rnd, N1, 1.0 / a)
+OP_F64(add, 2, a + b)
+OP_F64(sub, 2, a - b)
+OP_F64(mul, 2, a * b)
+OP_F64(div, 2, a / b)
+OP_F64(fma, 3, __builtin_fma(a, b, c))
+OP_F64(sqrt, 1, __builtin_sqrt(a))
+OP_F64(rcp_rnd, 1, 1.0 / a)
 
 /* .approx.ftz.f64: the upper half of the result */
-UN(rcp_approx_f64, double, double, f64_of(f64_bits(1.0 / a) & ~0xffffffffull))
+static inline double upper64(double r, double a)
+{
+	r = out64(r, a, a, a);
+	return f64_of(f64_bits(f64_ftz(r)) & ~0xffffffffull);
+}
+
+UN(rcp_approx_f64, double, double, upper64(1.0 / f64_ftz(a), a))
 
 EXEC(rcp_f64_m)
 {
 	return in->mods & M_FTZ ? rcp_approx_f64(w, in, mask) : rcp_rnd_f64_m(w, in, mask);
 }
 
-UN(rsqrt_f64, double, double, 1.0 / sqrt(a))
-UN(rsqrt_ftz_f64, double, double, f64_of(f64_bits(1.0 / sqrt(a)) & ~0xffffffffull))
+UN(rsqrt_f64, double, double, out64(1.0 / sqrt(a), a, a, a))
+UN(rsqrt_ftz_f64, double, double, upper64(1.0 / sqrt(f64_ftz(a)), a))
 
 #define APPROX(op, expr) \
 	UN(op##_f32, float, float, f32_canon(expr)) \
