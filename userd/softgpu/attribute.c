@@ -10,8 +10,8 @@
 #define A(name)	CU_DEVICE_ATTRIBUTE_##name
 
 /*
- * What does not depend on settings or the machine. Those that are absent are 0: pools, sharing,
- * peers, managed memory and cluster launches are things that the device does not do (yet).
+ * What does not depend on settings or the machine. Those that are absent are 0: what the device
+ * does not do.
  */
 static const int fixed[A(MAX)] = {
 	[A(MAX_THREADS_PER_BLOCK)] = DEVICE_THREADS_PER_BLOCK,
@@ -141,6 +141,6 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	*value = device_attribute(attribute);
+	*value = attribute == A(PCI_BUS_ID) ? device_pci_bus(dev) : device_attribute(attribute);
 	return CUDA_SUCCESS;
 }

@@ -12,6 +12,7 @@ softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ct
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
+softgpu_NAMES += settings target
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
@@ -62,8 +63,15 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 	@$(softgpu_NVCC) -fatbin $(softgpu_FATBIN_$*) -o $@ $<
 
 # Unit tests: the driver through its public calls, the walker by itself.
+# softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
+softgpu_CALL_TESTS := $(softgpu_OUT)/softgpu_device_test
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/softgpu_array_test \
-	$(softgpu_OUT)/fatbin_test
+	$(softgpu_OUT)/fatbin_test $(softgpu_CALL_TESTS)
+
+$(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka \
+		-Wl,-rpath,'$$ORIGIN'
 
 $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
 		| $(softgpu_FATBINS)

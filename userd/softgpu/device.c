@@ -10,19 +10,40 @@
 
 #include "init.h"
 
+#define KIB	1024
+#define NO_MORE	0xffff
+
+static const unsigned short splits_75[] = { 32, 64, NO_MORE };
+static const unsigned short splits_80[] = { 0, 8, 16, 32, 64, 100, 132, 164, NO_MORE };
+static const unsigned short splits_86[] = { 0, 8, 16, 32, 64, 100, NO_MORE };
+static const unsigned short splits_90[] = { 0, 8, 16, 32, 64, 100, 132, 164, 196, 228, NO_MORE };
+
 static const struct device_limits limits[] = {
-	{ 75, 1024, 16, 65536, 65536, 65536, 0 },
-	{ 80, 2048, 32, 65536, 167936, 166912, 1024 },
-	{ 90, 2048, 32, 65536, 233472, 232448, 1024 },
+	{ 75, 1024, 16, 65536, 64 * KIB, 64 * KIB, 0, 256, splits_75 },
+	{ 80, 2048, 32, 65536, 164 * KIB, 163 * KIB, KIB, 128, splits_80 },
+	{ 86, 1536, 16, 65536, 100 * KIB, 99 * KIB, KIB, 128, splits_86 },
+	{ 89, 1536, 24, 65536, 100 * KIB, 99 * KIB, KIB, 128, splits_86 },
+	{ 90, 2048, 32, 65536, 228 * KIB, 227 * KIB, KIB, 128, splits_90 },
+	{ 100, 2048, 32, 65536, 228 * KIB, 227 * KIB, KIB, 128, splits_90 },
+	{ 120, 1536, 24, 65536, 100 * KIB, 99 * KIB, KIB, 128, splits_86 },
 };
+
+const struct device_limits *device_limits_of(unsigned int sm)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].sm == sm)
+			return &limits[i];
+	return NULL;
+}
 
 const struct device_limits *device_limits(void)
 {
-	const struct device_limits *l = limits;
+	return device_limits_of(driver_sm());
+}
 
-	while (l->sm != driver_sm())
-		l++;
-	return l;
+bool device_exists(CUdevice dev)
+{
+	return dev >= 0 && dev < driver_devices();
 }
 
 /* As many as the engine has threads: the cores that this process may use, or SOFTGPU_THREADS. */
@@ -64,7 +85,7 @@ CUresult cuDeviceGetCount(int *count)
 	CUresult r = check(0, count);
 
 	if (r == CUDA_SUCCESS)
-		*count = 1;
+		*count = driver_devices();
 	return r;
 }
 
@@ -114,17 +135,40 @@ static uint64_t machine_number(void)
 	return fnv1a(id, n);
 }
 
+static CUuuid uuid_of(int number)
+{
+	uint64_t machine = machine_number();
+	CUuuid u;
+
+	memcpy(u.bytes, "softgpu", 7);
+	u.bytes[7] = (char)number;
+	memcpy(u.bytes + 8, &machine, 8);
+	return u;
+}
+
+/* As nvidia-smi writes it, and CUDA_VISIBLE_DEVICES takes it. */
+void device_uuid_text(int number, char text[DEVICE_UUID_TEXT])
+{
+	CUuuid u = uuid_of(number);
+	char *p = text + sprintf(text, "GPU");
+
+	for (unsigned int i = 0; i < sizeof(u.bytes); i++)
+		p += sprintf(p, "%s%02x", i == 0 || (i >= 4 && i <= 10 && i % 2 == 0) ? "-" : "",
+			     (unsigned char)u.bytes[i]);
+}
+
+int device_pci_bus(CUdevice dev)
+{
+	return device_number(dev) + 1;
+}
+
 CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
 {
 	CUresult r = check(dev, uuid);
-	uint64_t machine;
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	machine = machine_number();
-	memcpy(uuid->bytes, "softgpu", 8);
-	memcpy(uuid->bytes + 8, &machine, 8);
-	return CUDA_SUCCESS;
+	if (r == CUDA_SUCCESS)
+		*uuid = uuid_of(device_number(dev));
+	return r;
 }
 
 CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
@@ -140,7 +184,7 @@ CUresult cuDeviceGetPCIBusId(char *id, int len, CUdevice dev)
 		return r;
 	if (len <= 0)
 		return CUDA_ERROR_INVALID_VALUE;
-	snprintf(id, len, "0000:00:00.0");
+	snprintf(id, len, "0000:%02x:00.0", (unsigned int)device_pci_bus(dev));
 	return CUDA_SUCCESS;
 }
 
@@ -158,10 +202,13 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *id)
 		if (sscanf(id, "%x:%x.%x", &bus, &device, &function) < 2)
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (domain || bus || device || function)
-		return CUDA_ERROR_INVALID_DEVICE;
-	*dev = 0;
-	return CUDA_SUCCESS;
+	for (int i = 0; i < driver_devices(); i++) {
+		if (domain || device || function || bus != (unsigned int)device_pci_bus(i))
+			continue;
+		*dev = i;
+		return CUDA_SUCCESS;
+	}
+	return CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)

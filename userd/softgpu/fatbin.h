@@ -42,6 +42,7 @@ enum fatbin_codec { FATBIN_STORED, FATBIN_LZ4, FATBIN_ZSTD };
 #define FATBIN_F_LZ4		0x2000
 #define FATBIN_F_ZSTD		0x8000
 #define FATBIN_F_ARCH_SPECIFIC	0x100000	/* sm_90a: runs on exactly this architecture */
+#define FATBIN_F_FAMILY		0x200000	/* sm_100f: runs on its family */
 
 struct fatbin_entry {
 	uint16_t kind;			/* enum fatbin_kind, or one we do not know */

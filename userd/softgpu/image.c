@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "image.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,8 @@
 #include "decompress.h"
 #include "fatbin.h"
 #include "init.h"
+#include "ptx_lex.h"
+#include "target.h"
 
 /* A text that claims to be larger after decompression is not one. */
 #define TEXT_MAX	((size_t)1 << 30)
@@ -19,24 +20,8 @@ struct search {
 	struct fatbin_entry best;
 	bool found;
 	unsigned int elf_arch, ptx_arch;	/* the last ones seen that do not help */
+	enum target_kind ptx_kind;
 };
-
-static void log_line(struct sg_log *log, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void log_line(struct sg_log *log, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	if (!log || log->len >= log->size)
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(log->text + log->len, log->size - log->len, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		log->len += (size_t)n < log->size - log->len ? (size_t)n : log->size - log->len - 1;
-}
 
 CUresult image_error(enum sg_result r)
 {
@@ -68,9 +53,16 @@ CUresult image_error(enum sg_result r)
 	return CUDA_ERROR_UNKNOWN;
 }
 
+static enum target_kind target_kind(uint64_t flags)
+{
+	if (flags & FATBIN_F_ARCH_SPECIFIC)
+		return TARGET_EXACT;
+	return flags & FATBIN_F_FAMILY ? TARGET_FAMILY : TARGET_PLAIN;
+}
+
 static bool runs_here(const struct fatbin_entry *e)
 {
-	return e->flags & FATBIN_F_ARCH_SPECIFIC ? e->arch == driver_sm() : e->arch <= driver_sm();
+	return target_runs(e->arch, target_kind(e->flags));
 }
 
 static CUresult search_fatbin(struct search *s, const void *fatbin)
@@ -86,6 +78,7 @@ static CUresult search_fatbin(struct search *s, const void *fatbin)
 			s->elf_arch = e.arch;
 		} else if (e.kind == FATBIN_PTX && !runs_here(&e)) {
 			s->ptx_arch = e.arch;
+			s->ptx_kind = target_kind(e.flags);
 		} else if (e.kind == FATBIN_PTX && (!s->found || e.arch > s->best.arch)) {
 			s->best = e;
 			s->found = true;
@@ -124,6 +117,12 @@ static CUresult add_entry(struct image *img, const struct fatbin_entry *e)
 	return add_text(img, text, strlen(text));	/* ends with a NUL and padding */
 }
 
+static const char *const target_suffix[] = {
+	[TARGET_PLAIN] = "",
+	[TARGET_FAMILY] = "f",
+	[TARGET_EXACT] = "a",
+};
+
 static CUresult no_binary(const struct search *s, struct sg_log *log)
 {
 	char line[300];
@@ -131,10 +130,10 @@ static CUresult no_binary(const struct search *s, struct sg_log *log)
 
 	if (s->ptx_arch)
 		snprintf(line, sizeof(line),
-			 "no kernel image for this device: the PTX is for sm_%u and the device is "
-			 "sm_%u; build with -gencode arch=compute_%u,code=compute_%u, or set "
+			 "no kernel image for this device: the PTX is for sm_%u%s and the device "
+			 "is sm_%u; build with -gencode arch=compute_%u,code=compute_%u, or set "
 			 "SOFTGPU_SM",
-			 s->ptx_arch, sm, sm, sm);
+			 s->ptx_arch, target_suffix[s->ptx_kind], sm, sm, sm);
 	else if (s->elf_arch)
 		snprintf(line, sizeof(line),
 			 "no kernel image for this device: there is only machine code (sm_%u), and "
@@ -144,7 +143,7 @@ static CUresult no_binary(const struct search *s, struct sg_log *log)
 		snprintf(line, sizeof(line),
 			 "no kernel image for this device: the fatbin is empty");
 	driver_log("%s", line);
-	log_line(log, "%s", line);
+	sg_log_add(log, "%s\n", line);
 	return CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
@@ -229,7 +228,7 @@ CUresult image_open(const void *code, struct image *img, struct sg_log *log)
 		break;
 	}
 	if (r == CUDA_ERROR_INVALID_IMAGE)
-		log_line(log, "not a fatbin, cubin or PTX text, or a damaged one");
+		sg_log_add(log, "not a fatbin, cubin or PTX text, or a damaged one\n");
 	if (r != CUDA_SUCCESS)
 		image_close(img);
 	return r;
@@ -248,14 +247,19 @@ CUresult image_link(const struct image *img, struct sg_module **out, struct sg_l
 	char own[512] = "";
 	struct sg_log fallback = { own, sizeof(own), 0 };
 	struct sg_log *l = log && log->size ? log : &fallback;
-	enum sg_result r = sg_module_create(img->texts, img->nr, out, l);
+	CUresult r = CUDA_SUCCESS;
 
+	*out = NULL;
+	for (size_t i = 0; i < img->nr && r == CUDA_SUCCESS; i++)
+		r = target_check(&img->texts[i], img->nr > 1 ? i + 1 : 0, l);
+	if (r == CUDA_SUCCESS)
+		r = image_error(sg_module_create(img->texts, img->nr, out, l));
 	/* A program that gave no log, as those of the runtime, would see a bare error number. */
-	if (r != SG_OK && l == &fallback && own[0]) {
+	if (r != CUDA_SUCCESS && l == &fallback && own[0]) {
 		own[strcspn(own, "\n")] = '\0';
 		driver_log("cannot load PTX: %s", own);
 	}
-	return image_error(r);
+	return r;
 }
 
 static bool option_is_known(CUjit_option o)

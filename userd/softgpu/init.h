@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init.h - the driver as a whole: start-up, the driver lock, settings from the environment
+ * init.h - the driver as a whole: start-up, the driver lock
  *
  * One lock guards every object of the driver: contexts, streams, events, modules, reservations.
  * Nothing that computes, copies, parses or blocks runs under it; memory.c and print.c have locks of
@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "api.h"
+#include "settings.h"
 
 #define SOFTGPU_DRIVER_VERSION	13000
 
@@ -31,10 +32,6 @@ void driver_wake(void);
 CUresult driver_ready(void);
 /* Brackets the program's function on a stream's thread: it must not call the driver. */
 void driver_host_function(bool enter);
-
-/* SOFTGPU_SM (75, 80, 90) and SOFTGPU_MEMORY (bytes, or with K, M, G). */
-unsigned int driver_sm(void);
-size_t driver_memory(void);
 
 /* One line on stderr, prefixed; never for what a program may do in a loop. */
 void driver_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

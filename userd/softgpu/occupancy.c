@@ -24,27 +24,54 @@ static unsigned int at_most(unsigned int a, unsigned int b)
 	return a < b ? a : b;
 }
 
-static unsigned int shared_unit(void)
-{
-	return driver_sm() >= 80 ? 128 : 256;
-}
-
+/* A warp's registers lie in one of the partitions. */
 static unsigned int blocks_for_registers(const struct sg_kernel_info *info, unsigned int warps)
 {
+	const struct device_limits *l = device_limits();
 	unsigned int of_warp = round_up(info->num_regs * WARP, REGISTER_UNIT);
 
-	return of_warp ? device_limits()->registers / of_warp / warps : device_limits()->blocks;
+	if (!of_warp)
+		return l->blocks;
+	return l->registers / DEVICE_REGISTER_PARTITIONS / of_warp * DEVICE_REGISTER_PARTITIONS /
+	       warps;
 }
 
-static unsigned int blocks_for_shared(const struct sg_kernel_info *info, size_t dynamic)
+/* The smallest part of the cache, in bytes, that is shared memory and holds n bytes. */
+static unsigned int split_for(unsigned int n)
 {
+	const struct device_limits *l = device_limits();
+	const unsigned short *s = l->splits;
+
+	while (*s * 1024u < n && *s * 1024u < l->shared)
+		s++;
+	return *s * 1024u;
+}
+
+/*
+ * Shared memory of a multiprocessor that runs f: all that there can be, or what the program asked
+ * for in per cent of that, as long as one block fits.
+ */
+static unsigned int shared_of(const struct function *f, unsigned int block)
+{
+	unsigned int most = device_limits()->shared, preferred;
+	int percent = function_carveout(f);
+
+	if (percent < 0)
+		return most;
+	preferred = split_for((unsigned int)((uint64_t)most * percent / 100));
+	return preferred >= block ? preferred : split_for(block);
+}
+
+static unsigned int blocks_for_shared(const struct function *f, size_t dynamic)
+{
+	const struct sg_kernel_info *info = sg_kernel_info(f->code);
 	const struct device_limits *l = device_limits();
 	unsigned int n;
 
 	if (dynamic > l->shared_optin || info->static_shared > l->shared_optin - dynamic)
 		return 0;
-	n = round_up(info->static_shared + dynamic + l->shared_reserved, shared_unit());
-	return n ? l->shared / n : l->blocks;
+	n = round_up(info->static_shared + dynamic + l->shared_reserved, l->shared_unit);
+	return n ? shared_of(f, n) / n : l->blocks;
 }
 
 unsigned int occupancy_blocks(const struct function *f, unsigned int threads, size_t dynamic)
@@ -57,7 +84,7 @@ unsigned int occupancy_blocks(const struct function *f, unsigned int threads, si
 		return 0;
 	n = at_most(l->blocks, l->threads / WARP / warps);
 	n = at_most(n, blocks_for_registers(info, warps));
-	return at_most(n, blocks_for_shared(info, dynamic));
+	return at_most(n, blocks_for_shared(f, dynamic));
 }
 
 static CUresult enter(CUfunction handle, struct function **f)
@@ -172,7 +199,7 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction han
 	if (!dynamic || blocks <= 0 || threads <= 0 || threads > DEVICE_THREADS_PER_BLOCK ||
 	    (unsigned int)blocks > occupancy_blocks(f, threads, 0))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	room = l->shared / blocks / shared_unit() * shared_unit();
+	room = l->shared / blocks / l->shared_unit * l->shared_unit;
 	room -= at_most(room, l->shared_reserved);
 	room = at_most(room, l->shared_optin);
 	*dynamic = room - at_most(room, info->static_shared);

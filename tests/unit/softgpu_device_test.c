@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * softgpu_device_test.c - capabilities, what runs on them, and several devices
+ */
+#include "softgpu_child.h"
+
+/* CUDA programming guide, "Technical specifications per compute capability". */
+struct row {
+	int sm, threads, blocks, shared, optin, reserved;
+	int resident;		/* blocks of 40000 bytes of shared memory */
+};
+
+static const struct row table[] = {
+	{ 75, 1024, 16, 64, 64, 0, 1 },	  { 80, 2048, 32, 164, 163, 1, 4 },
+	{ 86, 1536, 16, 100, 99, 1, 2 },  { 89, 1536, 24, 100, 99, 1, 2 },
+	{ 90, 2048, 32, 228, 227, 1, 5 }, { 100, 2048, 32, 228, 227, 1, 5 },
+	{ 120, 1536, 24, 100, 99, 1, 2 },
+};
+
+static const struct row *row;
+
+static int attribute(CUdevice_attribute a)
+{
+	int v = -1;
+
+	OK(cuDeviceGetAttribute(&v, a, 0));
+	return v;
+}
+
+#define ATTRIBUTE(name)	attribute(CU_DEVICE_ATTRIBUTE_##name)
+
+static const char shared_ptx[] = PTX_HEAD
+	".visible .entry big() {\n\t.shared .align 4 .b8 s[40000];\n\t.reg .b32 r;\n"
+	"\tld.shared.b32 r, [s];\n\tret;\n}\n"
+	".visible .entry small() { ret; }\n";
+
+static void capability(void)
+{
+	int n;
+	CUmodule m;
+	CUfunction f;
+
+	open_device(0);
+	IS(ATTRIBUTE(COMPUTE_CAPABILITY_MAJOR), row->sm / 10);
+	IS(ATTRIBUTE(COMPUTE_CAPABILITY_MINOR), row->sm % 10);
+	IS(ATTRIBUTE(MAX_THREADS_PER_MULTIPROCESSOR), row->threads);
+	IS(ATTRIBUTE(MAX_BLOCKS_PER_MULTIPROCESSOR), row->blocks);
+	IS(ATTRIBUTE(MAX_SHARED_MEMORY_PER_MULTIPROCESSOR), row->shared * 1024);
+	IS(ATTRIBUTE(MAX_SHARED_MEMORY_PER_BLOCK_OPTIN), row->optin * 1024);
+	IS(ATTRIBUTE(RESERVED_SHARED_MEMORY_PER_BLOCK), row->reserved * 1024);
+	IS(ATTRIBUTE(MAX_SHARED_MEMORY_PER_BLOCK), 48 * 1024);
+	IS(ATTRIBUTE(MAX_REGISTERS_PER_MULTIPROCESSOR), 65536);
+	OK(cuModuleLoadData(&m, shared_ptx));
+	OK(cuModuleGetFunction(&f, m, "big"));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 0));
+	IS(n, row->resident);
+	OK(cuModuleGetFunction(&f, m, "small"));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 0));
+	IS(n, row->blocks);
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 1024, 0));
+	IS(n, row->threads / 1024);
+}
+
+static void capabilities_follow_the_documented_table(void **state)
+{
+	char sm[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		row = &table[i];
+		snprintf(sm, sizeof(sm), "SOFTGPU_SM=%d", row->sm);
+		IN_CHILD(capability, sm);
+	}
+}
+
+/* A quarter of the cache was asked for as shared memory: fewer blocks fit, but never none. */
+static void carveout(void)
+{
+	CUmodule m;
+	CUfunction f;
+	int n;
+
+	open_device(0);
+	OK(cuModuleLoadData(&m, shared_ptx));
+	OK(cuModuleGetFunction(&f, m, "big"));
+	OK(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 50));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 0));
+	IS(n, 3);	/* 114 KiB asked for, 132 KiB given */
+	OK(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 0));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 0));
+	IS(n, 1);
+}
+
+static void a_carveout_limits_the_blocks(void **state)
+{
+	(void)state;
+	IN_CHILD(carveout, "SOFTGPU_SM=90");
+}
+
+/* The log of a text that does not load. */
+static void refused(const char *text, CUresult want, const char *log_want)
+{
+	CUjit_option options[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES };
+	char log[200] = "";
+	void *values[] = { log, (void *)sizeof(log) };
+	CUlibrary lib;
+	CUmodule m;
+
+	IS(cuModuleLoadDataEx(&m, text, 2, options, values), want);
+	IS((size_t)values[1], strlen(log));
+	if (!strstr(log, log_want))
+		fprintf(stderr, "%s", log);
+	TRUE(strstr(log, log_want));
+	memset(log, 0, sizeof(log));
+	values[1] = (void *)sizeof(log);
+	IS(cuLibraryLoadData(&lib, text, options, values, 2, NULL, NULL, 0), want);
+	TRUE(strstr(log, log_want));
+	IS(cuModuleLoadData(&m, text), want);
+}
+
+static void bad_texts(void)
+{
+	open_device(0);
+	refused("// made\n.version 9.1\n.target sm_75\n.address_size 64\n",
+		CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "line 2, column 10: .version 9.1 is newer");
+	refused(".version 7.5\n.target texmode_unified, sm_90\n.address_size 64\n",
+		CUDA_ERROR_INVALID_PTX, "line 2, column 26: a text for sm_90 does not run");
+	refused(PTX_HEAD ".visible .entry k() {\n\tfoo.s32 1;\n}\n", CUDA_ERROR_INVALID_PTX,
+		"line 5, column 2: ");
+	refused(PTX_HEAD ".visible .entry k() {\n\tfoo.s32 1;\n}\n", CUDA_ERROR_INVALID_PTX,
+		"foo.s32");
+}
+
+static void errors_of_a_text_have_a_place_in_the_log(void **state)
+{
+	(void)state;
+	IN_CHILD(bad_texts, "SOFTGPU_SM=75");
+}
+
+static CUresult load(const char *target)
+{
+	char text[200];
+	CUmodule m;
+
+	snprintf(text, sizeof(text), ".version 9.0\n.target %s\n.address_size 64\n", target);
+	return cuModuleLoadData(&m, text);
+}
+
+static void on_90(void)
+{
+	open_device(0);
+	OK(load("sm_75"));
+	OK(load("sm_90"));
+	OK(load("sm_90a"));
+	IS(load("sm_80a"), CUDA_ERROR_INVALID_PTX);
+	IS(load("sm_100"), CUDA_ERROR_INVALID_PTX);
+}
+
+static void on_100(void)
+{
+	open_device(0);
+	OK(load("sm_90"));
+	OK(load("sm_100a"));
+	OK(load("sm_100f"));
+	IS(load("sm_90a"), CUDA_ERROR_INVALID_PTX);
+	IS(load("sm_103"), CUDA_ERROR_INVALID_PTX);
+}
+
+static void on_120(void)
+{
+	open_device(0);
+	OK(load("sm_100"));
+	OK(load("sm_120f"));
+	IS(load("sm_100f"), CUDA_ERROR_INVALID_PTX);
+	IS(load("sm_100a"), CUDA_ERROR_INVALID_PTX);
+}
+
+static void exact_and_family_targets_run_where_they_may(void **state)
+{
+	(void)state;
+	IN_CHILD(on_90, "SOFTGPU_SM=90");
+	IN_CHILD(on_100, "SOFTGPU_SM=100");
+	IN_CHILD(on_120, "SOFTGPU_SM=120");
+}
+
+/* A fatbin of stored PTX entries, each with one kernel called after its target. */
+struct fatbin {
+	uint32_t magic;
+	uint16_t version, header;
+	uint64_t size;
+	unsigned char bytes[2048];
+};
+
+static void add_entry(struct fatbin *f, unsigned int arch, uint64_t flags, const char *suffix)
+{
+	unsigned char *p = f->bytes + f->size, *text = p + 64;
+	int n;
+
+	memset(p, 0, 64);
+	n = sprintf((char *)text,
+		    ".version 9.0\n.target sm_%u%s\n.address_size 64\n"
+		    ".visible .entry k%u%s() { ret; }\n",
+		    arch, suffix, arch, suffix);
+	memset(text + n, 0, 8);
+	*(uint16_t *)p = 1;
+	*(uint16_t *)(p + 2) = 0x101;
+	*(uint32_t *)(p + 4) = 64;
+	*(uint64_t *)(p + 8) = (uint64_t)(n + 8) & ~7ull;
+	*(uint32_t *)(p + 28) = arch;
+	*(uint64_t *)(p + 40) = 0x11 | flags;
+	f->size += 64 + *(uint64_t *)(p + 8);
+}
+
+static const char *best;
+
+static void choose(void)
+{
+	static struct fatbin f = { .magic = 0xba55ed50, .version = 1, .header = 16 };
+	CUfunction fn;
+	CUmodule m;
+
+	add_entry(&f, 80, 0, "");
+	add_entry(&f, 90, 0x100000, "a");
+	add_entry(&f, 75, 0, "");
+	add_entry(&f, 100, 0x200000, "f");
+	add_entry(&f, 110, 0, "");
+	open_device(0);
+	OK(cuModuleLoadFatBinary(&m, &f));
+	OK(cuModuleGetFunction(&fn, m, best));
+}
+
+static void the_best_text_of_a_fatbin_is_chosen(void **state)
+{
+	static const struct { const char *sm, *best; } cases[] = {
+		{ "SOFTGPU_SM=75", "k75" },   { "SOFTGPU_SM=86", "k80" },
+		{ "SOFTGPU_SM=90", "k90a" },  { "SOFTGPU_SM=100", "k100f" },
+		{ "SOFTGPU_SM=120", "k110" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		best = cases[i].best;
+		IN_CHILD(choose, cases[i].sm);
+	}
+}
+
+static int devices;
+
+static void count(void)
+{
+	CUuuid a, b;
+	char id[16];
+	int n;
+
+	OK(cuInit(0));
+	OK(cuDeviceGetCount(&n));
+	IS(n, devices);
+	for (int i = 0; i < n; i++) {
+		CUdevice dev = -1;
+
+		OK(cuDeviceGet(&dev, i));
+		IS(dev, i);
+		OK(cuDeviceGetPCIBusId(id, sizeof(id), i));
+		OK(cuDeviceGetByPCIBusId(&dev, id));
+		IS(dev, i);
+		OK(cuDeviceGetUuid_v2(&a, i));
+		for (int j = 0; j < i; j++) {
+			OK(cuDeviceGetUuid_v2(&b, j));
+			TRUE(memcmp(&a, &b, sizeof(a)));
+		}
+	}
+	IS(cuDeviceGet(&n, devices), CUDA_ERROR_INVALID_DEVICE);
+	IS(cuDeviceGetByPCIBusId(&n, "0000:77:00.0"), CUDA_ERROR_INVALID_DEVICE);
+}
+
+static void devices_are_distinct(void **state)
+{
+	(void)state;
+	devices = 1;
+	IN_CHILD(count, "SOFTGPU_DEVICES=1");
+	devices = 16;
+	IN_CHILD(count, "SOFTGPU_DEVICES=16");
+}
+
+static void no_device(void)
+{
+	IS(cuInit(0), CUDA_ERROR_NO_DEVICE);
+	IS(cuDeviceGetCount(&devices), CUDA_ERROR_NOT_INITIALIZED);
+}
+
+static void settings_that_are_none_are_refused(void **state)
+{
+	(void)state;
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=0");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=17");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=2x");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=-1");
+	IN_CHILD(no_device, "SOFTGPU_SM=91");
+	IN_CHILD(no_device, "SOFTGPU_SM=9.0");
+	IN_CHILD(no_device, "SOFTGPU_MEMORY= 2G");
+	IN_CHILD(no_device, "SOFTGPU_MEMORY=1M");
+}
+
+/* The bus tells which of the machine's devices it is. */
+static const char *order;
+
+static void visible(void)
+{
+	char id[16];
+	int n;
+
+	OK(cuInit(0));
+	OK(cuDeviceGetCount(&n));
+	IS(n, strlen(order));
+	for (int i = 0; i < n; i++) {
+		OK(cuDeviceGetPCIBusId(id, sizeof(id), i));
+		IS(id[6], order[i] + 1);
+	}
+}
+
+/* The UUID of device 2, as CUDA_VISIBLE_DEVICES takes it. */
+static void by_uuid(void)
+{
+	char text[64], *p = text + sprintf(text, "CUDA_VISIBLE_DEVICES=GPU-");
+	CUuuid u;
+
+	OK(cuInit(0));
+	OK(cuDeviceGetUuid_v2(&u, 2));
+	for (int i = 0; i < 16; i++)
+		p += sprintf(p, "%s%02X", i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "",
+			     (unsigned char)u.bytes[i]);
+	execl("/proc/self/exe", "device", text, "2", NULL);
+	_exit(1);
+}
+
+static void cuda_visible_devices_selects_and_renumbers(void **state)
+{
+	(void)state;
+	order = "20";
+	IN_CHILD(visible, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=2, 0");
+	order = "31";
+	IN_CHILD(visible, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=3,1,7,0");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=-1");
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=1,1");
+	/* The beginning of more than one. */
+	IN_CHILD(no_device, "SOFTGPU_DEVICES=4", "CUDA_VISIBLE_DEVICES=GPU-736f");
+	IN_CHILD(by_uuid, "SOFTGPU_DEVICES=4");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(capabilities_follow_the_documented_table),
+		cmocka_unit_test(a_carveout_limits_the_blocks),
+		cmocka_unit_test(errors_of_a_text_have_a_place_in_the_log),
+		cmocka_unit_test(exact_and_family_targets_run_where_they_may),
+		cmocka_unit_test(the_best_text_of_a_fatbin_is_chosen),
+		cmocka_unit_test(devices_are_distinct),
+		cmocka_unit_test(settings_that_are_none_are_refused),
+		cmocka_unit_test(cuda_visible_devices_selects_and_renumbers),
+	};
+
+	if (argc == 3) {	/* by_uuid() */
+		putenv(argv[1]);
+		order = argv[2];
+		visible();
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

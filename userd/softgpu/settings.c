@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "device.h"
+#include "init.h"
+
+#define SM_DEFAULT	75
+#define MEMORY_DEFAULT	(4ull << 30)
+#define MEMORY_MIN	(16ull << 20)
+
+static unsigned int sm = SM_DEFAULT;
+static size_t memory = MEMORY_DEFAULT;
+static int visible[SOFTGPU_DEVICES_MAX];
+static int nr_visible;
+
+unsigned int driver_sm(void)
+{
+	return sm;
+}
+
+size_t driver_memory(void)
+{
+	return memory;
+}
+
+int driver_devices(void)
+{
+	return nr_visible;
+}
+
+int device_number(CUdevice dev)
+{
+	return visible[dev];
+}
+
+static const char *setting(const char *name)
+{
+	const char *s = getenv(name);
+
+	return s && *s ? s : NULL;
+}
+
+/* The whole of s up to end is a number of at most max. */
+static bool parse_number(const char *s, const char *end, unsigned int max, unsigned int *out)
+{
+	unsigned int n = 0;
+
+	if (s == end)
+		return false;
+	for (; s < end; s++) {
+		if (!isdigit((unsigned char)*s))
+			return false;
+		n = n * 10 + (unsigned int)(*s - '0');
+		if (n > max)
+			return false;
+	}
+	*out = n;
+	return true;
+}
+
+static bool parse_bytes(const char *s, size_t *out)
+{
+	unsigned long long n;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno || end == s || !isdigit((unsigned char)*s))
+		return false;
+	switch (*end) {
+	case 'G': case 'g': shift += 10; /* fall through */
+	case 'M': case 'm': shift += 10; /* fall through */
+	case 'K': case 'k': shift += 10; end++;
+	}
+	if (*end || n > SIZE_MAX >> shift >> 1)
+		return false;
+	*out = n << shift;
+	return true;
+}
+
+static bool read_sm(void)
+{
+	const char *s = setting("SOFTGPU_SM");
+
+	if (!s)
+		return true;
+	if (parse_number(s, s + strlen(s), 1000, &sm) && device_limits_of(sm))
+		return true;
+	driver_log("SOFTGPU_SM=%.20s: not 75, 80, 86, 89, 90, 100 or 120", s);
+	return false;
+}
+
+static bool read_memory(void)
+{
+	const char *s = setting("SOFTGPU_MEMORY");
+
+	if (!s || (parse_bytes(s, &memory) && memory >= MEMORY_MIN))
+		return true;
+	driver_log("SOFTGPU_MEMORY=%.40s: not a size of at least 16M", s);
+	return false;
+}
+
+static bool read_devices(unsigned int *nr)
+{
+	const char *s = setting("SOFTGPU_DEVICES");
+
+	*nr = 1;
+	if (!s || (parse_number(s, s + strlen(s), SOFTGPU_DEVICES_MAX, nr) && *nr))
+		return true;
+	driver_log("SOFTGPU_DEVICES=%.20s: not a number of 1 to %d", s, SOFTGPU_DEVICES_MAX);
+	return false;
+}
+
+/*
+ * The device that [s, end) names: an index, or GPU- and the beginning of a UUID that no other
+ * device has. -1: none.
+ */
+static int device_named(const char *s, const char *end, unsigned int nr)
+{
+	char text[DEVICE_UUID_TEXT];
+	int found = -1;
+	unsigned int n;
+
+	if (parse_number(s, end, nr - 1, &n))
+		return (int)n;
+	for (n = 0; n < nr; n++) {
+		device_uuid_text(n, text);
+		if (end - s <= 4 || strncasecmp(text, s, end - s))
+			continue;
+		if (found >= 0)
+			return -1;
+		found = (int)n;
+	}
+	return found;
+}
+
+/* As CUDA reads it: up to the first name that is none; a device named twice leaves none at all. */
+static void read_visible(unsigned int nr)
+{
+	const char *s = getenv("CUDA_VISIBLE_DEVICES"), *end;
+
+	nr_visible = 0;
+	if (!s) {
+		for (; nr_visible < (int)nr; nr_visible++)
+			visible[nr_visible] = nr_visible;
+		return;
+	}
+	for (;; s = end + 1) {
+		const char *last;
+		int dev;
+
+		while (isspace((unsigned char)*s))
+			s++;
+		last = end = s + strcspn(s, ",");
+		while (last > s && isspace((unsigned char)last[-1]))
+			last--;
+		dev = device_named(s, last, nr);
+		if (dev < 0)
+			return;
+		for (int i = 0; i < nr_visible; i++) {
+			if (visible[i] == dev) {
+				nr_visible = 0;
+				return;
+			}
+		}
+		visible[nr_visible++] = dev;
+		if (!*end)
+			return;
+	}
+}
+
+CUresult settings_read(void)
+{
+	unsigned int nr;
+
+	if (!read_sm() || !read_memory() || !read_devices(&nr))
+		return CUDA_ERROR_NO_DEVICE;
+	read_visible(nr);
+	return nr_visible ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settings.h - what the environment says about the devices
+ */
+#ifndef SOFTGPU_SETTINGS_H
+#define SOFTGPU_SETTINGS_H
+
+#include <stddef.h>
+
+#include "api.h"
+
+#define SOFTGPU_DEVICES_MAX	16
+
+/*
+ * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES and CUDA_VISIBLE_DEVICES, once. A value that is
+ * none: CUDA_ERROR_NO_DEVICE and a line on stderr.
+ */
+CUresult settings_read(void);
+
+/* Devices that the program sees, and the machine's number of each. */
+int driver_devices(void);
+int device_number(CUdevice dev);
+/* The capability, 75 for 7.5, and the bytes of one device. */
+unsigned int driver_sm(void);
+size_t driver_memory(void);
+
+#endif
