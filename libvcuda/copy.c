@@ -3,8 +3,8 @@
  * copy.c - copies and memsets
  *
  * A copy to the device returns once its bytes are in the ring, as CUDA's does for pageable memory
- * once they are staged. A copy to the host waits, or, in its asynchronous form, comes in before the
- * reply of whatever waits for it. Between the two, on the device, nothing waits.
+ * once they are staged. A copy to the host waits; to pinned memory, in its asynchronous form, it
+ * comes in before the reply of whatever waits for it. Between the two, on the device, nothing waits.
  */
 #include <string.h>
 
@@ -150,7 +150,8 @@ CUresult hand_cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n, CUstream str
 
 CUresult hand_cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return to_host_async(dst, src, n, stream);
+	return vcuda_is_pinned(dst, n) ? to_host_async(dst, src, n, stream)
+				       : to_host(dst, src, n, stream);
 }
 
 CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
@@ -175,6 +176,7 @@ static CUresult host_to_host(void *dst, const void *src, size_t n, CUstream stre
 	return r;
 }
 
+/* async: the bytes may arrive after the return, which CUDA allows for pinned memory alone. */
 static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
 			 size_t n, CUstream stream, bool async)
 {
@@ -199,7 +201,8 @@ CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stre
 
 CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, true);
+	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
+			vcuda_is_pinned(host(dst), n));
 }
 
 /* ---- two dimensions: row by row, or in one piece where rows lie back to back ---- */
@@ -252,10 +255,12 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool async)
 	if (!r)
 		r = make_side(&src, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcPitch,
 			      c->srcXInBytes, c->srcY, c->WidthInBytes);
+	async = async && vcuda_is_pinned(host(dst.p), (c->Height - 1) * dst.pitch + c->WidthInBytes);
 	if (!r && dst.pitch == c->WidthInBytes && src.pitch == c->WidthInBytes &&
 	    c->Height <= SIZE_MAX / dst.pitch)
 		return copy_any(dst.p, dst.device, src.p, src.device, c->Height * dst.pitch, stream,
 				async);
+	/* not a round trip for each row: one wait behind the last */
 	for (y = 0; !r && y < c->Height; y++)
 		r = copy_any(dst.p + y * dst.pitch, dst.device, src.p + y * src.pitch, src.device,
 			     c->WidthInBytes, stream, true);

@@ -53,6 +53,14 @@ static struct host *copy_of(uint64_t addr, struct host *h)
 	return found ? h : NULL;
 }
 
+bool vcuda_is_pinned(const void *p, size_t n)
+{
+	uint64_t addr = (uintptr_t)p;
+	struct host h;
+
+	return copy_of(addr, &h) && n <= h.size - (addr - h.addr);
+}
+
 static CUresult add(void *p, size_t size, unsigned int flags, bool registered)
 {
 	struct host *h = malloc(sizeof(*h));

@@ -256,8 +256,14 @@ CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *statu
 CUresult hand_cuStreamSynchronize(CUstream s)
 {
 	struct vcuda_call c;
+	uint32_t number;
 	CUresult r;
 
+	/* what was waited for is not waited for again: a copy to pageable memory, mostly */
+	if (vcuda_device_idle()) {
+		r = vcuda_stream_number(s, &number);
+		return r ? r : vcuda_take_error(CUDA_SUCCESS);
+	}
 	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
 	vcuda_put_stream(&c, s);
 	r = vcuda_sync(&c);

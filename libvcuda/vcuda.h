@@ -191,6 +191,8 @@ void vcuda_context_free_memory(CUcontext ctx);
 /* ---- host.c ---- */
 
 void vcuda_host_fork(void);
+/* All n bytes are of one allocation or registration that the program made. */
+bool vcuda_is_pinned(const void *p, size_t n);
 
 /* ---- module.c ---- */
 

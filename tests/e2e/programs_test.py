@@ -97,6 +97,9 @@ class Programs(ProgramsTest):
     def test_streams(self):
         self.passes("streams")
 
+    def test_pageable(self):
+        self.passes("pageable")
+
     def test_threads(self):
         self.passes("threads")
 
