@@ -130,7 +130,7 @@ bool mem_add(const struct mem_range *r)
 
 static bool is_device(enum mem_kind kind)
 {
-	return kind == MEM_DEVICE || kind == MEM_MODULE;
+	return kind == MEM_DEVICE || kind == MEM_MODULE || kind == MEM_MANAGED;
 }
 
 /* Anonymous pages at a multiple of align; what the rounding takes too much goes back at once. */
@@ -160,6 +160,7 @@ uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int f
 		return 0;
 	if (align < page_size())
 		align = page_size();
+	r.managed = kind == MEM_MANAGED;
 	r.bytes = round_up(size, page_size());
 	if (is_device(kind) && !mem_charge(r.bytes))
 		return 0;
@@ -179,10 +180,25 @@ uint64_t sg_mem_alloc(size_t size, size_t align)
 	return mem_alloc(size ? size : 1, align, MEM_MODULE, 0, NULL);
 }
 
+uint64_t sg_mem_alloc_managed(size_t size, size_t align)
+{
+	uint64_t addr = sg_mem_alloc(size, align);
+	struct mem_range *p;
+
+	pthread_rwlock_wrlock(&lock);
+	p = addr ? range_at(addr) : NULL;
+	if (p)
+		p->managed = true;
+	pthread_rwlock_unlock(&lock);
+	return addr;
+}
+
 /* Gives the memory behind a range that is no longer in the set back to where it came from. */
 static void give_back(const struct mem_range *r)
 {
-	if (r->kind == MEM_REGISTERED || r->kind == MEM_MAPPED)
+	if (r->shared_fd)
+		close(r->shared_fd);
+	if (r->kind == MEM_REGISTERED || r->kind == MEM_MAPPED || r->kind == MEM_POOL)
 		return;
 	munmap((void *)(uintptr_t)r->lo, r->bytes);
 	if (is_device(r->kind))
@@ -221,6 +237,35 @@ bool mem_retire(uint64_t addr, enum mem_kind kind)
 	ok = p && p->lo == addr && p->kind == kind && !p->dying;
 	if (ok)
 		p->dying = true;
+	pthread_rwlock_unlock(&lock);
+	return ok;
+}
+
+void mem_revive(uint64_t addr, enum mem_kind kind)
+{
+	struct mem_range *p;
+
+	pthread_rwlock_wrlock(&lock);
+	p = range_at(addr);
+	if (p && p->lo == addr && p->kind == kind) {
+		p->dying = false;
+		p->id = ++last_id;
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
+bool mem_update(const struct mem_range *r)
+{
+	struct mem_range *p;
+	bool ok;
+
+	pthread_rwlock_wrlock(&lock);
+	p = range_at(r->lo);
+	ok = p && p->id == r->id;
+	if (ok) {
+		p->sync_memops = r->sync_memops;
+		p->shared_fd = r->shared_fd;
+	}
 	pthread_rwlock_unlock(&lock);
 	return ok;
 }

@@ -17,6 +17,8 @@
  * against SOFTGPU_MEMORY. 0: no memory.
  */
 uint64_t sg_mem_alloc(size_t size, size_t align);
+/* The same for a variable that the host may use, too (.attribute(.managed)). */
+uint64_t sg_mem_alloc_managed(size_t size, size_t align);
 /* Gives back what sg_mem_alloc() gave. false: no live allocation starts there. */
 bool sg_mem_free(uint64_t addr);
 
@@ -36,6 +38,9 @@ enum mem_kind {
 	MEM_HOST,		/* cuMemHostAlloc() */
 	MEM_REGISTERED,		/* cuMemHostRegister(): the program's own */
 	MEM_MAPPED,		/* cuMemMap() with access */
+	MEM_MANAGED,		/* cuMemAllocManaged() */
+	MEM_POOL,		/* cuMemAllocAsync(): pages and accounting are the pool's */
+	MEM_IPC,		/* cuIpcOpenMemHandle(): another process pays */
 };
 
 struct mem_range {
@@ -44,9 +49,12 @@ struct mem_range {
 	size_t bytes;		/* mapped, and counted for device memory */
 	enum mem_kind kind;
 	bool dying;		/* only work that is queued already may still use it */
+	bool managed;		/* MEM_MANAGED, and variables declared so */
+	bool sync_memops;	/* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 	unsigned int flags;
 	void *owner;		/* context, or NULL */
 	uint64_t group;		/* reservation of a MEM_MAPPED range, else 0 */
+	int shared_fd;		/* behind it, for other processes; closed with it; 0: none */
 	uint64_t id;		/* never used twice */
 };
 
@@ -64,6 +72,10 @@ bool mem_remove(uint64_t addr, enum mem_kind kind);
  * is at it.
  */
 bool mem_retire(uint64_t addr, enum mem_kind kind);
+/* Takes mem_retire() back. */
+void mem_revive(uint64_t addr, enum mem_kind kind);
+/* Changes what the rest of the driver may change: sync_memops, shared_fd. False: no such range. */
+bool mem_update(const struct mem_range *r);
 /* The same for all that owner has, and the end of it. */
 void mem_retire_owner(void *owner);
 void mem_release_owner(void *owner);

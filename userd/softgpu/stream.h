@@ -61,6 +61,12 @@ CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out);
 /* Like stream_find(), but only streams of ctx itself, for work that touches ctx. */
 CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out);
 
+/* In the calls whose names end in _ptsz, 0 is the thread's own stream. */
+static inline CUstream stream_ptsz(CUstream s)
+{
+	return s ? s : CU_STREAM_PER_THREAD;
+}
+
 /* The number of the youngest work there is. */
 uint64_t stream_now(void);
 /* True when work queued on s now would start at once. */
