@@ -11,6 +11,7 @@
 #include "malloc.h"
 #include "memory.h"
 #include "module.h"
+#include "pool.h"
 #include "print.h"
 #include "stream.h"
 #include "texobject.h"
@@ -93,6 +94,7 @@ void context_close(struct context *ctx)
 	array_retire_all(ctx);
 	context_drain_all(ctx);
 	malloc_reap(ctx);
+	pool_release_context(ctx);
 	ctx->legacy = NULL;
 	while (!LIST_EMPTY(&ctx->events))
 		event_destroy(LIST_FIRST(&ctx->events));
@@ -164,6 +166,7 @@ CUresult context_drain(struct context *ctx)
 	ctx->busy++;
 	while (!context_passed(ctx, seq))
 		driver_wait();
+	pool_synchronized();
 	ctx->busy--;
 	driver_wake();
 	return ctx->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->error;

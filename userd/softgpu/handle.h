@@ -24,6 +24,7 @@ enum handle_kind {
 	HANDLE_NODE,
 	HANDLE_EXEC,		/* CUgraphExec */
 	HANDLE_USER_OBJECT,
+	HANDLE_POOL,
 	HANDLE_CONDITIONAL,	/* CUgraphConditionalHandle */
 	HANDLE_ARRAY,
 	HANDLE_MIPMAPPED,	/* CUmipmappedArray */

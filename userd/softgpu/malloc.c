@@ -5,6 +5,7 @@
 
 #include "init.h"
 #include "memory.h"
+#include "pool.h"
 #include "print.h"
 #include "stream.h"
 
@@ -62,6 +63,25 @@ CUresult malloc_release(struct context *ctx, uint64_t addr, enum mem_kind kind, 
 	return r;
 }
 
+/* Of the kinds that have an owner: not pools'. */
+static bool malloc_can_free(enum mem_kind kind)
+{
+	return kind == MEM_DEVICE || kind == MEM_MANAGED;
+}
+
+static CUresult free_now(struct context *ctx, uint64_t addr)
+{
+	struct mem_range range;
+
+	if (!mem_lookup(addr, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (range.kind == MEM_POOL)
+		return pool_free_now(addr, ctx);
+	if (!malloc_can_free(range.kind))
+		return CUDA_ERROR_INVALID_VALUE;
+	return malloc_release(ctx, addr, range.kind, CUDA_ERROR_INVALID_VALUE);
+}
+
 CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct context *ctx;
@@ -70,7 +90,7 @@ CUresult cuMemFree_v2(CUdeviceptr addr)
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (addr)
-		r = malloc_release(ctx, addr, MEM_DEVICE, CUDA_ERROR_INVALID_VALUE);
+		r = free_now(ctx, addr);
 	driver_unlock();
 	print_flush();
 	return r;
@@ -107,19 +127,6 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
 	return context_leave(CUDA_SUCCESS);
 }
 
-/* The memory is there at once; that is earlier than the stream needs it. */
-CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream stream)
-{
-	struct context *ctx;
-	struct stream *s;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = stream_find_own(ctx, stream, &s);
-	return context_leave(r == CUDA_SUCCESS ? allocate(ctx, out, size) : r);
-}
-
 /*
  * Memory that its stream has freed. Work of other streams that was queued before may still use it,
  * by the program's mistake; its pages go when all that has passed, so that the mistake ends in
@@ -129,6 +136,7 @@ struct zombie {
 	struct work work;	/* first; afterwards: */
 	SLIST_ENTRY(zombie) link;
 	uint64_t addr;
+	enum mem_kind kind;
 	uint64_t seq;
 };
 
@@ -141,7 +149,7 @@ void malloc_reap(struct context *ctx)
 		if (!context_all_passed(z->seq))
 			continue;
 		SLIST_REMOVE(&ctx->zombies, z, zombie, link);
-		mem_remove(z->addr, MEM_DEVICE);
+		mem_remove(z->addr, z->kind);
 		free(z);
 	}
 }
@@ -162,28 +170,22 @@ static void free_destroy(struct work *w)
 		free(w);
 }
 
-CUresult cuMemFreeAsync(CUdeviceptr addr, CUstream stream)
+CUresult malloc_free_later(uint64_t addr, struct stream *s)
 {
-	struct zombie *w;
-	struct context *ctx;
-	struct stream *s;
-	CUresult r = context_enter(&ctx);
+	struct zombie *w = calloc(1, sizeof(*w));
+	struct mem_range range;
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = stream_find(ctx, stream, &s);
-	if (r != CUDA_SUCCESS)
-		return context_leave(r);
-	w = calloc(1, sizeof(*w));
 	if (!w)
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	if (!mem_retire(addr, MEM_DEVICE)) {
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!mem_lookup(addr, &range) || !malloc_can_free(range.kind) ||
+	    !mem_retire(addr, range.kind)) {
 		free(w);
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
+		return CUDA_ERROR_INVALID_VALUE;
 	}
 	w->addr = addr;
+	w->kind = range.kind;
 	w->work.run = free_run;
 	w->work.destroy = free_destroy;
 	w->work.always = true;
-	return context_leave(stream_submit(s, &w->work));
+	return stream_submit(s, &w->work);
 }

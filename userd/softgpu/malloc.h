@@ -13,6 +13,9 @@
 /* Frees once nobody uses it; the lock is dropped meanwhile. */
 CUresult malloc_release(struct context *ctx, uint64_t addr, enum mem_kind kind, CUresult not_there);
 
+/* Frees what has no pool when the stream gets there. */
+CUresult malloc_free_later(uint64_t addr, struct stream *s);
+
 /* Gives back what cuMemFreeAsync() freed, as far as nobody can still use it. */
 void malloc_reap(struct context *ctx);
 

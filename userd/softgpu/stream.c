@@ -6,6 +6,7 @@
 
 #include "init.h"
 #include "malloc.h"
+#include "pool.h"
 #include "print.h"
 
 static uint64_t last_seq;
@@ -216,6 +217,7 @@ static CUresult wait_past(struct stream *s, bool order)
 	while (!is_past(s, seq, order))
 		driver_wait();
 	stream_put(s);
+	pool_synchronized();
 	ctx->busy--;
 	driver_wake();
 	return ctx->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->error;
