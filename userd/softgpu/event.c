@@ -5,10 +5,12 @@
 #include <time.h>
 
 #include "init.h"
+#include "ipcevent.h"
+#include "pool.h"
 #include "print.h"
 #include "stream.h"
 
-#define FLAGS	(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING)
+#define FLAGS	(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
 
 static int64_t now_ns(void)
 {
@@ -18,10 +20,12 @@ static int64_t now_ns(void)
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
-static void event_put(struct event *e)
+void event_put(struct event *e)
 {
-	if (--e->refs == 0)
-		free(e);
+	if (--e->refs)
+		return;
+	ipc_event_close(e->ipc);
+	free(e);
 }
 
 static void forget_record(struct event *e)
@@ -40,6 +44,22 @@ void event_destroy(struct event *e)
 	event_put(e);
 }
 
+CUresult event_create(struct context *ctx, unsigned int flags, struct event **out)
+{
+	struct event *e = calloc(1, sizeof(*e));
+
+	if (!e || handle_create(&e->obj, HANDLE_EVENT)) {
+		free(e);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	e->refs = 1;
+	e->flags = flags;
+	e->ctx = ctx;
+	LIST_INSERT_HEAD(&ctx->events, e, link);
+	*out = e;
+	return CUDA_SUCCESS;
+}
+
 CUresult cuEventCreate(CUevent *out, unsigned int flags)
 {
 	struct context *ctx;
@@ -48,19 +68,19 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (flags & CU_EVENT_INTERPROCESS)
-		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
-	if (!out || (flags & ~FLAGS))
+	if (!out || (flags & ~FLAGS) ||
+	    ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	e = calloc(1, sizeof(*e));
-	if (!e || handle_create(&e->obj, HANDLE_EVENT)) {
-		free(e);
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	r = event_create(ctx, flags, &e);
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	if (flags & CU_EVENT_INTERPROCESS) {
+		e->ipc = ipc_event_create();
+		if (!e->ipc) {
+			event_destroy(e);
+			return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+		}
 	}
-	e->refs = 1;
-	e->flags = flags;
-	e->ctx = ctx;
-	LIST_INSERT_HEAD(&ctx->events, e, link);
 	*out = HANDLE_OF(e);
 	return context_leave(CUDA_SUCCESS);
 }
@@ -162,6 +182,8 @@ CUresult cuEventRecord(CUevent handle, CUstream stream)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
+	if (e->ipc)
+		return context_leave(ipc_event_record(e->ipc, s));
 	if (!stream_is_idle(s))
 		return context_leave(record_later(e, s));
 	/* Nothing precedes it: it is complete now, and needs no thread. */
@@ -181,6 +203,8 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int fl
 
 static bool is_complete(const struct event *e)
 {
+	if (e->ipc)
+		return ipc_event_is_done(e->ipc);
 	return !e->stream || stream_passed(e->stream, e->seq);
 }
 
@@ -195,6 +219,20 @@ CUresult cuEventQuery(CUevent handle)
 	return context_leave(is_complete(e) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
 }
 
+/* The lock is dropped meanwhile. */
+static void wait_for(struct event *e)
+{
+	if (!e->ipc) {
+		stream_wait(e->stream, e->seq);
+		return;
+	}
+	e->refs++;
+	driver_unlock();
+	ipc_event_wait(e->ipc, ipc_event_latest(e->ipc));
+	driver_lock();
+	event_put(e);
+}
+
 CUresult cuEventSynchronize(CUevent handle)
 {
 	struct context *ctx, *owner;
@@ -205,7 +243,8 @@ CUresult cuEventSynchronize(CUevent handle)
 		owner = e->ctx;
 		owner->busy++;
 		if (!is_complete(e))
-			stream_wait(e->stream, e->seq);
+			wait_for(e);
+		pool_synchronized();
 		owner->busy--;
 		driver_wake();
 		r = context_leave(owner->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : owner->error);

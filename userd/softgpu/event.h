@@ -10,6 +10,7 @@
 
 #include "context.h"
 
+struct ipc_event;
 struct stream;
 
 struct event {
@@ -23,8 +24,12 @@ struct event {
 	struct stream *stream;		/* NULL: complete; else a reference */
 	uint64_t seq;
 	int64_t time;			/* ns */
+	struct ipc_event *ipc;		/* CU_EVENT_INTERPROCESS: its records count, ipcevent.h */
 };
 
+/* All with the lock held. */
+CUresult event_create(struct context *ctx, unsigned int flags, struct event **out);
 void event_destroy(struct event *e);
+void event_put(struct event *e);
 
 #endif

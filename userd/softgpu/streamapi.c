@@ -7,6 +7,7 @@
 #include "device.h"
 #include "event.h"
 #include "init.h"
+#include "ipcevent.h"
 #include "print.h"
 #include "stream.h"
 
@@ -194,6 +195,8 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
 	if (flags & ~CU_EVENT_WAIT_EXTERNAL)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (e->ipc)
+		return context_leave(ipc_event_queue_wait(e, s));
 	if (!e->stream || stream_passed(e->stream, e->seq) || e->stream == s)
 		return context_leave(CUDA_SUCCESS);
 	w = calloc(1, sizeof(*w));
