@@ -7,6 +7,8 @@
 #include "context.h"
 #include "init.h"
 #include "memory.h"
+#include "pool.h"
+#include "vmm.h"
 
 /* Bytes of an attribute's answer; 0: not known. */
 static size_t size_of(CUpointer_attribute a)
@@ -45,6 +47,28 @@ static bool is_host(const struct mem_range *r)
 	return r->kind == MEM_HOST || r->kind == MEM_REGISTERED;
 }
 
+/* What the host may touch at the same address. */
+static bool is_visible(const struct mem_range *r)
+{
+	return is_host(r) || r->managed;
+}
+
+static uint64_t pool_of(uint64_t addr)
+{
+	const struct block *b = pool_block_at(addr);
+
+	return b ? b->pool->obj.handle : 0;
+}
+
+static uint64_t handle_types(const struct mem_range *r, uint64_t addr)
+{
+	const struct block *b = pool_block_at(addr);
+
+	if (r->kind == MEM_MAPPED)
+		return vmm_handle_types(addr);
+	return b ? b->pool->props.handleTypes : CU_MEM_HANDLE_TYPE_NONE;
+}
+
 static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint64_t addr)
 {
 	switch (a) {
@@ -55,7 +79,7 @@ static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint6
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		return addr;
 	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-		return is_host(r) ? addr : 0;
+		return is_visible(r) ? addr : 0;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
 		return r->id;
@@ -68,6 +92,16 @@ static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint6
 		return r->bytes;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		return 1;
+	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		return r->managed;
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		return r->sync_memops;
+	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		return r->kind == MEM_DEVICE;
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+		return pool_of(addr);
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+		return handle_types(r, addr);
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 		return CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
 	default:
@@ -91,7 +125,7 @@ CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdevi
 		return r;
 	if (!data || !size_of(attribute) || !find(addr, &range))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && !is_host(&range))
+	if (attribute == CU_POINTER_ATTRIBUTE_HOST_POINTER && !is_visible(&range))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	v = value_of(&range, attribute, addr);
 	memcpy(data, &v, size_of(attribute));	/* little-endian */
@@ -132,8 +166,9 @@ CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute,
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* SYNC_MEMOPS: synchronous operations on device memory always are. */
 	if (!value || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS || !find(addr, &range))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	range.sync_memops = *(const unsigned int *)value != 0;
+	mem_update(&range);
 	return context_leave(CUDA_SUCCESS);
 }

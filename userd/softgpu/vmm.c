@@ -10,6 +10,7 @@
 #include "device.h"
 #include "init.h"
 #include "memory.h"
+#include "share.h"
 
 #define GRANULARITY	((size_t)2 << 20)
 
@@ -20,6 +21,7 @@ struct phys {
 	unsigned int handles;	/* cuMemCreate(), cuMemRetainAllocationHandle() */
 	size_t size;
 	int fd;
+	bool imported;		/* another process pays for it */
 	CUmemAllocationProp prop;
 };
 
@@ -72,6 +74,26 @@ static struct reservation *reservation_of(uint64_t addr, size_t n)
 		if (addr >= v->addr && addr - v->addr < v->size && n <= v->size - (addr - v->addr))
 			return v;
 	return NULL;
+}
+
+static struct mapping *mapping_of(uint64_t addr)
+{
+	struct reservation *v = reservation_of(addr, 1);
+	struct mapping *m;
+
+	if (!v)
+		return NULL;
+	LIST_FOREACH(m, &v->mappings, link)
+		if (addr >= m->addr && addr - m->addr < m->size)
+			return m;
+	return NULL;
+}
+
+uint64_t vmm_handle_types(uint64_t addr)
+{
+	const struct mapping *m = mapping_of(addr);
+
+	return m ? m->phys->prop.requestedHandleTypes : 0;
 }
 
 static void *map_none(void *at, size_t size, int flags)
@@ -151,7 +173,8 @@ static CUresult check_prop(const CUmemAllocationProp *prop)
 {
 	if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE || prop->requestedHandleTypes)
+	if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	return device_exists(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
@@ -176,7 +199,8 @@ static void phys_put(struct phys *p)
 	if (--p->refs)
 		return;
 	close(p->fd);
-	mem_uncharge(p->size);
+	if (!p->imported)
+		mem_uncharge(p->size);
 	free(p);
 }
 
@@ -188,10 +212,10 @@ static struct phys *phys_create(size_t size)
 		return NULL;
 	p->refs = p->handles = 1;
 	p->size = size;
-	p->fd = memfd_create("softgpu", MFD_CLOEXEC);
+	p->fd = share_create(size);
 	if (p->fd < 0)
 		goto free_phys;
-	if (ftruncate(p->fd, size) || !mem_charge(size))
+	if (!mem_charge(size))
 		goto close_fd;
 	return p;
 
@@ -390,23 +414,16 @@ CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *de
 
 CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr addr)
 {
-	struct reservation *v;
-	struct mapping *m;
+	const struct mapping *m;
 	CUresult r = enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	v = reservation_of(addr, 1);
-	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE || !v)
+	m = mapping_of(addr);
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE || !m)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	LIST_FOREACH(m, &v->mappings, link) {
-		if (addr >= m->addr && addr - m->addr < m->size) {
-			*flags = m->accessible ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-					       : CU_MEM_ACCESS_FLAGS_PROT_NONE;
-			return context_leave(CUDA_SUCCESS);
-		}
-	}
-	return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*flags = m->accessible ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	return context_leave(CUDA_SUCCESS);
 }
 
 /* The addresses stay reserved. */
@@ -437,19 +454,13 @@ CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *addr)
 {
-	struct reservation *v;
 	struct mapping *m;
 	CUresult r = enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	v = reservation_of((uintptr_t)addr, 1);
-	if (!out || !v)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	LIST_FOREACH(m, &v->mappings, link)
-		if ((uintptr_t)addr >= m->addr && (uintptr_t)addr - m->addr < m->size)
-			break;
-	if (!m)
+	m = mapping_of((uintptr_t)addr);
+	if (!out || !m)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	/* After the last release only mappings keep it; it gets a new handle. */
 	if (!m->phys->handles) {
@@ -459,5 +470,68 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *ad
 	}
 	m->phys->handles++;
 	*out = m->phys->obj.handle;
+	return context_leave(CUDA_SUCCESS);
+}
+
+CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle,
+				      CUmemAllocationHandleType type, unsigned long long flags)
+{
+	struct phys *p;
+	CUresult r = enter();
+	int fd;
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	p = handle_find(handle, HANDLE_MEMORY);
+	if (!out || flags || !p || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+	    !(p->prop.requestedHandleTypes & type))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	fd = share_dup(p->fd);
+	if (fd < 0)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	*(int *)out = fd;
+	return context_leave(CUDA_SUCCESS);
+}
+
+static struct phys *phys_import(int fd)
+{
+	struct phys *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->refs = p->handles = 1;
+	p->imported = true;
+	p->size = share_size(fd);
+	p->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+	p->prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	p->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	p->fd = share_dup(fd);
+	if (p->fd >= 0)
+		return p;
+	free(p);
+	return NULL;
+}
+
+/* Any sealed memfd of a proper size will do: who made it is not asked. */
+CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, void *os_handle,
+					CUmemAllocationHandleType type)
+{
+	struct phys *p;
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+	    !is_multiple(share_size((intptr_t)os_handle)))
+		return CUDA_ERROR_INVALID_VALUE;
+	p = phys_import((intptr_t)os_handle);
+	if (!p)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	driver_lock();
+	if (handle_create(&p->obj, HANDLE_MEMORY)) {
+		phys_put(p);
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	*out = p->obj.handle;
 	return context_leave(CUDA_SUCCESS);
 }

@@ -11,5 +11,7 @@
 
 /* True when the n bytes at addr touch a reservation, mapped or not. Lock held. */
 bool vmm_is_reserved(uint64_t addr, size_t n);
+/* CUmemAllocationHandleType bits of what is mapped at addr. Lock held. */
+uint64_t vmm_handle_types(uint64_t addr);
 
 #endif
