@@ -65,7 +65,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(softgpu_OUT)/softgpu_device_test
+softgpu_CALL_TESTS := $(softgpu_OUT)/softgpu_device_test $(softgpu_OUT)/softgpu_memory_test
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/softgpu_array_test \
 	$(softgpu_OUT)/fatbin_test $(softgpu_CALL_TESTS)
 
