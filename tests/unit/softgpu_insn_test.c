@@ -218,6 +218,100 @@ static void misuse_is_a_fault(void **state)
 	release(out);
 }
 
+/* a = 0x80ff7f01, b = 0x0102fe40, c = 0x11223344 */
+static const struct {
+	const char *insn;
+	uint32_t want;
+} videos[] = {
+	{ "vadd.s32.u32.s32 %r4, %r1.b2, %r2.b1;", 253 },
+	{ "vsub.u32.u32.u32.sat %r4, %r1.b0, %r2.b0;", 0 },
+	{ "vabsdiff.u32.s32.s32.add %r4, %r1.h1, %r2.h0, %r3;", 0x1122b085 },
+	{ "vmin.s32.s32.s32 %r4.b2, %r1.b3, %r2.b1, %r3;", 0x11803344 },
+	{ "vmax.s32.s32.s32.sat %r4.h1, %r1, %r2, %r3;", 0x7fff3344 },
+	{ "vshl.u32.u32.u32.sat.clamp %r4, %r1.h0, %r2.b0;", 0xffffffff },
+	{ "vshl.u32.u32.u32.wrap %r4, %r1.b0, %r2.b2;", 4 },
+	{ "vshr.s32.s32.u32.clamp.add %r4, %r1.h1, %r2.b2, %r3;", 0x11221383 },
+	{ "vmad.u32.u32.u32 %r4, %r1.b1, %r2.b0, %r3;", 0x11225304 },
+	{ "vmad.s32.s32.s32 %r4, -%r1.b1, %r2.b0, %r3;", 0x11221384 },
+	{ "vmad.u32.u32.u32.po.shr7 %r4, %r1.b1, %r2.b0, %r3;", 0x2244a6 },
+	{ "vset.u32.s32.gt.add %r4, %r1.b0, %r2.h0, %r3;", 0x11223345 },
+	{ "vadd2.s32.s32.s32.sat %r4, %r1, %r2, %r3;", 0x82017d41 },
+	{ "vadd2.u32.u32.u32 %r4.h1, %r1.h00, %r2.h32, %r3;", 0x80033344 },
+	{ "vabsdiff4.u32.u32.u32.add %r4, %r1, %r2, %r3;", 0x1122357e },
+	{ "vavrg4.s32.s32.s32 %r4, %r1, %r2, %r3;", 0xc0013f21 },
+	{ "vsub4.u32.u32.u32.sat %r4.b20, %r1.b3210, %r2.b7654, %r3;", 0x11fd3300 },
+	{ "vset4.u32.u32.ge %r4, %r1, %r2, %r3;", 0x01010000 },
+	{ "vmin4.s32.s32.s32 %r4, %r1, %r2, %r3;", 0x80fffe01 },
+};
+
+#define NR_VIDEOS (sizeof(videos) / sizeof(videos[0]))
+
+static void video_instructions(void **state)
+{
+	char body[4096] = "", text[8192];
+	size_t n = 0;
+	uint32_t *o;
+
+	(void)state;
+	for (size_t i = 0; i < NR_VIDEOS; i++)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, "%s st.global.u32 [%%d0+%zu], %%r4;\n",
+				      videos[i].insn, 4 * i);
+	snprintf(text, sizeof(text), "%s.visible .entry k(.param .u64 out) {\n.reg .b32 %%r<8>; .reg .b64 %%d0;\n"
+		 "ld.param.u64 %%d0, [out]; mov.u32 %%r1, 0x80ff7f01; mov.u32 %%r2, 0x0102fe40; mov.u32 %%r3, 0x11223344;\n"
+		 "%s ret; }\n", HEAD, body);
+	o = run_text(text, 1, 4 * NR_VIDEOS);
+	for (size_t i = 0; i < NR_VIDEOS; i++)
+		if (o[i] != videos[i].want)
+			fail_msg("%s: 0x%x, not 0x%x", videos[i].insn, o[i], videos[i].want);
+	release(o);
+}
+
+static void small_floats(void **state)
+{
+	const struct row rows[] = {
+		{ "cvt.rn.satfinite.e4m3x2.f32", "h=ff", { F(1), F(448) }, 0x387e },
+		{ "cvt.rn.satfinite.e4m3x2.f32", "h=ff", { F(-500), F(0x1p-10f) }, 0xfe00 },
+		{ "cvt.rn.satfinite.e4m3x2.f32", "h=ff", { NAN32, F(0x1.8p-9f) }, 0x7f02 },
+		{ "cvt.rn.satfinite.relu.e4m3x2.f32", "h=ff", { F(-1), 0xffc00000 }, 0x007f },
+		{ "cvt.rn.satfinite.e5m2x2.f32", "h=ff", { F(1.125f), F(1e9f) }, 0x3c7b },
+		{ "cvt.rn.satfinite.e5m2x2.f32", "h=ff", { F(1.375f), 0xff800000 }, 0x3efb },
+		{ "cvt.rn.satfinite.e5m2x2.f32", "h=ff", { F(0x1p-17f), F(0x1.8p-17f) }, 0x0001 },
+		{ "cvt.rn.satfinite.e4m3x2.f16x2", "h=w", { 0x3c00fc00 }, 0x38fe },
+		{ "cvt.rn.satfinite.e5m2x2.f16x2", "h=w", { 0x7e007bff }, 0x7f7b },
+		{ "cvt.rn.f16x2.e4m3x2", "w=h", { 0x7f38 }, 0x7fff3c00 },
+		{ "cvt.rn.f16x2.e4m3x2", "w=h", { 0x01fe }, 0x1800df00 },
+		{ "cvt.rn.relu.f16x2.e4m3x2", "w=h", { 0x80b8 }, 0 },
+		{ "cvt.rn.f16x2.e5m2x2", "w=h", { 0x7cfc }, 0x7c00fc00 },
+		{ "cvt.rn.f16x2.e5m2x2", "w=h", { 0xff01 }, 0x7fff0100 },
+		{ "cvt.rna.tf32.f32", "w=f", { 0x3f801000 }, 0x3f802000 },
+		{ "cvt.rn.tf32.f32", "w=f", { 0x3f801000 }, 0x3f800000 },
+		{ "cvt.rz.tf32.f32", "w=f", { 0xbf803fff }, 0xbf802000 },
+		{ "cvt.rna.satfinite.tf32.f32", "w=f", { 0x7f7fffff }, 0x7f7fe000 },
+		{ "cvt.rna.tf32.f32", "w=f", { 0x7f7fffff }, INF32 },
+		{ "cvt.rn.satfinite.f16.f32", "h=f", { F(-1e6f) }, 0xfbff },
+		{ "cvt.rn.relu.satfinite.bf16x2.f32", "w=ff", { INF32, F(-3) }, 0x7f7f0000 },
+		{ "cvt.rz.bf16.f32", "h=f", { 0x3f80ffff }, 0x3f80 },
+		{ "cvt.pack.sat.u8.s32.b32", "w=www", { 300, NEG(5), 0x12345678 }, 0x5678ff00 },
+		{ "cvt.pack.sat.s4.s32.b32", "w=www", { NEG(100), 7, 0x12345678 }, 0x34567887 },
+		{ "cvt.pack.sat.u16.s32", "w=ww", { 70000, NEG(5) }, 0xffff0000 },
+		{ "cvt.pack.sat.s16.s32", "w=ww", { NEG(70000), 5 }, 0x80000005 },
+		{ "max.xorsign.abs.f16", "h=hh", { 0xc200, 0x4000 }, 0xc200 },
+		{ "min.NaN.xorsign.abs.bf16x2", "w=ww", { 0x7fffc040, 0x40003f80 }, 0x7fffbf80 },
+		{ "fma.rn.relu.f16", "h=hhh", { 0x3c00, 0x3c00, 0xc000 }, 0 },
+		{ "add.rn.bf16x2", "w=ww", { 0x3f803f80, 0x3f804000 }, 0x40004040 },
+		{ "ex2.approx.ftz.bf16", "h=h", { 0x4040 }, 0x4100 },
+		{ "set.lt.u32.f16x2", "w=ww", { 0x3c004000, 0x40003c00 }, 0xffff0000 },
+		{ "set.lt.f16x2.f16x2", "w=ww", { 0x3c004000, 0x40003c00 }, 0x3c000000 },
+		{ "set.ge.bf16x2.bf16x2", "w=ww", { 0x3f804000, 0x40003f80 }, 0x00003f80 },
+		{ "set.eq.f16.s32", "h=ww", { 5, 5 }, 0x3c00 },
+		{ "set.eq.u16.f16", "h=hh", { 0x3c00, 0x3c00 }, 0xffff },
+		{ "set.ne.bf16.f32", "h=ff", { F(1), F(2) }, 0x3f80 },
+	};
+
+	(void)state;
+	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +321,8 @@ int main(void)
 		cmocka_unit_test(bulk_copies_tell_their_barrier),
 		cmocka_unit_test(polls_give_way),
 		cmocka_unit_test(misuse_is_a_fault),
+		cmocka_unit_test(video_instructions),
+		cmocka_unit_test(small_floats),
 	};
 
 	return cmocka_run_group_tests_name("softgpu_insn", tests, NULL, NULL);

@@ -142,9 +142,12 @@ static inline uint32_t out_f32(double v, uint32_t mods)
 
 static inline uint32_t out_16(double v, uint32_t mods, int eb, int mb)
 {
+	uint32_t h, inf = ((1u << eb) - 1) << mb;
+
 	if ((mods & M_SAT) || (mods & M_RELU && v <= 0))
 		v = mods & M_SAT ? f64_sat(v) : 0;
-	return half_round(v, eb, mb, mods);
+	h = half_round(v, eb, mb, mods);
+	return mods & M_SATFINITE && (h & 0x7fff) == inf ? h - 1 : h;
 }
 
 #define OUT_f16(v) (fast && (double)(float)(v) == (v) ? f32_to_f16((float)(v)) : out_16(v, in->mods, 5, 10))
@@ -237,11 +240,12 @@ INTS(X, )
 PACK16(cvt_f16x2, f16)
 PACK16(cvt_bf16x2, bf16)
 
+#define M_PACK (M_RN | M_RZ | M_RELU | M_SATFINITE)
 #define X(s, d) FORM("cvt." #d "." #s, cvt_##d##_##s, ""),
 #define Y(d, ...) INTS(X, d) FLOATS(X, d)
 
 const struct sg_form SG_TABLE(sg_forms_cvt)[] = {
 	INTS2(Y, ) FLOATS2(Y, )
-	FORM("cvt.f16x2.f32", cvt_f16x2, ""), FORM("cvt.bf16x2.f32", cvt_bf16x2, ""),
+	{ "cvt.f16x2.f32", cvt_f16x2, NULL, M_PACK, "w=ff" }, { "cvt.bf16x2.f32", cvt_bf16x2, NULL, M_PACK, "w=ff" },
 	FORM_END
 };

@@ -59,11 +59,12 @@ static inline uint32_t bf16_fma(uint32_t ha, uint32_t hb, uint32_t hc, uint32_t 
 
 static inline uint32_t extreme16(uint32_t a, uint32_t b, uint32_t mods, uint32_t inf, bool max)
 {
+	uint32_t sign = mods & M_XORSIGN ? (a ^ b) & 0x8000 : 0;
 	bool na, nb;
 	int32_t x, y;
 
-	a &= 0xffff;
-	b &= 0xffff;
+	a &= mods & M_XORSIGN ? 0x7fff : 0xffff;
+	b &= mods & M_XORSIGN ? 0x7fff : 0xffff;
 	if (inf == 0x7c00) {
 		a = flush16(a, mods);
 		b = flush16(b, mods);
@@ -73,9 +74,11 @@ static inline uint32_t extreme16(uint32_t a, uint32_t b, uint32_t mods, uint32_t
 	/* signed magnitude as an order in which -0 is below +0 */
 	x = a & 0x8000 ? -(int32_t)(a & 0x7fff) - 1 : (int32_t)a;
 	y = b & 0x8000 ? -(int32_t)(b & 0x7fff) - 1 : (int32_t)b;
+	if ((na && nb) || (mods & M_NAN && (na || nb)))
+		return HALF_NAN;
 	if (na || nb)
-		return (mods & M_NAN) || (na && nb) ? HALF_NAN : na ? b : a;
-	return (max ? x > y : x < y) ? a : b;
+		return (na ? b : a) | sign;
+	return ((max ? x > y : x < y) ? a : b) | sign;
 }
 
 #define OP16(op, t, T, expr) \
@@ -160,18 +163,22 @@ static enum sg_result set_preds(struct sg_warp *w, const struct sg_insn *in, uin
 CMPS16(SETP16, f16, F16)
 CMPS16(SETP16, bf16, BF16)
 
-#define M16 (M_RN | M_FTZ | M_SAT | M_NAN | M_RELU | M_APPROX)
-#define ROWS16(op, name, h, hx2) \
-	{ name ".f16", do_f16_##op, NULL, M16, h }, { name ".bf16", do_bf16_##op, NULL, M16, h }, \
-	{ name ".f16x2", do_f16x2_##op, NULL, M16, hx2 }, { name ".bf16x2", do_bf16x2_##op, NULL, M16, hx2 }
+/* Modifiers of f16, and of bf16, which has neither .ftz nor .sat. */
+#define ROWS16(op, f16_mods, bf16_mods, h, hx2) \
+	{ #op ".f16", do_f16_##op, NULL, f16_mods, h }, { #op ".bf16", do_bf16_##op, NULL, bf16_mods, h }, \
+	{ #op ".f16x2", do_f16x2_##op, NULL, f16_mods, hx2 }, { #op ".bf16x2", do_bf16x2_##op, NULL, bf16_mods, hx2 }
+#define M_SUM (M_RN | M_FTZ | M_SAT)
+#define M_EXTREME (M_NAN | M_XORSIGN | M_ABS)
 #define CMP_ROW(t, T, cmp, cond) \
 	FORM("setp." #cmp "." #t, setp_##cmp##_##t, ""), FORM("setp." #cmp "." #t "x2", setp_##cmp##_##t##x2, ""),
 
 const struct sg_form SG_TABLE(sg_forms_half)[] = {
-	ROWS16(add, "add", "h=hh", "w=ww"), ROWS16(sub, "sub", "h=hh", "w=ww"), ROWS16(mul, "mul", "h=hh", "w=ww"),
-	ROWS16(fma, "fma", "h=hhh", "w=www"), ROWS16(min, "min", "h=hh", "w=ww"), ROWS16(max, "max", "h=hh", "w=ww"),
-	ROWS16(neg, "neg", "h=h", "w=w"), ROWS16(abs, "abs", "h=h", "w=w"), ROWS16(ex2, "ex2", "h=h", "w=w"),
-	ROWS16(tanh, "tanh", "h=h", "w=w"),
+	ROWS16(add, M_SUM, M_RN, "h=hh", "w=ww"), ROWS16(sub, M_SUM, M_RN, "h=hh", "w=ww"),
+	ROWS16(mul, M_SUM, M_RN, "h=hh", "w=ww"), ROWS16(fma, M_SUM | M_RELU, M_RN | M_RELU, "h=hhh", "w=www"),
+	ROWS16(min, M_FTZ | M_EXTREME, M_EXTREME, "h=hh", "w=ww"),
+	ROWS16(max, M_FTZ | M_EXTREME, M_EXTREME, "h=hh", "w=ww"),
+	ROWS16(neg, M_FTZ, 0, "h=h", "w=w"), ROWS16(abs, M_FTZ, 0, "h=h", "w=w"),
+	ROWS16(ex2, M_APPROX, M_APPROX | M_FTZ, "h=h", "w=w"), ROWS16(tanh, M_APPROX, M_APPROX, "h=h", "w=w"),
 	CMPS16(CMP_ROW, f16, F16)
 	CMPS16(CMP_ROW, bf16, BF16)
 	FORM_END

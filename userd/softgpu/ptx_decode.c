@@ -128,10 +128,10 @@ static bool form_operands(struct ptx_parser *p, const char *ops, uint32_t *r, in
 	return true;
 }
 
-static void decode_form(struct ptx_parser *p, const struct ptx_op *op)
+void ptx_decode_form(struct ptx_parser *p, uint32_t flags)
 {
 	char key[NAME_MAX];
-	uint32_t mods = form_key(&p->st, op->mods, key, sizeof(key)), r[8] = { 0 };
+	uint32_t mods = form_key(&p->st, flags, key, sizeof(key)), r[8] = { 0 };
 	const struct sg_form *f = ptx_form_find(key, strnlen(key, sizeof(key) - 1));
 	struct sg_insn *in;
 	int64_t imm = 0;
@@ -170,7 +170,7 @@ void ptx_decode(struct ptx_parser *p)
 	} else if (op->decode) {
 		op->decode(p);
 	} else {
-		decode_form(p, op);
+		ptx_decode_form(p, op->mods);
 	}
 }
 
@@ -216,25 +216,61 @@ static struct sg_insn *emit_setp(struct ptx_parser *p, const char *cmp, enum ptx
 	return in;
 }
 
-/* set writes all ones, or 1.0, where setp writes true. */
-static void decode_set(struct ptx_parser *p, const char *cmp, enum ptx_type dt, enum ptx_type st, uint32_t mods)
+/* What set writes where setp writes true: all ones, or 1.0. */
+static uint32_t truth(enum ptx_type dt, bool pair)
 {
-	bool f = ptx_types[dt].cls == 'f';
-	uint32_t dst, cond, bits = f ? dt == PTX_F16 ? 0x3c00 : 0x3f800000 : SG_ALL;
-	struct sg_insn *in = emit_setp(p, cmp, st, mods, p->st.ops + 1, p->st.nr_ops ? p->st.nr_ops - 1 : 0);
-
-	if (!in || !ptx_dst_row(p, &p->st.ops[0], ptx_letter(dt), &dst))
-		return;
-	if (dt != PTX_U32 && dt != PTX_S32 && dt != PTX_F32 && dt != PTX_F16) {
-		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
-		return;
+	switch (dt) {
+	case PTX_F32:
+		return 0x3f800000;
+	case PTX_F16: case PTX_F16X2:
+		return 0x3c00;
+	case PTX_BF16: case PTX_BF16X2:
+		return 0x3f80;
+	case PTX_U16: case PTX_S16:
+		return 0xffff;
+	case PTX_U32: case PTX_S32:
+		return pair ? 0xffff : SG_ALL;
+	default:
+		return 0;
 	}
-	cond = in->r[0] = ptx_row(p, 0);
-	in = ptx_emit_form(p, "selp.b32");
+}
+
+static uint32_t emit_choice(struct ptx_parser *p, uint32_t dst, uint32_t one, uint32_t cond)
+{
+	struct sg_insn *in = ptx_emit_form(p, "selp.b32");
+
 	in->r[0] = dst;
-	in->r[1] = ptx_imm_row(p, bits, false);
+	in->r[1] = ptx_imm_row(p, one, false);
 	in->r[2] = ptx_imm_row(p, 0, false);
 	in->r[3] = cond;
+	return dst;
+}
+
+static void decode_set(struct ptx_parser *p, const char *cmp, enum ptx_type dt, enum ptx_type st, uint32_t mods)
+{
+	bool pair = st == PTX_F16X2 || st == PTX_BF16X2;
+	uint32_t dst, lo, hi, one = truth(dt, pair);
+	struct sg_insn *in;
+
+	if (!one || pair != (dt == PTX_F16X2 || dt == PTX_BF16X2 || (pair && ptx_types[dt].bits == 32 && dt != PTX_F32))) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	in = emit_setp(p, cmp, st, mods, p->st.ops + 1, p->st.nr_ops ? p->st.nr_ops - 1 : 0);
+	if (!in || !ptx_dst_row(p, &p->st.ops[0], ptx_letter(dt), &dst))
+		return;
+	lo = in->r[0] = ptx_row(p, 0);
+	if (!pair) {
+		emit_choice(p, dst, one, lo);
+		return;
+	}
+	hi = in->r[4] = ptx_row(p, 0);
+	lo = emit_choice(p, ptx_row(p, 4), one, lo);
+	hi = emit_choice(p, ptx_row(p, 4), one << 16, hi);
+	in = ptx_emit_form(p, "or.b32");
+	in->r[0] = dst;
+	in->r[1] = lo;
+	in->r[2] = hi;
 }
 
 void ptx_decode_setp(struct ptx_parser *p)

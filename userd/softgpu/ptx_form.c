@@ -46,7 +46,15 @@ static const struct ptx_op ptx_ops[] = {
 	{ "shf", 0, NULL }, { "shfl", M_SYNC, ptx_decode_shfl }, { "shl", 0, NULL }, { "shr", 0, NULL },
 	{ "sin", M_APPROX | M_FTZ, NULL }, { "slct", M_FTZ, NULL }, { "sqrt", M_ROUND | M_APPROX | M_FTZ, NULL },
 	{ "st", 0, ptx_decode_st }, { "sub", FP, NULL }, { "subc", 0, NULL }, { "szext", 0, NULL },
-	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "trap", 0, NULL }, { "vote", M_SYNC, ptx_decode_vote },
+	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "trap", 0, NULL },
+	{ "vabsdiff", 0, ptx_decode_video }, { "vabsdiff2", 0, ptx_decode_video },
+	{ "vabsdiff4", 0, ptx_decode_video }, { "vadd", 0, ptx_decode_video }, { "vadd2", 0, ptx_decode_video },
+	{ "vadd4", 0, ptx_decode_video }, { "vavrg2", 0, ptx_decode_video }, { "vavrg4", 0, ptx_decode_video },
+	{ "vmad", 0, ptx_decode_video }, { "vmax", 0, ptx_decode_video }, { "vmax2", 0, ptx_decode_video },
+	{ "vmax4", 0, ptx_decode_video }, { "vmin", 0, ptx_decode_video }, { "vmin2", 0, ptx_decode_video },
+	{ "vmin4", 0, ptx_decode_video }, { "vset", 0, ptx_decode_video }, { "vset2", 0, ptx_decode_video },
+	{ "vset4", 0, ptx_decode_video }, { "vshl", 0, ptx_decode_video }, { "vshr", 0, ptx_decode_video },
+	{ "vsub", 0, ptx_decode_video }, { "vsub2", 0, ptx_decode_video }, { "vsub4", 0, ptx_decode_video }, { "vote", M_SYNC, ptx_decode_vote },
 	{ "xor", 0, NULL },
 };
 
@@ -55,9 +63,7 @@ static const char *const ptx_refused[] = {
 	"alloca", "barrier_cluster", "clusterlaunchcontrol", "elect", "fns", "getctarank",
 	"istypep", "ldmatrix", "mapa", "mma", "movmatrix", "multimem", "setmaxnreg",
 	"st_async", "stackrestore", "stacksave", "stmatrix", "suld", "suq", "sured", "sust", "tcgen05", "tensormap",
-	"tex", "tld4", "txq", "vabsdiff", "vabsdiff2", "vabsdiff4", "vadd", "vadd2", "vadd4", "vavrg2", "vavrg4",
-	"vmad", "vmax", "vmax2", "vmax4", "vmin", "vmin2", "vmin4", "vset", "vset2", "vset4", "vshl", "vshr", "vsub",
-	"vsub2", "vsub4", "wgmma", "wmma",
+	"tex", "tld4", "txq", "wgmma", "wmma",
 };
 
 #define FORM_BUCKETS 4096

@@ -242,6 +242,10 @@ static bool plain(struct ptx_parser *p, struct ptx_operand *op)
 			op->neg = true;
 		}
 	}
+	if (ptx_at(l, '-') && ptx_tok_is(&p->st.op, "vmad") && ptx_peek(l).kind == TOK_IDENT) {
+		ptx_next(l);
+		op->minus = true;
+	}
 	if (l->tok.kind != TOK_IDENT)
 		return ptx_const_value(p, op);
 	if (!named(p, op))
@@ -324,6 +328,11 @@ bool ptx_parse_operand(struct ptx_parser *p, struct ptx_operand *op)
 	}
 	if (!plain(p, op))
 		return false;
+	if (l->tok.kind == TOK_DOT && op->kind == OPK_REG && p->st.op.s[0] == 'v') {
+		op->sel = l->tok;
+		ptx_next(l);
+		return true;
+	}
 	if (!ptx_accept(l, '|'))
 		return true;
 	first = *op;

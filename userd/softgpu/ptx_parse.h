@@ -66,6 +66,8 @@ enum ptx_op_kind {
 struct ptx_operand {
 	enum ptx_op_kind kind;
 	bool neg;			/* !p */
+	bool minus;			/* -a of vmad */
+	struct ptx_tok sel;		/* .h10 of a video instruction; len 0: none */
 	struct ptx_tok tok;
 	enum ptx_type type;		/* OPK_REG */
 	uint32_t row;
@@ -142,6 +144,8 @@ char ptx_letter(enum ptx_type t);
 void ptx_decode(struct ptx_parser *p);
 void ptx_decode_error(struct ptx_parser *p, enum sg_result res, const char *what);
 struct sg_insn *ptx_emit_form(struct ptx_parser *p, const char *form);
+/* by the row alone; mods: modifiers that are flags */
+void ptx_decode_form(struct ptx_parser *p, uint32_t mods);
 bool ptx_has_mod(const struct ptx_stmt *st, const char *mod);
 enum ptx_type ptx_stmt_type(const struct ptx_stmt *st);	/* the last modifier that is a type */
 
@@ -181,6 +185,7 @@ void ptx_decode_shfl(struct ptx_parser *p);
 void ptx_decode_vote(struct ptx_parser *p);
 void ptx_decode_sync(struct ptx_parser *p);
 void ptx_decode_nanosleep(struct ptx_parser *p);
+void ptx_decode_video(struct ptx_parser *p);
 void ptx_decode_cp(struct ptx_parser *p);
 void ptx_decode_mbarrier(struct ptx_parser *p);
 

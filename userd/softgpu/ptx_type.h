@@ -64,7 +64,8 @@ enum sg_space {
 	X(RN, "rn") X(RZ, "rz") X(RM, "rm") X(RP, "rp") X(RNI, "rni") X(RZI, "rzi") X(RMI, "rmi") X(RPI, "rpi") \
 	X(FTZ, "ftz") X(SAT, "sat") X(APPROX, "approx") X(FULL, "full") X(NAN, "NaN") X(AND, "and") X(OR, "or") \
 	X(XOR, "xor") X(UNI, "uni") X(SHIFTAMT, "shiftamt") X(SYNC, "sync") X(ALIGNED, "aligned") X(ABS, "abs") \
-	X(RELU, "relu") X(XORSIGN, "xorsign") X(NOFTZ, "noftz")
+	X(RELU, "relu") X(XORSIGN, "xorsign") X(NOFTZ, "noftz") \
+	X(RNA, "rna") X(SATFINITE, "satfinite")
 
 #define PTX_MOD_ENUM(id, name) PTX_BIT_##id,
 enum { PTX_MODS(PTX_MOD_ENUM) PTX_NR_MODS };
