@@ -52,9 +52,10 @@ static const struct ptx_op ptx_ops[] = {
 	{ "vadd4", 0, ptx_decode_video }, { "vavrg2", 0, ptx_decode_video }, { "vavrg4", 0, ptx_decode_video },
 	{ "vmad", 0, ptx_decode_video }, { "vmax", 0, ptx_decode_video }, { "vmax2", 0, ptx_decode_video },
 	{ "vmax4", 0, ptx_decode_video }, { "vmin", 0, ptx_decode_video }, { "vmin2", 0, ptx_decode_video },
-	{ "vmin4", 0, ptx_decode_video }, { "vset", 0, ptx_decode_video }, { "vset2", 0, ptx_decode_video },
+	{ "vmin4", 0, ptx_decode_video }, { "vote", M_SYNC, ptx_decode_vote },
+	{ "vset", 0, ptx_decode_video }, { "vset2", 0, ptx_decode_video },
 	{ "vset4", 0, ptx_decode_video }, { "vshl", 0, ptx_decode_video }, { "vshr", 0, ptx_decode_video },
-	{ "vsub", 0, ptx_decode_video }, { "vsub2", 0, ptx_decode_video }, { "vsub4", 0, ptx_decode_video }, { "vote", M_SYNC, ptx_decode_vote },
+	{ "vsub", 0, ptx_decode_video }, { "vsub2", 0, ptx_decode_video }, { "vsub4", 0, ptx_decode_video },
 	{ "xor", 0, NULL },
 };
 
