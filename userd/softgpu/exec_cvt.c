@@ -222,12 +222,12 @@ static inline uint64_t f64_from(i128 v, uint32_t mods)
 		r = nextafter(r, -INFINITY);
 	else if ((mods & M_RP || (mods & M_RZ && v < 0)) && (i128)r < v)
 		r = nextafter(r, INFINITY);
-	return f64_bits(r);
+	return f64_bits(mods & M_SAT ? f64_sat(r) : r);
 }
 
 #define X(s, ...) EXEC(cvt_f64_##s) { \
 	const R_##s *a = SG_ROW(R_##s, 1); \
-	if (in->mods & (M_RZ | M_RM | M_RP)) \
+	if (in->mods & (M_RZ | M_RM | M_RP | M_SAT)) \
 		MAP(uint64_t, f64_from((i128)(V_##s)a[i], in->mods)); \
 	MAP(uint64_t, f64_bits((double)(V_##s)a[i])); }
 INTS(X, )

@@ -14,12 +14,14 @@ static inline uint32_t finish16(uint32_t h, uint32_t mods, uint32_t inf, uint32_
 {
 	uint32_t mag = h & 0x7fff;
 
+	if ((mods & M_FTZ) && inf == 0x7c00 && mag < 0x400) {
+		h &= 0x8000;
+		mag = 0;
+	}
 	if (mods & M_SAT)
 		return mag > inf || h & 0x8000 ? 0 : mag > one ? one : h;
 	if ((mods & M_RELU) && mag <= inf && h & 0x8000)
 		return 0;
-	if ((mods & M_FTZ) && inf == 0x7c00 && mag < 0x400)
-		return h & 0x8000;
 	return h;
 }
 
