@@ -23,8 +23,8 @@ static bool begins(const struct ptx_stmt *st, const char *mods, uint32_t *nr)
 {
 	uint32_t i = 0;
 
-	for (const char *s = mods; s; s = strchr(s, '.'), s += s != NULL, i++) {
-		const char *end = strchr(s, '.');
+	for (const char *s = mods, *end; s; s = end ? end + 1 : NULL, i++) {
+		end = strchr(s, '.');
 		size_t len = end ? (size_t)(end - s) : strlen(s);
 
 		if (i >= st->nr_mods || st->mods[i].len != len || memcmp(st->mods[i].s, s, len))
