@@ -19,7 +19,7 @@ CHECK_PY := $(wildcard tests/e2e/*_test.py) tests/ptx/rows_test.py
 
 check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
-		build/tools/roundtrip_test tests/apigen/run.py \
+		$(ptx_REPLAY) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
 
 demo: all cuda-programs

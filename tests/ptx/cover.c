@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "engine.h"
-#include "memory.h"
 #include "ptx_parse.h"
 
 #define MAX_ROWS 8192
@@ -33,31 +32,6 @@ const struct sg_form *__wrap_ptx_form_find(const char *name, size_t len)
 	if (f && nr_used < MAX_ROWS)
 		used[nr_used++] = f;
 	return f;
-}
-
-/* Doubles of memory.c: nothing runs here. */
-uint64_t sg_mem_alloc(size_t size, size_t align)
-{
-	void *p = aligned_alloc(align < 256 ? 256 : align, (size + 255) & ~(size_t)255);
-
-	return (uintptr_t)p;
-}
-
-bool sg_mem_free(uint64_t addr)
-{
-	free((void *)(uintptr_t)addr);
-	return true;
-}
-
-bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
-{
-	(void)addr, (void)lo, (void)hi;
-	return false;
-}
-
-uint64_t sg_mem_generation(void)
-{
-	return 1;
 }
 
 static void parse(const char *path)

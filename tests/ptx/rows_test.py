@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Every form of rows.tsv on every build of softgpu's executors, against what a GPU gave.
+Every form of rows.tsv on every build of softgpu's executors, against what a GPU gave and against eval.c.
 
 Speaks TAP: a test for each line of the table and build, one for the rows of the executors that no line reaches.
 ROWS_ISA names one build only; ROWS_VERBOSE shows every difference.
@@ -59,6 +59,25 @@ def approx_differences(form, got, expected):
                 yield "%s%r: %s" % (form.text, tuple(a), why)
 
 
+def evaluated(plan):
+    out = subprocess.run([os.path.join(BUILD, "tests", "ptx", "eval_rows"), plan], stdout=subprocess.PIPE, text=True, check=True)
+    return rows.unpack(out.stdout.splitlines())
+
+
+def same(form, k, x, y):
+    """Which NaN an f64 instruction gives is the GPU's affair, not eval.c's."""
+    if x == y or form.dst[k // rows.N % len(form.dst)] not in "dD":
+        return x == y
+    return all(int(v, 16) & (1 << 63) - 1 > 0x7ff << 52 for v in (x, y))
+
+
+def unlike_eval(form, got, wanted):
+    a, b = got.split(" !")[0].replace("|", " ").split(), wanted.replace("|", " ").split()
+    for k, (x, y) in enumerate(zip(a, b)):
+        if not same(form, k, x, y):
+            yield "%s: operands %s: %s, eval.c has %s" % (form.label, " ".join("%x" % v for v in operands(form, k % rows.N)), x, y)
+
+
 def differences(form, got, expected):
     if "!guard" in got:
         yield "%s:%s" % (form.label, got[got.index("!guard") + 6:])
@@ -72,7 +91,7 @@ def differences(form, got, expected):
                 yield "%s: operands %s: %s, not %s" % (form.label, " ".join("%x" % v for v in operands(form, i)), x, y)
 
 
-def test_line(group, got, refused, expected):
+def test_line(group, got, refused, expected, wanted):
     """Reasons to fail; None where softgpu may and does refuse the line."""
     optional, bad, seen = "~" in group[0].flags, [], 0
     for form in group:
@@ -83,6 +102,8 @@ def test_line(group, got, refused, expected):
         else:
             seen += 1
             bad += differences(form, got[form.label], expected.get(form.label))
+            if form.label in wanted and form.label not in expected:
+                bad += unlike_eval(form, got[form.label], wanted[form.label])
     return bad if seen or bad else None
 
 
@@ -117,11 +138,12 @@ def main():
     with tempfile.TemporaryDirectory() as where:
         plan = rows.write_plan(lines, where)
         builds = {isa: run(plan, isa) for isa in isas()}
+        wanted = evaluated(plan)
         missing = uncovered(where)
     for isa, (got, refused) in builds.items():
         for group in lines:
             number += 1
-            bad = test_line(group, got, refused, expected)
+            bad = test_line(group, got, refused, expected, wanted)
             if bad is None and isa != list(builds)[0]:
                 number -= 1     # said once
                 continue
