@@ -334,7 +334,9 @@ static void enlist(struct sg_job *job)
 	for (at = &pool.jobs; *at; at = &(*at)->next)
 		;
 	*at = job;
-	pthread_cond_broadcast(&pool.work);
+	/* the caller takes one block itself: a thread that finds nothing has been woken for nothing */
+	for (uint64_t i = 1; i < job->nr_ctas && i <= pool.nr_threads; i++)
+		pthread_cond_signal(&pool.work);
 	pthread_mutex_unlock(&pool.lock);
 }
 
