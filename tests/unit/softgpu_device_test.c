@@ -348,6 +348,232 @@ static void cuda_visible_devices_selects_and_renumbers(void **state)
 	IN_CHILD(by_uuid, "SOFTGPU_DEVICES=4");
 }
 
+static const char store_ptx[] = PTX_HEAD
+	".visible .global .u32 counter;\n"
+	".visible .entry store(.param .u64 p) {\n\t.reg .b64 a;\n\t.reg .b32 v;\n"
+	"\tld.param.u64 a, [p];\n\tmov.b32 v, 7;\n\tst.global.b32 [a], v;\n"
+	"\tst.global.b32 [counter], v;\n\tret;\n}\n";
+
+static CUfunction store_of(void)
+{
+	CUfunction f;
+	CUmodule m;
+
+	OK(cuModuleLoadData(&m, store_ptx));
+	OK(cuModuleGetFunction(&f, m, "store"));
+	return f;
+}
+
+static CUresult store(CUfunction f, CUdeviceptr p, CUstream s)
+{
+	void *params[] = { &p };
+	CUresult r = cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL);
+
+	return r ? r : cuCtxSynchronize();
+}
+
+static void memory_of_each(void)
+{
+	size_t free_bytes, total;
+	CUdeviceptr a, b;
+	unsigned int ordinal;
+
+	open_device(0);
+	OK(cuMemAlloc(&a, 60 << 20));
+	IS(cuMemAlloc(&b, 60 << 20), CUDA_ERROR_OUT_OF_MEMORY);
+	open_device(1);
+	OK(cuMemGetInfo(&free_bytes, &total));
+	IS(total, 64 << 20);
+	IS(free_bytes, 64 << 20);
+	OK(cuMemAlloc(&b, 60 << 20));
+	OK(cuMemGetInfo(&free_bytes, &total));
+	IS(free_bytes, 4 << 20);
+	OK(cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, a));
+	IS(ordinal, 0);
+	OK(cuPointerGetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, b));
+	IS(ordinal, 1);
+	OK(cuMemFree(a));
+	OK(cuMemFree(b));
+	OK(cuMemGetInfo(&free_bytes, &total));
+	IS(free_bytes, 64 << 20);
+}
+
+static void each_device_has_its_own_memory(void **state)
+{
+	(void)state;
+	IN_CHILD(memory_of_each, "SOFTGPU_DEVICES=2", "SOFTGPU_MEMORY=64M");
+}
+
+static void peers(void)
+{
+	CUcontext zero = open_device(0), one, other;
+	CUfunction f = store_of();
+	CUdeviceptr mine, theirs;
+	uint32_t v = 0;
+	CUdevice dev;
+	int yes;
+
+	OK(cuMemAlloc(&mine, 4));
+	one = open_device(1);
+	OK(cuMemAlloc(&theirs, 4));
+	OK(cuCtxGetDevice(&dev));
+	IS(dev, 1);
+	OK(cuDeviceCanAccessPeer(&yes, 0, 1));
+	IS(yes, 1);
+	OK(cuDeviceCanAccessPeer(&yes, 1, 1));
+	IS(yes, 0);
+	OK(cuDeviceGetP2PAttribute(&yes, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 0, 1));
+	IS(yes, 1);
+	IS(cuDeviceGetP2PAttribute(&yes, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 1, 1),
+	   CUDA_ERROR_INVALID_DEVICE);
+
+	OK(cuCtxSetCurrent(zero));
+	IS(cuCtxDisablePeerAccess(one), CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
+	IS(cuCtxEnablePeerAccess(one, 1), CUDA_ERROR_INVALID_VALUE);
+	IS(cuCtxEnablePeerAccess(zero, 0), CUDA_ERROR_INVALID_CONTEXT);
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	IS(cuCtxEnablePeerAccess(zero, 0), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
+	OK(cuCtxDestroy(other));
+	OK(cuCtxSetCurrent(zero));
+	OK(cuCtxEnablePeerAccess(one, 0));
+	IS(cuCtxEnablePeerAccess(one, 0), CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
+	OK(store(f, mine, 0));
+	OK(store(f, theirs, 0));
+	OK(cuMemcpyDtoH(&v, theirs, 4));
+	IS(v, 7);
+	OK(cuCtxDisablePeerAccess(one));
+	IS(store(f, theirs, 0), CUDA_ERROR_ILLEGAL_ADDRESS);
+	IS(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+
+	/* The other device is as well as before. */
+	OK(cuCtxSetCurrent(one));
+	OK(store(store_of(), theirs, 0));
+	OK(cuCtxSetCurrent(zero));
+	OK(cuDevicePrimaryCtxReset(0));
+	open_device(0);
+	OK(cuMemAlloc(&mine, 4));
+	OK(store(store_of(), mine, 0));
+}
+
+static void kernels_reach_a_peer_only_while_that_is_enabled(void **state)
+{
+	(void)state;
+	IN_CHILD(peers, "SOFTGPU_DEVICES=2");
+}
+
+static void streams_of_each(void)
+{
+	CUcontext zero = open_device(0), one, got;
+	CUfunction f = store_of(), g;
+	CUstream s, t;
+	CUevent e, other;
+	CUdeviceptr p, q;
+	uint32_t v;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&e, 0));
+	OK(cuMemAlloc(&p, 4));
+	one = open_device(1);
+	g = store_of();
+	OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&other, 0));
+	OK(cuMemAlloc(&q, 4));
+
+	/* Work, and its records, stay in their context. */
+	IS(store(g, q, s), CUDA_ERROR_INVALID_HANDLE);
+	IS(store(f, q, t), CUDA_ERROR_INVALID_HANDLE);
+	IS(cuEventRecord(other, s), CUDA_ERROR_INVALID_HANDLE);
+	OK(cuStreamGetCtx(s, &got));
+	TRUE(got == zero);
+
+	/* Waiting crosses it. */
+	OK(cuCtxSetCurrent(zero));
+	OK(store(f, p, s));
+	OK(cuEventRecord(e, s));
+	OK(cuCtxSetCurrent(one));
+	OK(cuStreamWaitEvent(t, e, 0));
+	OK(cuMemcpyDtoDAsync(q, p, 4, t));
+	OK(cuStreamSynchronize(t));
+	OK(cuMemcpyDtoH(&v, q, 4));
+	IS(v, 7);
+}
+
+static void streams_and_events_belong_to_contexts(void **state)
+{
+	(void)state;
+	IN_CHILD(streams_of_each, "SOFTGPU_DEVICES=2");
+}
+
+static void own_errors(void)
+{
+	CUcontext a, b, c;
+	CUdeviceptr p;
+	CUfunction f;
+
+	open_device(0);
+	OK(cuCtxCreate(&a, NULL, 0, 0));
+	f = store_of();
+	IS(store(f, 16, 0), CUDA_ERROR_ILLEGAL_ADDRESS);
+	IS(cuMemAlloc(&p, 4), CUDA_ERROR_ILLEGAL_ADDRESS);
+	OK(cuCtxCreate(&b, NULL, 0, 0));
+	OK(cuMemAlloc(&p, 4));
+	OK(store(store_of(), p, 0));
+	IS(cuCtxSynchronize_v2(a), CUDA_ERROR_ILLEGAL_ADDRESS);
+	OK(cuCtxDestroy(a));
+	OK(cuCtxGetCurrent(&c));
+	TRUE(c == b);
+	OK(cuCtxDestroy(b));
+}
+
+static void contexts_of_a_device_have_their_own_errors(void **state)
+{
+	(void)state;
+	IN_CHILD(own_errors, "SOFTGPU_DEVICES=2");
+}
+
+/* Memory mapped for one device, then for both. */
+static void mapped(void)
+{
+	CUmemAllocationProp prop = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				     .location = { CU_MEM_LOCATION_TYPE_DEVICE, 1 } };
+	CUmemAccessDesc access[2] = {
+		{ { CU_MEM_LOCATION_TYPE_DEVICE, 1 }, CU_MEM_ACCESS_FLAGS_PROT_READWRITE },
+		{ { CU_MEM_LOCATION_TYPE_DEVICE, 0 }, CU_MEM_ACCESS_FLAGS_PROT_READWRITE },
+	};
+	CUmemGenericAllocationHandle h;
+	unsigned long long flags;
+	size_t size, free_bytes, total;
+	CUdeviceptr p;
+
+	open_device(1);
+	OK(cuMemGetAllocationGranularity(&size, &prop, 0));
+	OK(cuMemCreate(&h, size, &prop, 0));
+	OK(cuMemAddressReserve(&p, size, 0, 0, 0));
+	OK(cuMemMap(p, size, 0, h, 0));
+	OK(cuMemSetAccess(p, size, access, 1));
+	OK(cuMemGetInfo(&free_bytes, &total));
+	IS(free_bytes, total - size);
+	OK(store(store_of(), p, 0));
+	open_device(0);
+	OK(cuMemGetInfo(&free_bytes, &total));
+	IS(free_bytes, total);
+	OK(cuMemGetAccess(&flags, &access[1].location, p));
+	IS(flags, CU_MEM_ACCESS_FLAGS_PROT_NONE);
+	OK(cuMemSetAccess(p, size, access, 2));
+	OK(store(store_of(), p, 0));
+	access[1].flags = CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	OK(cuMemSetAccess(p, size, &access[1], 1));
+	IS(store(store_of(), p, 0), CUDA_ERROR_ILLEGAL_ADDRESS);
+	open_device(1);
+	OK(store(store_of(), p, 0));
+}
+
+static void mapped_memory_is_open_to_the_devices_that_were_named(void **state)
+{
+	(void)state;
+	IN_CHILD(mapped, "SOFTGPU_DEVICES=2");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +585,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(devices_are_distinct),
 		cmocka_unit_test(settings_that_are_none_are_refused),
 		cmocka_unit_test(cuda_visible_devices_selects_and_renumbers),
+		cmocka_unit_test(each_device_has_its_own_memory),
+		cmocka_unit_test(kernels_reach_a_peer_only_while_that_is_enabled),
+		cmocka_unit_test(streams_and_events_belong_to_contexts),
+		cmocka_unit_test(contexts_of_a_device_have_their_own_errors),
+		cmocka_unit_test(mapped_memory_is_open_to_the_devices_that_were_named),
 	};
 
 	if (argc == 3) {	/* by_uuid() */

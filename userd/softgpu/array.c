@@ -177,7 +177,7 @@ static void array_free(struct mipmapped *m)
 {
 	if (m->texels) {
 		munmap(m->texels, m->bytes);
-		mem_uncharge(m->bytes);
+		mem_uncharge(m->ctx->device, m->bytes);
 	}
 	free(m);
 }
@@ -194,12 +194,12 @@ static CUresult allocate(struct mipmapped *m)
 	void *p;
 
 	m->bytes = align(m->bytes, 4096);
-	if (!mem_charge(m->bytes))
+	if (!mem_charge(m->ctx->device, m->bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		 -1, 0);
 	if (p == MAP_FAILED) {
-		mem_uncharge(m->bytes);
+		mem_uncharge(m->ctx->device, m->bytes);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	m->texels = p;

@@ -11,6 +11,7 @@
 #include "malloc.h"
 #include "memory.h"
 #include "module.h"
+#include "peer.h"
 #include "pool.h"
 #include "print.h"
 #include "stream.h"
@@ -20,7 +21,7 @@
 #define API_VERSION	3020
 
 struct context_list context_all = LIST_HEAD_INITIALIZER(context_all);
-static struct context primary = { .primary = true };
+static struct context primaries[SOFTGPU_DEVICES_MAX];
 
 /*
  * Handles, not pointers: a context destroyed by another thread stays on this stack and is found out
@@ -40,15 +41,21 @@ static const size_t default_limits[CU_LIMIT_MAX] = {
 
 CUresult context_init(void)
 {
-	if (handle_create(&primary.obj, HANDLE_CONTEXT))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	primary.version = API_VERSION;
+	for (CUdevice dev = 0; dev < driver_devices(); dev++) {
+		struct context *ctx = &primaries[dev];
+
+		ctx->primary = true;
+		ctx->device = dev;
+		ctx->version = API_VERSION;
+		if (handle_create(&ctx->obj, HANDLE_CONTEXT))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	return CUDA_SUCCESS;
 }
 
-struct context *context_primary(void)
+struct context *context_primary(CUdevice dev)
 {
-	return &primary;
+	return &primaries[dev];
 }
 
 struct context *context_by_handle(CUcontext handle)
@@ -62,6 +69,7 @@ CUresult context_open(struct context *ctx)
 	LIST_INIT(&ctx->events);
 	LIST_INIT(&ctx->modules);
 	SLIST_INIT(&ctx->zombies);
+	SLIST_INIT(&ctx->peers);
 	memcpy(ctx->limits, default_limits, sizeof(ctx->limits));
 	ctx->error = CUDA_SUCCESS;
 	ctx->closing = false;
@@ -103,6 +111,7 @@ void context_close(struct context *ctx)
 	texobject_release_all(ctx);
 	array_release_all(ctx);
 	mem_release_owner(ctx);
+	peer_forget(ctx);
 	ctx->active = false;
 	LIST_REMOVE(ctx, link);
 	driver_wake();
@@ -227,6 +236,7 @@ static CUresult context_create(CUcontext *out, unsigned int flags, CUdevice dev)
 	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	ctx->device = dev;
 	ctx->flags = flags;
 	ctx->version = API_VERSION;
 	driver_lock();
@@ -408,6 +418,7 @@ CUresult cuCtxGetDevice(CUdevice *dev)
  */
 CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext handle)
 {
+	struct context *ctx;
 	CUresult r = driver_ready();
 
 	if (r != CUDA_SUCCESS)
@@ -416,11 +427,13 @@ CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext handle)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!handle && !depth)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	r = check_handle(handle ? handle : stack[depth - 1]);
-	if (r != CUDA_SUCCESS)
-		return handle ? r : CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	*dev = 0;
-	return CUDA_SUCCESS;
+	driver_lock();
+	ctx = context_by_handle(handle ? handle : stack[depth - 1]);
+	if (!ctx)
+		return context_leave(handle ? CUDA_ERROR_INVALID_CONTEXT
+					    : CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	*dev = ctx->device;
+	return context_leave(CUDA_SUCCESS);
 }
 
 CUresult cuCtxSynchronize(void)

@@ -20,10 +20,12 @@ struct module;
 struct mipmapped;
 struct texobject;
 struct zombie;
+struct peer;
 
 struct context {
 	struct object obj;
 	LIST_ENTRY(context) link;
+	CUdevice device;
 	bool primary;
 	bool active;		/* a primary context that nobody retained is not */
 	bool was_active;
@@ -45,9 +47,10 @@ struct context {
 	LIST_HEAD(, mipmapped) arrays;
 	LIST_HEAD(, texobject) texobjects;	/* and surfaces */
 	SLIST_HEAD(, zombie) zombies;	/* malloc.h */
+	SLIST_HEAD(, peer) peers;	/* peer.h */
 };
 
-/* Makes the (inactive) primary context. */
+/* Makes the (inactive) primary contexts. */
 CUresult context_init(void);
 
 LIST_HEAD(context_list, context);
@@ -56,7 +59,7 @@ extern struct context_list context_all;
 /* Gives a context its streams and defaults; drains and frees all that it holds. */
 CUresult context_open(struct context *ctx);
 void context_close(struct context *ctx);
-struct context *context_primary(void);
+struct context *context_primary(CUdevice dev);
 /* NULL: no such live context. */
 struct context *context_by_handle(CUcontext handle);
 /* The calling thread's current context, live or not; NULL: none. */

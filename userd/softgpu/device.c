@@ -221,15 +221,3 @@ CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
 	*minor = driver_sm() % 10;
 	return CUDA_SUCCESS;
 }
-
-CUresult cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
-{
-	CUresult r = check(dev, can);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!device_exists(peer))
-		return CUDA_ERROR_INVALID_DEVICE;
-	*can = 0;
-	return CUDA_SUCCESS;
-}

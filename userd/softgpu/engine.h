@@ -84,6 +84,17 @@ struct sg_launch {
 	void *print_arg;
 };
 
+/*
+ * The devices whose memory a grid may touch, a bit each; none: any memory. sg_launch_run() takes the
+ * calling thread's reach for all threads that run the grid, and memory.c asks for it.
+ */
+struct sg_reach {
+	uint32_t own;		/* the grid's device */
+	uint32_t peers;		/* it, and those whose memory is open to it */
+};
+
+extern __thread struct sg_reach sg_reach;
+
 /* Where a kernel stopped; every field is zero or NULL when the fault has none. */
 struct sg_fault {
 	enum sg_result result;

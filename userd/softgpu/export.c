@@ -27,7 +27,7 @@ CUresult cudart_primary(CUcontext *ctx, CUdevice dev)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	*ctx = HANDLE_OF(context_primary());
+	*ctx = HANDLE_OF(context_primary(dev));
 	return CUDA_SUCCESS;
 }
 

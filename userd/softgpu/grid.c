@@ -255,8 +255,11 @@ static void run_coop(struct sg_job *job)
 	}
 }
 
+__thread struct sg_reach sg_reach;
+
 static void run_job(struct sg_job *job)
 {
+	sg_reach = job->reach;
 	if (job->coop)
 		run_coop(job);
 	else
@@ -421,7 +424,7 @@ static bool shape_ok(const struct sg_dim *d, uint64_t limit, uint64_t *product)
 
 enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 {
-	struct sg_job job = { .l = l, .k = l->kernel, .step_limit = step_limit() };
+	struct sg_job job = { .l = l, .k = l->kernel, .step_limit = step_limit(), .reach = sg_reach };
 	uint64_t threads, dyn = ((uint64_t)l->kernel->info.static_shared + 15) / 16 * 16 + l->dynamic_shared;
 	struct sg_launch own = *l;
 	void *params;

@@ -13,6 +13,7 @@ struct sg_job {
 	struct sg_job *next;
 	const struct sg_launch *l;
 	const struct sg_kernel *k;
+	struct sg_reach reach;
 	uint64_t nr_ctas, id, step_limit;
 	_Atomic uint64_t next_cta;
 	_Atomic int stop;		/* a CTA has faulted */

@@ -56,7 +56,8 @@ CUresult cuMemFreeHost(void *p)
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
 	struct mem_range range = {
-		.lo = (uintptr_t)p, .size = size, .bytes = size, .kind = MEM_REGISTERED
+		.lo = (uintptr_t)p, .size = size, .bytes = size, .kind = MEM_REGISTERED,
+		.device = MEM_NO_DEVICE,
 	};
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);

@@ -130,6 +130,7 @@ static CUresult map_import(struct context *ctx, int fd, const struct handle *h, 
 {
 	struct mem_range r = {
 		.size = h->size, .bytes = share_size(fd), .kind = MEM_IPC, .owner = ctx,
+		.device = ctx->device,
 	};
 	void *p;
 

@@ -104,7 +104,7 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (free_bytes)
-		*free_bytes = driver_memory() - mem_used();
+		*free_bytes = driver_memory() - mem_used(ctx->device);
 	if (total)
 		*total = driver_memory();
 	return context_leave(CUDA_SUCCESS);

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "context.h"
+#include "engine.h"
 #include "init.h"
 
 /*
@@ -24,7 +26,7 @@ static struct mem_range *ranges;	/* by address, disjoint */
 static size_t nr_ranges, max_ranges;
 static uint64_t last_id;
 static uint64_t generation;
-static size_t used;
+static size_t used[SOFTGPU_DEVICES_MAX];
 
 static size_t round_up(size_t n, size_t to)
 {
@@ -41,26 +43,30 @@ uint64_t sg_mem_generation(void)
 	return __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
 }
 
-bool mem_charge(size_t bytes)
+bool mem_charge(int device, size_t bytes)
 {
-	size_t old = __atomic_load_n(&used, __ATOMIC_RELAXED);
+	size_t old;
 
+	if (device == MEM_NO_DEVICE)
+		return true;
+	old = mem_used(device);
 	do {
 		if (bytes > driver_memory() - old)
 			return false;
-	} while (!__atomic_compare_exchange_n(&used, &old, old + bytes, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&used[device], &old, old + bytes, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;
 }
 
-void mem_uncharge(size_t bytes)
+void mem_uncharge(int device, size_t bytes)
 {
-	__atomic_sub_fetch(&used, bytes, __ATOMIC_RELAXED);
+	if (device != MEM_NO_DEVICE)
+		__atomic_sub_fetch(&used[device], bytes, __ATOMIC_RELAXED);
 }
 
-size_t mem_used(void)
+size_t mem_used(int device)
 {
-	return __atomic_load_n(&used, __ATOMIC_RELAXED);
+	return __atomic_load_n(&used[device], __ATOMIC_RELAXED);
 }
 
 /* Index of the first range that ends behind addr. */
@@ -133,6 +139,12 @@ static bool is_device(enum mem_kind kind)
 	return kind == MEM_DEVICE || kind == MEM_MODULE || kind == MEM_MANAGED;
 }
 
+/* Not the host's, which every device may touch. */
+static bool is_device_memory(enum mem_kind kind)
+{
+	return is_device(kind) || kind == MEM_MAPPED || kind == MEM_POOL || kind == MEM_IPC;
+}
+
 /* Anonymous pages at a multiple of align; what the rounding takes too much goes back at once. */
 static void *map_aligned(size_t bytes, size_t align)
 {
@@ -162,7 +174,8 @@ uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int f
 		align = page_size();
 	r.managed = kind == MEM_MANAGED;
 	r.bytes = round_up(size, page_size());
-	if (is_device(kind) && !mem_charge(r.bytes))
+	r.device = is_device(kind) && owner ? ((struct context *)owner)->device : MEM_NO_DEVICE;
+	if (!mem_charge(r.device, r.bytes))
 		return 0;
 	p = map_aligned(r.bytes, align);
 	r.lo = (uintptr_t)p;
@@ -170,8 +183,7 @@ uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int f
 		return r.lo;
 	if (p)
 		munmap(p, r.bytes);
-	if (is_device(kind))
-		mem_uncharge(r.bytes);
+	mem_uncharge(r.device, r.bytes);
 	return 0;
 }
 
@@ -202,7 +214,7 @@ static void give_back(const struct mem_range *r)
 		return;
 	munmap((void *)(uintptr_t)r->lo, r->bytes);
 	if (is_device(r->kind))
-		mem_uncharge(r->bytes);
+		mem_uncharge(r->device, r->bytes);
 }
 
 bool mem_remove(uint64_t addr, enum mem_kind kind)
@@ -220,6 +232,35 @@ bool mem_remove(uint64_t addr, enum mem_kind kind)
 	pthread_rwlock_unlock(&lock);
 	give_back(&r);
 	return true;
+}
+
+void mem_set_access(uint64_t addr, uint32_t devices)
+{
+	struct mem_range *p;
+
+	pthread_rwlock_wrlock(&lock);
+	p = range_at(addr);
+	if (p)
+		p->access = devices;
+	/* What the engine remembers may no longer hold. */
+	__atomic_add_fetch(&generation, 1, __ATOMIC_ACQ_REL);
+	pthread_rwlock_unlock(&lock);
+}
+
+bool mem_assign(uint64_t addr, int device)
+{
+	struct mem_range *p;
+	bool ok;
+
+	pthread_rwlock_wrlock(&lock);
+	p = range_at(addr);
+	ok = p && p->lo == addr && p->kind == MEM_MODULE && mem_charge(device, p->bytes);
+	if (ok) {
+		mem_uncharge(p->device, p->bytes);
+		p->device = device;
+	}
+	pthread_rwlock_unlock(&lock);
+	return ok;
 }
 
 bool sg_mem_free(uint64_t addr)
@@ -324,6 +365,16 @@ static uint64_t visible_end(const struct mem_range *r)
 	return r->lo + (r->kind == MEM_REGISTERED ? r->size : round_up(r->size, GRANULE));
 }
 
+static bool is_visible(const struct mem_range *r)
+{
+	if (!sg_reach.own || r->device == MEM_NO_DEVICE || r->managed ||
+	    !is_device_memory(r->kind))
+		return true;
+	if (r->access)
+		return r->access & sg_reach.own;
+	return sg_reach.peers >> r->device & 1;
+}
+
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 {
 	size_t i, first, last;
@@ -331,13 +382,16 @@ bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 
 	pthread_rwlock_rdlock(&lock);
 	i = first_after(addr);
-	found = i < nr_ranges && ranges[i].lo <= addr && addr < visible_end(&ranges[i]);
+	found = i < nr_ranges && ranges[i].lo <= addr && addr < visible_end(&ranges[i]) &&
+		is_visible(&ranges[i]);
 	if (found) {
 		for (first = i; first && joined(&ranges[first - 1], &ranges[first]); first--)
-			;
+			if (!is_visible(&ranges[first - 1]))
+				break;
 		for (last = i; last + 1 < nr_ranges && joined(&ranges[last], &ranges[last + 1]);
 		     last++)
-			;
+			if (!is_visible(&ranges[last + 1]))
+				break;
 		*lo = ranges[first].lo;
 		*hi = visible_end(&ranges[last]);
 	}

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 /*
- * Takes size bytes, aligned to align (a power of two, at least 256 is given), zero-filled, counted
- * against SOFTGPU_MEMORY. 0: no memory.
+ * Takes size bytes, aligned to align (a power of two, at least 256 is given), zero-filled; of no
+ * device until mem_assign(). 0: no memory.
  */
 uint64_t sg_mem_alloc(size_t size, size_t align);
 /* The same for a variable that the host may use, too (.attribute(.managed)). */
@@ -23,7 +23,8 @@ uint64_t sg_mem_alloc_managed(size_t size, size_t align);
 bool sg_mem_free(uint64_t addr);
 
 /*
- * The live interval [*lo, *hi) that holds addr; false when none does. Adjacent mappings of one
+ * The live interval [*lo, *hi) that holds addr; false when none does that the calling thread's
+ * sg_reach (engine.h) lets it touch. Adjacent mappings of one
  * reservation are one interval. The engine keeps the answer as long as sg_mem_generation() does not
  * change: it grows with each free or unmap.
  */
@@ -43,6 +44,9 @@ enum mem_kind {
 	MEM_IPC,		/* cuIpcOpenMemHandle(): another process pays */
 };
 
+/* Of the host, or the engine's own: open to all devices and not counted. */
+#define MEM_NO_DEVICE	(-1)
+
 struct mem_range {
 	uint64_t lo;
 	size_t size;		/* as asked for */
@@ -53,12 +57,14 @@ struct mem_range {
 	bool sync_memops;	/* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 	unsigned int flags;
 	void *owner;		/* context, or NULL */
+	int device;		/* whose memory it is, or MEM_NO_DEVICE */
+	uint32_t access;	/* 0, or the devices that may touch it, a bit each, peers or not */
 	uint64_t group;		/* reservation of a MEM_MAPPED range, else 0 */
 	int shared_fd;		/* behind it, for other processes; closed with it; 0: none */
 	uint64_t id;		/* never used twice */
 };
 
-/* Like sg_mem_alloc(), for an owner, device or host memory. */
+/* Like sg_mem_alloc(), for an owner: device memory is its device's; or host memory. */
 uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int flags, void *owner);
 /* Adds memory that somebody else mapped; false when it overlaps something or there is no memory. */
 bool mem_add(const struct mem_range *r);
@@ -90,9 +96,14 @@ bool mem_holds(uint64_t addr, size_t n);
 /* True when any of the n bytes at addr lies in live memory. */
 bool mem_touches(uint64_t addr, size_t n);
 
+/* Which devices may touch a MEM_MAPPED or MEM_POOL range. */
+void mem_set_access(uint64_t addr, uint32_t devices);
+/* Gives what sg_mem_alloc() gave to a device, which pays for it. False: it has no room. */
+bool mem_assign(uint64_t addr, int device);
+
 /* Accounting; mem_charge() is false when SOFTGPU_MEMORY would be exceeded. */
-bool mem_charge(size_t bytes);
-void mem_uncharge(size_t bytes);
-size_t mem_used(void);
+bool mem_charge(int device, size_t bytes);
+void mem_uncharge(int device, size_t bytes);
+size_t mem_used(int device);
 
 #endif

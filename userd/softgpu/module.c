@@ -4,7 +4,23 @@
 #include <stdlib.h>
 
 #include "init.h"
+#include "memory.h"
 #include "print.h"
+
+/* The variables become memory of the context's device. */
+static bool assign_globals(const struct sg_module *code, CUdevice dev)
+{
+	for (size_t i = 0; i < sg_module_nr_globals(code); i++) {
+		const char *name;
+		uint64_t addr;
+		size_t size;
+
+		sg_module_global(code, i, &name, &addr, &size);
+		if (!mem_assign(addr, dev))
+			return false;
+	}
+	return true;
+}
 
 CUresult module_create(struct context *ctx, struct sg_module *code, struct library *lib,
 		       struct module **out)
@@ -22,6 +38,12 @@ CUresult module_create(struct context *ctx, struct sg_module *code, struct libra
 	}
 	m->ctx = ctx;
 	m->code = code;
+	if (!assign_globals(code, ctx->device)) {
+		handle_retire(&m->obj);
+		free(m->functions);
+		free(m);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	for (size_t i = 0; i < m->nr; i++) {
 		m->functions[i].module = m;
 		m->functions[i].code = sg_module_kernel(code, i);

@@ -47,6 +47,12 @@ static bool is_host(const struct mem_range *r)
 	return r->kind == MEM_HOST || r->kind == MEM_REGISTERED;
 }
 
+/* Of host memory: where it was allocated or registered. */
+static unsigned int device_of_owner(const struct mem_range *r)
+{
+	return r->owner ? (unsigned int)((struct context *)r->owner)->device : 0;
+}
+
 /* What the host may touch at the same address. */
 static bool is_visible(const struct mem_range *r)
 {
@@ -74,6 +80,8 @@ static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint6
 	switch (a) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		return r->owner ? ((struct context *)r->owner)->obj.handle : 0;
+	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+		return r->device != MEM_NO_DEVICE ? (unsigned int)r->device : device_of_owner(r);
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
 		return is_host(r) ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:

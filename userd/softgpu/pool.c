@@ -29,7 +29,7 @@ struct pool *pool_create(const CUmemPoolProps *props, int fd)
 	p->fd = fd;
 	p->fd_size = fd ? share_size(fd) : 0;
 	p->follow = p->opportunistic = p->internal = 1;
-	p->peers = 1ull << props->location.id;
+	p->peers = 1u << props->location.id;
 	LIST_INIT(&p->blocks);
 	LIST_INSERT_HEAD(&pools, p, link);
 	return p;
@@ -109,7 +109,7 @@ static void block_release(struct block *b)
 		if (p->fd)
 			fallocate(p->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, b->offset,
 				  b->bytes);
-		mem_uncharge(b->bytes);
+		mem_uncharge(p->props.location.id, b->bytes);
 	}
 	p->reserved -= b->bytes;
 	block_forget_stream(b);
@@ -140,6 +140,16 @@ void pool_synchronized(void)
 	}
 }
 
+void pool_set_access(struct pool *p, uint32_t devices)
+{
+	const struct block *b;
+
+	p->peers = devices;
+	LIST_FOREACH(b, &p->blocks, link)
+		if (b->state != BLOCK_FREE)
+			mem_set_access(b->addr, devices);
+}
+
 /* The block is no longer live memory; what still runs may be using it by mistake. */
 static void block_hide(struct block *b)
 {
@@ -157,6 +167,7 @@ static CUresult block_show(struct block *b, size_t size, struct context *ctx)
 {
 	struct mem_range r = {
 		.lo = b->addr, .size = size, .bytes = b->bytes, .kind = MEM_POOL,
+		.device = b->pool->props.location.id, .access = b->pool->peers,
 	};
 	struct pool *p = b->pool;
 
@@ -378,11 +389,11 @@ static struct block *grow(struct pool *p, size_t size)
 	if (p->props.maxSize && (bytes > p->props.maxSize ||
 				 p->reserved > p->props.maxSize - bytes))
 		return NULL;
-	if ((p->fd && offset == p->fd_size) || !mem_charge(bytes))
+	if ((p->fd && offset == p->fd_size) || !mem_charge(p->props.location.id, bytes))
 		return NULL;
 	b = block_create(p, offset, bytes);
 	if (!b)
-		mem_uncharge(bytes);
+		mem_uncharge(p->props.location.id, bytes);
 	return b;
 }
 

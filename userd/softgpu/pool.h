@@ -50,7 +50,7 @@ struct pool {
 	size_t reserved, reserved_high, used, used_high;	/* bytes */
 	uint64_t threshold;
 	int follow, opportunistic, internal;	/* CU_MEMPOOL_ATTR_REUSE_* */
-	uint64_t peers;		/* bit n: device n may access it */
+	uint32_t peers;		/* bit n: device n may access it */
 };
 
 /* All with the lock held. */
@@ -61,6 +61,8 @@ struct pool *pool_default(CUdevice dev);
 /* Garbage, stale: NULL. */
 struct pool *pool_find(CUmemoryPool handle);
 struct block *pool_block_at(uint64_t addr);
+/* Which devices may touch its memory, that which is there included. */
+void pool_set_access(struct pool *p, uint32_t devices);
 
 /* Memory for work that is queued on s from now on. May wait for frees when there is none left. */
 CUresult pool_alloc(struct pool *p, struct stream *s, size_t size, uint64_t *addr);

@@ -213,10 +213,10 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, siz
 	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++)
 		r = check_access(p, &map[i]);
 	for (size_t i = 0; i < count && r == CUDA_SUCCESS; i++) {
-		uint64_t bit = 1ull << map[i].location.id;
+		uint32_t bit = 1u << map[i].location.id;
 
-		p->peers = map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ? p->peers & ~bit
-									 : p->peers | bit;
+		pool_set_access(p, map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ? p->peers & ~bit
+										 : p->peers | bit);
 	}
 	return context_leave(r);
 }
@@ -344,7 +344,7 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	r = stream_find_own(ctx, stream, &s);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
-	p = named ? pool_find(handle) : pool_default(0);
+	p = named ? pool_find(handle) : pool_default(ctx->device);
 	if (!named && p && p->current)
 		p = p->current;
 	if (!out || !p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * primary.c - the device's primary context
+ * primary.c - the devices' primary contexts
  *
  * Its handle exists from cuInit() on; retaining makes it active, the last release or a reset tears
  * down what it holds.
@@ -10,7 +10,7 @@
 #include "init.h"
 #include "print.h"
 
-static CUresult enter_device(CUdevice dev)
+static CUresult enter_device(CUdevice dev, struct context **ctx)
 {
 	CUresult r = driver_ready();
 
@@ -19,20 +19,21 @@ static CUresult enter_device(CUdevice dev)
 	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
 	driver_lock();
+	*ctx = context_primary(dev);
 	/* Another thread may be tearing it down with the lock dropped. */
-	while (context_primary()->closing && context_primary()->active)
+	while ((*ctx)->closing && (*ctx)->active)
 		driver_wait();
 	return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *out, CUdevice dev)
 {
-	struct context *ctx = context_primary();
+	struct context *ctx;
 	CUresult r;
 
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = enter_device(dev);
+	r = enter_device(dev, &ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!ctx->active)
@@ -52,8 +53,8 @@ static void deactivate(struct context *ctx)
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 {
-	struct context *ctx = context_primary();
-	CUresult r = enter_device(dev);
+	struct context *ctx;
+	CUresult r = enter_device(dev, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -78,12 +79,13 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
 /* Resetting does not release: those who retained it still owe a release. */
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 {
-	CUresult r = enter_device(dev);
+	struct context *ctx;
+	CUresult r = enter_device(dev, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	context_forget(context_primary());
-	deactivate(context_primary());
+	context_forget(ctx);
+	deactivate(ctx);
 	driver_unlock();
 	print_flush();
 	return CUDA_SUCCESS;
@@ -96,28 +98,30 @@ CUresult cuDevicePrimaryCtxReset(CUdevice dev)
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
 {
+	struct context *ctx;
 	CUresult r;
 
 	if (!flags || !active)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = enter_device(dev);
+	r = enter_device(dev, &ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
-	*flags = context_primary()->flags;
-	*active = context_primary()->active;
+	*flags = ctx->flags;
+	*active = ctx->active;
 	return context_leave(CUDA_SUCCESS);
 }
 
 CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 {
 	unsigned int sched = flags & CU_CTX_SCHED_MASK;
-	CUresult r = enter_device(dev);
+	struct context *ctx;
+	CUresult r = enter_device(dev, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	if ((flags & ~CU_CTX_FLAGS_MASK) || (sched & (sched - 1)))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	context_primary()->flags = flags;
+	ctx->flags = flags;
 	return context_leave(CUDA_SUCCESS);
 }
 

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "engine.h"
 #include "init.h"
 #include "malloc.h"
+#include "peer.h"
 #include "pool.h"
 #include "print.h"
 
@@ -123,6 +125,7 @@ static void run_head(struct stream *s, struct work *w)
 	while (!is_ready(s, w))
 		driver_wait();
 	if (ctx->error == CUDA_SUCCESS || w->always) {
+		sg_reach = peer_reach(ctx);
 		driver_unlock();
 		r = w->run(w, ctx);
 		driver_lock();

@@ -168,7 +168,7 @@ CUresult cuStreamGetDevice(CUstream handle, CUdevice *dev)
 		return r;
 	if (!dev)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*dev = 0;
+	*dev = s->ctx->device;
 	return context_leave(CUDA_SUCCESS);
 }
 

@@ -30,7 +30,7 @@ struct mapping {
 	uint64_t addr;
 	size_t size;
 	struct phys *phys;
-	bool accessible;	/* and so in the set of live memory */
+	uint32_t access;	/* devices that may touch it; any: it is in the set of live memory */
 };
 
 struct reservation {
@@ -200,11 +200,11 @@ static void phys_put(struct phys *p)
 		return;
 	close(p->fd);
 	if (!p->imported)
-		mem_uncharge(p->size);
+		mem_uncharge(p->prop.location.id, p->size);
 	free(p);
 }
 
-static struct phys *phys_create(size_t size)
+static struct phys *phys_create(size_t size, const CUmemAllocationProp *prop)
 {
 	struct phys *p = calloc(1, sizeof(*p));
 
@@ -212,10 +212,11 @@ static struct phys *phys_create(size_t size)
 		return NULL;
 	p->refs = p->handles = 1;
 	p->size = size;
+	p->prop = *prop;
 	p->fd = share_create(size);
 	if (p->fd < 0)
 		goto free_phys;
-	if (!mem_charge(size))
+	if (!mem_charge(prop->location.id, size))
 		goto close_fd;
 	return p;
 
@@ -238,10 +239,9 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
 		return r;
 	if (!out || !is_multiple(size) || size > SIZE_MAX / 4 || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	p = phys_create(size);
+	p = phys_create(size, prop);
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	p->prop = *prop;
 	driver_lock();
 	if (handle_create(&p->obj, HANDLE_MEMORY)) {
 		phys_put(p);
@@ -346,7 +346,7 @@ static bool is_inside(const struct mapping *m, uint64_t addr, size_t size)
 	return m->addr >= addr && m->addr < addr + size;
 }
 
-static CUresult allow(struct reservation *v, struct mapping *m)
+static CUresult allow(struct reservation *v, struct mapping *m, CUdevice dev)
 {
 	struct mem_range r = {
 		.lo = m->addr,
@@ -354,61 +354,92 @@ static CUresult allow(struct reservation *v, struct mapping *m)
 		.bytes = m->size,
 		.kind = MEM_MAPPED,
 		.group = v->addr,
+		.device = m->phys->prop.location.id,
+		.access = 1u << dev,
 	};
 
-	if (m->accessible)
+	if (m->access) {
+		m->access |= 1u << dev;
+		mem_set_access(m->addr, m->access);
 		return CUDA_SUCCESS;
+	}
 	if (mprotect((void *)(uintptr_t)m->addr, m->size, PROT_READ | PROT_WRITE))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!mem_add(&r))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	m->accessible = true;
+	m->access = r.access;
 	return CUDA_SUCCESS;
 }
 
-static void forbid(struct mapping *m)
+static void forbid(struct mapping *m, uint32_t devices)
 {
-	if (!m->accessible)
+	m->access &= ~devices;
+	if (m->access) {
+		mem_set_access(m->addr, m->access);
 		return;
-	mem_remove(m->addr, MEM_MAPPED);
+	}
+	if (!mem_remove(m->addr, MEM_MAPPED))
+		return;
 	mprotect((void *)(uintptr_t)m->addr, m->size, PROT_NONE);
-	m->accessible = false;
 }
 
 /* Mappings belong to no context: what any stream may still do with them has to end first. */
 static void drain_everything(void)
 {
-	context_drain_all(context_primary());
+	context_drain_all(context_primary(0));
+}
+
+static CUresult set_access(struct reservation *v, uint64_t addr, size_t size,
+			   const CUmemAccessDesc *desc)
+{
+	CUresult r = CUDA_SUCCESS;
+	struct mapping *m;
+
+	LIST_FOREACH(m, &v->mappings, link) {
+		if (!is_inside(m, addr, size))
+			continue;
+		if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+			forbid(m, 1u << desc->location.id);
+		else
+			r = allow(v, m, desc->location.id);
+		if (r != CUDA_SUCCESS)
+			break;
+	}
+	return r;
+}
+
+static CUresult check_access(const CUmemAccessDesc *desc)
+{
+	if (desc->location.type != CU_MEM_LOCATION_TYPE_DEVICE || !device_exists(desc->location.id))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return CUDA_SUCCESS;
 }
 
 CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *desc, size_t nr)
 {
 	struct reservation *v;
-	struct mapping *m;
+	bool less = false;
 	CUresult r = enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!desc || nr != 1 || desc->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    !device_exists(desc->location.id))
+	if (!desc || !nr)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
-		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
-	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+	for (size_t i = 0; i < nr && r == CUDA_SUCCESS; i++) {
+		r = check_access(&desc[i]);
+		less |= desc[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	}
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	if (less)
 		drain_everything();
 	v = reservation_of(addr, size);
 	if (!v || !is_row_of_mappings(v, addr, size))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	LIST_FOREACH(m, &v->mappings, link) {
-		if (!is_inside(m, addr, size))
-			continue;
-		if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
-			forbid(m);
-		else
-			r = allow(v, m);
-		if (r != CUDA_SUCCESS)
-			break;
-	}
+	for (size_t i = 0; i < nr && r == CUDA_SUCCESS; i++)
+		r = set_access(v, addr, size, &desc[i]);
 	return context_leave(r);
 }
 
@@ -420,9 +451,11 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
 	if (r != CUDA_SUCCESS)
 		return r;
 	m = mapping_of(addr);
-	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE || !m)
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    !device_exists(location->id) || !m)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*flags = m->accessible ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	*flags = m->access >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+					       : CU_MEM_ACCESS_FLAGS_PROT_NONE;
 	return context_leave(CUDA_SUCCESS);
 }
 
@@ -443,7 +476,7 @@ CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 		next = LIST_NEXT(m, link);
 		if (!is_inside(m, addr, size))
 			continue;
-		forbid(m);
+		forbid(m, UINT32_MAX);
 		map_none((void *)(uintptr_t)m->addr, m->size, MAP_FIXED);
 		phys_put(m->phys);
 		LIST_REMOVE(m, link);
