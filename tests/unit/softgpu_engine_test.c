@@ -800,7 +800,7 @@ static const struct {
 	{ KERNEL("  add.rn.s32 %r1, %r0, 1;"), SG_UNSUPPORTED_PTX, "line 12, column 3: a modifier does not fit in 'add.rn.s32'" },
 	{ KERNEL("tex.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%d0, {%f0, %f1}];"), SG_INVALID_PTX, "line 12" },
 	{ KERNEL("tcgen05.wait::ld.sync.aligned;"), SG_UNSUPPORTED_PTX, "unsupported instruction 'tcgen05.wait::ld.sync.aligned'" },
-	{ KERNEL("mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 %r1, %r2, %r3;"), SG_UNSUPPORTED_PTX, "'mma.sync" },
+	{ KERNEL("wgmma.fence.sync.aligned;"), SG_UNSUPPORTED_PTX, "'wgmma.fence" },
 	{ KERNEL("shfl.up.b32 %r1, %r0, 1, 0;"), SG_UNSUPPORTED_PTX, "'shfl.up.b32'" },
 	{ KERNEL("add.s32 %r1, %r99, 1;"), SG_INVALID_PTX, "line 12, column 14: unknown symbol '%r99'" },
 	{ KERNEL("add.s32 %r1, %r0;"), SG_INVALID_PTX, "3 operands expected for 'add.s32'" },

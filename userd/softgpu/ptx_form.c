@@ -33,10 +33,12 @@ static const struct ptx_op ptx_ops[] = {
 	{ "div", FP | M_APPROX | M_FULL, NULL }, { "dp2a", 0, NULL }, { "dp4a", 0, NULL },
 	{ "ex2", M_APPROX | M_FTZ, NULL }, { "exit", 0, ptx_decode_ret }, { "fence", 0, ptx_decode_fence },
 	{ "fma", FP | M_RELU, NULL }, { "griddepcontrol", 0, ptx_decode_hint }, { "isspacep", 0, ptx_decode_isspacep }, { "ld", 0, ptx_decode_ld },
+	{ "ldmatrix", 0, ptx_decode_ldmatrix },
 	{ "ldu", 0, ptx_decode_ld }, { "lg2", M_APPROX | M_FTZ, NULL }, { "lop3", 0, NULL },
 	{ "mad", FP, NULL }, { "mad24", 0, NULL }, { "madc", 0, NULL }, { "match", M_SYNC, ptx_decode_sync },
 	{ "max", M_FTZ | M_NAN | M_XORSIGN | M_ABS | M_RELU, NULL }, { "mbarrier", 0, ptx_decode_mbarrier }, { "membar", 0, ptx_decode_fence },
-	{ "min", M_FTZ | M_NAN | M_XORSIGN | M_ABS | M_RELU, NULL }, { "mov", 0, ptx_decode_mov },
+	{ "min", M_FTZ | M_NAN | M_XORSIGN | M_ABS | M_RELU, NULL }, { "mma", 0, ptx_decode_mma },
+	{ "mov", 0, ptx_decode_mov }, { "movmatrix", 0, ptx_decode_movmatrix },
 	{ "mul", FP, NULL }, { "mul24", 0, NULL }, { "nanosleep", 0, ptx_decode_nanosleep }, { "neg", M_FTZ, NULL }, { "not", 0, NULL },
 	{ "or", 0, NULL }, { "pmevent", 0, ptx_decode_hint }, { "popc", 0, NULL }, { "prefetch", 0, ptx_decode_hint },
 	{ "prefetchu", 0, ptx_decode_hint }, { "prmt", 0, NULL }, { "rcp", M_ROUND | M_APPROX | M_FTZ, NULL },
@@ -45,7 +47,8 @@ static const struct ptx_op ptx_ops[] = {
 	{ "selp", 0, NULL }, { "set", M_FTZ | M_BOOL, ptx_decode_setp }, { "setp", M_FTZ | M_BOOL, ptx_decode_setp },
 	{ "shf", 0, NULL }, { "shfl", M_SYNC, ptx_decode_shfl }, { "shl", 0, NULL }, { "shr", 0, NULL },
 	{ "sin", M_APPROX | M_FTZ, NULL }, { "slct", M_FTZ, NULL }, { "sqrt", M_ROUND | M_APPROX | M_FTZ, NULL },
-	{ "st", 0, ptx_decode_st }, { "sub", FP, NULL }, { "subc", 0, NULL }, { "szext", 0, NULL },
+	{ "st", 0, ptx_decode_st }, { "stmatrix", 0, ptx_decode_stmatrix },
+	{ "sub", FP, NULL }, { "subc", 0, NULL }, { "szext", 0, NULL },
 	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "trap", 0, NULL },
 	{ "vabsdiff", 0, ptx_decode_video }, { "vabsdiff2", 0, ptx_decode_video },
 	{ "vabsdiff4", 0, ptx_decode_video }, { "vadd", 0, ptx_decode_video }, { "vadd2", 0, ptx_decode_video },
@@ -56,15 +59,15 @@ static const struct ptx_op ptx_ops[] = {
 	{ "vset", 0, ptx_decode_video }, { "vset2", 0, ptx_decode_video },
 	{ "vset4", 0, ptx_decode_video }, { "vshl", 0, ptx_decode_video }, { "vshr", 0, ptx_decode_video },
 	{ "vsub", 0, ptx_decode_video }, { "vsub2", 0, ptx_decode_video }, { "vsub4", 0, ptx_decode_video },
-	{ "xor", 0, NULL },
+	{ "wmma", 0, ptx_decode_wmma }, { "xor", 0, NULL },
 };
 
 /* Opcodes of PTX that a later stage brings, or that no CPU device will: refused by name. */
 static const char *const ptx_refused[] = {
 	"alloca", "barrier_cluster", "clusterlaunchcontrol", "elect", "fns", "getctarank",
-	"istypep", "ldmatrix", "mapa", "mma", "movmatrix", "multimem", "setmaxnreg",
-	"st_async", "stackrestore", "stacksave", "stmatrix", "suld", "suq", "sured", "sust", "tcgen05", "tensormap",
-	"tex", "tld4", "txq", "wgmma", "wmma",
+	"istypep", "mapa", "multimem", "setmaxnreg",
+	"st_async", "stackrestore", "stacksave", "suld", "suq", "sured", "sust", "tcgen05", "tensormap",
+	"tex", "tld4", "txq", "wgmma",
 };
 
 #define FORM_BUCKETS 4096

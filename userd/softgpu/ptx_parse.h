@@ -165,7 +165,7 @@ const struct sg_isa *ptx_isa(void);
 /* ptx_mem.c: [address] of a space; the parts of an address go to imm, r[4], a32 and space of out */
 bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_insn *out);
 
-/* ptx_mem.c, ptx_ctl.c, ptx_mov.c, ptx_async.c: decoders named in the table of ptx_form.c */
+/* ptx_mem.c, ptx_ctl.c, ptx_mov.c, ptx_async.c, ptx_mma.c: decoders named in the table of ptx_form.c */
 void ptx_decode_ld(struct ptx_parser *p);
 void ptx_decode_st(struct ptx_parser *p);
 void ptx_decode_atom(struct ptx_parser *p);
@@ -188,5 +188,10 @@ void ptx_decode_nanosleep(struct ptx_parser *p);
 void ptx_decode_video(struct ptx_parser *p);
 void ptx_decode_cp(struct ptx_parser *p);
 void ptx_decode_mbarrier(struct ptx_parser *p);
+void ptx_decode_mma(struct ptx_parser *p);
+void ptx_decode_wmma(struct ptx_parser *p);
+void ptx_decode_ldmatrix(struct ptx_parser *p);
+void ptx_decode_stmatrix(struct ptx_parser *p);
+void ptx_decode_movmatrix(struct ptx_parser *p);
 
 #endif

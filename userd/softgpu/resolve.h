@@ -25,34 +25,15 @@ static inline bool extent_hit(const struct sg_extents *x, uint64_t lo, uint64_t 
 }
 
 /*
- * Fills ea with host addresses. Lanes outside mask get the address of the first lane in it, so that
- * loads need no mask. size is that of the whole access and a power of two.
+ * Turns the lanes' addresses in ea into host addresses. Lanes outside mask have the address of the
+ * first lane in it. size is that of the whole access and a power of two.
  */
-static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-				     uint64_t ea[SG_LANES], enum shape *shape)
+static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
+					   uint64_t ea[SG_LANES], enum shape *shape)
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
 	uint64_t lo = UINT64_MAX, hi = 0, any = 0, base;
 
-	if (in->a32) {
-		const uint32_t *a = SG_ROW(const uint32_t, 4);
-		uint32_t off = (uint32_t)in->imm, fill = a[first] + off;
-
-		if (mask == SG_ALL) {
-			LANES ea[i] = a[i] + off;
-		} else {
-			LANES ea[i] = mask >> i & 1 ? a[i] + off : fill;
-		}
-	} else {
-		const uint64_t *a = SG_ROW(const uint64_t, 4);
-		uint64_t off = (uint64_t)in->imm, fill = a[first] + off;
-
-		if (mask == SG_ALL) {
-			LANES ea[i] = a[i] + off;
-		} else {
-			LANES ea[i] = mask >> i & 1 ? a[i] + off : fill;
-		}
-	}
 	for (uint32_t i = 0; i < SG_LANES; i++) {
 		lo = ea[i] < lo ? ea[i] : lo;
 		hi = ea[i] > hi ? ea[i] : hi;
@@ -94,6 +75,37 @@ static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in
 	default:
 		return sg_resolve_slow(w, in, mask, size, ea);
 	}
+}
+
+/*
+ * Fills ea with host addresses. Lanes outside mask get the address of the first lane in it, so that
+ * loads need no mask. size is that of the whole access and a power of two.
+ */
+static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
+				     uint64_t ea[SG_LANES], enum shape *shape)
+{
+	uint32_t first = (uint32_t)__builtin_ctz(mask);
+
+	if (in->a32) {
+		const uint32_t *a = SG_ROW(const uint32_t, 4);
+		uint32_t off = (uint32_t)in->imm, fill = a[first] + off;
+
+		if (mask == SG_ALL) {
+			LANES ea[i] = a[i] + off;
+		} else {
+			LANES ea[i] = mask >> i & 1 ? a[i] + off : fill;
+		}
+	} else {
+		const uint64_t *a = SG_ROW(const uint64_t, 4);
+		uint64_t off = (uint64_t)in->imm, fill = a[first] + off;
+
+		if (mask == SG_ALL) {
+			LANES ea[i] = a[i] + off;
+		} else {
+			LANES ea[i] = mask >> i & 1 ? a[i] + off : fill;
+		}
+	}
+	return resolve_lanes(w, in, mask, size, ea, shape);
 }
 
 #endif
