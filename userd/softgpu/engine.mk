@@ -46,7 +46,8 @@ $(foreach isa,$(softgpu_isas),$(eval $(call softgpu_exec_rule,$(isa))))
 -include $(wildcard $(softgpu_engine_out)/*.d)
 
 # Run from the top of the tree: it reads programs from tests/unit/ptx.
-softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engine_out)/softgpu_insn_test
+softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engine_out)/softgpu_insn_test \
+	$(softgpu_engine_out)/softgpu_mma_test $(softgpu_engine_out)/softgpu_wmma_test
 
 $(softgpu_engine_TESTS): $(softgpu_engine_out)/%: tests/unit/%.c $(softgpu_engine_objs)
 	@echo "  CC      $@"
