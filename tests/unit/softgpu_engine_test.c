@@ -798,7 +798,7 @@ static const struct {
 	{ KERNEL("foo.s32 %r1, %r0, 1;"), SG_INVALID_PTX, "line 12, column 1: unknown instruction 'foo.s32'" },
 	{ KERNEL("add.s33 %r1, %r0, 1;"), SG_INVALID_PTX, "unknown instruction 'add.s33'" },
 	{ KERNEL("  add.rn.s32 %r1, %r0, 1;"), SG_UNSUPPORTED_PTX, "line 12, column 3: a modifier does not fit in 'add.rn.s32'" },
-	{ KERNEL("tex.2d.v4.f32.f32 {%f0, %f1, %f2, %f3}, [%d0, {%f0, %f1}];"), SG_INVALID_PTX, "line 12" },
+	{ KERNEL("tex.2d.v4.f32.f32 {%f0, %f1, %f2}, [%d0, {%f0, %f1}];"), SG_INVALID_PTX, "line 12" },
 	{ KERNEL("tcgen05.wait::ld.sync.aligned;"), SG_UNSUPPORTED_PTX, "unsupported instruction 'tcgen05.wait::ld.sync.aligned'" },
 	{ KERNEL("wgmma.fence.sync.aligned;"), SG_UNSUPPORTED_PTX, "'wgmma.fence" },
 	{ KERNEL("shfl.up.b32 %r1, %r0, 1, 0;"), SG_UNSUPPORTED_PTX, "'shfl.up.b32'" },

@@ -65,24 +65,19 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(softgpu_OUT)/softgpu_device_test $(softgpu_OUT)/softgpu_memory_test
-softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/softgpu_array_test \
-	$(softgpu_OUT)/fatbin_test $(softgpu_CALL_TESTS)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device memory texture)
+softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
+	$(softgpu_CALL_TESTS)
 
 $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka \
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
 
 $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
 		| $(softgpu_FATBINS)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka \
-		-Wl,-rpath,'$$ORIGIN'
-
-$(softgpu_OUT)/softgpu_array_test: $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
-	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka \
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
 
 $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \

@@ -8,8 +8,9 @@ softgpu_engine_src := userd/softgpu
 softgpu_engine_out := build/softgpu
 
 softgpu_engine_c := ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
-	ptx_mem ptx_mov ptx_video ptx_cvt ptx_ctl ptx_async ptx_cache ptx_link ptx_module warp frame barrier resolve builtin grid mbarrier \
-	ptx_mma
+	ptx_mem ptx_mov ptx_video ptx_cvt ptx_ctl ptx_tex ptx_surf ptx_async ptx_cache ptx_link ptx_module warp frame barrier resolve builtin grid mbarrier \
+	ptx_mma \
+	texel sample exec_tex exec_surf
 softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_fp8 exec_video exec_mem exec_atom exec_warp exec_async \
 	exec_mbarrier exec_mma exec_matrix exec_isa
 
@@ -29,6 +30,9 @@ endif
 softgpu_engine_objs := $(softgpu_engine_c:%=$(softgpu_engine_out)/%.o) \
 	$(foreach isa,$(softgpu_isas),$(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(isa).o))
 softgpu_engine_libs := -lpthread -lm
+
+# Nothing of these is vectorised, so one build serves.
+$(softgpu_engine_out)/texel.o $(softgpu_engine_out)/sample.o: softgpu_engine_cflags += -ffp-contract=off
 
 $(softgpu_engine_c:%=$(softgpu_engine_out)/%.o): $(softgpu_engine_out)/%.o: $(softgpu_engine_src)/%.c
 	@mkdir -p $(@D)

@@ -32,7 +32,8 @@ static const struct ptx_op ptx_ops[] = {
 	{ "cvta", 0, ptx_decode_cvta }, { "discard", 0, ptx_decode_hint },
 	{ "div", FP | M_APPROX | M_FULL, NULL }, { "dp2a", 0, NULL }, { "dp4a", 0, NULL },
 	{ "ex2", M_APPROX | M_FTZ, NULL }, { "exit", 0, ptx_decode_ret }, { "fence", 0, ptx_decode_fence },
-	{ "fma", FP | M_RELU, NULL }, { "griddepcontrol", 0, ptx_decode_hint }, { "isspacep", 0, ptx_decode_isspacep }, { "ld", 0, ptx_decode_ld },
+	{ "fma", FP | M_RELU, NULL }, { "griddepcontrol", 0, ptx_decode_hint }, { "isspacep", 0, ptx_decode_isspacep },
+	{ "istypep", 0, ptx_decode_istypep }, { "ld", 0, ptx_decode_ld },
 	{ "ldmatrix", 0, ptx_decode_ldmatrix },
 	{ "ldu", 0, ptx_decode_ld }, { "lg2", M_APPROX | M_FTZ, NULL }, { "lop3", 0, NULL },
 	{ "mad", FP, NULL }, { "mad24", 0, NULL }, { "madc", 0, NULL }, { "match", M_SYNC, ptx_decode_sync },
@@ -48,8 +49,11 @@ static const struct ptx_op ptx_ops[] = {
 	{ "shf", 0, NULL }, { "shfl", M_SYNC, ptx_decode_shfl }, { "shl", 0, NULL }, { "shr", 0, NULL },
 	{ "sin", M_APPROX | M_FTZ, NULL }, { "slct", M_FTZ, NULL }, { "sqrt", M_ROUND | M_APPROX | M_FTZ, NULL },
 	{ "st", 0, ptx_decode_st }, { "stmatrix", 0, ptx_decode_stmatrix },
-	{ "sub", FP, NULL }, { "subc", 0, NULL }, { "szext", 0, NULL },
-	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "trap", 0, NULL },
+	{ "sub", FP, NULL }, { "subc", 0, NULL }, { "suld", 0, ptx_decode_suld },
+	{ "suq", 0, ptx_decode_txq }, { "sured", 0, ptx_decode_sured }, { "sust", 0, ptx_decode_sust },
+	{ "szext", 0, NULL },
+	{ "tanh", M_APPROX, NULL }, { "testp", 0, NULL }, { "tex", 0, ptx_decode_tex },
+	{ "tld4", 0, ptx_decode_tld4 }, { "trap", 0, NULL }, { "txq", 0, ptx_decode_txq },
 	{ "vabsdiff", 0, ptx_decode_video }, { "vabsdiff2", 0, ptx_decode_video },
 	{ "vabsdiff4", 0, ptx_decode_video }, { "vadd", 0, ptx_decode_video }, { "vadd2", 0, ptx_decode_video },
 	{ "vadd4", 0, ptx_decode_video }, { "vavrg2", 0, ptx_decode_video }, { "vavrg4", 0, ptx_decode_video },
@@ -65,9 +69,9 @@ static const struct ptx_op ptx_ops[] = {
 /* Opcodes of PTX that a later stage brings, or that no CPU device will: refused by name. */
 static const char *const ptx_refused[] = {
 	"alloca", "barrier_cluster", "clusterlaunchcontrol", "elect", "fns", "getctarank",
-	"istypep", "mapa", "multimem", "setmaxnreg",
-	"st_async", "stackrestore", "stacksave", "suld", "suq", "sured", "sust", "tcgen05", "tensormap",
-	"tex", "tld4", "txq", "wgmma",
+	"mapa", "multimem", "setmaxnreg",
+	"st_async", "stackrestore", "stacksave", "tcgen05", "tensormap",
+	"wgmma",
 };
 
 #define FORM_BUCKETS 4096

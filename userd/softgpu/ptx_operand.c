@@ -275,6 +275,27 @@ static bool sequence(struct ptx_parser *p, struct ptx_operand *op, char close)
 	return ptx_expect(&p->l, close);
 }
 
+/* [object, {x, y}]: after the comma. */
+static bool point(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_operand *e;
+
+	op->kind = OPK_POINT;
+	if (ptx_accept(l, '{'))
+		return sequence(p, op, '}') && ptx_expect(l, ']');
+	e = elem(p, op);
+	if (!e || !plain(p, e))
+		return false;
+	if (ptx_at(l, ',')) {
+		ptx_error_at(l, &e->tok, SG_UNSUPPORTED_PTX,
+			     "a sampler apart from its texture ('%.*s') is not supported",
+			     (int)(e->tok.len > 60 ? 60 : e->tok.len), e->tok.s);
+		return false;
+	}
+	return ptx_expect(l, ']');
+}
+
 static bool address(struct ptx_parser *p, struct ptx_operand *op)
 {
 	struct ptx_lex *l = &p->l;
@@ -288,6 +309,8 @@ static bool address(struct ptx_parser *p, struct ptx_operand *op)
 		*e = (struct ptx_operand){ .tok = l->tok };
 		if (!named(p, e))
 			return false;
+		if (ptx_accept(l, ','))
+			return point(p, op);
 		if (ptx_at(l, '-')) {
 			if (!ptx_const_int(p, &off))
 				return false;
@@ -309,7 +332,13 @@ bool ptx_parse_operand(struct ptx_parser *p, struct ptx_operand *op)
 	*op = (struct ptx_operand){ .tok = l->tok };
 	if (ptx_accept(l, '{')) {
 		op->kind = OPK_VEC;
-		return sequence(p, op, '}');
+		if (!sequence(p, op, '}'))
+			return false;
+		if (!ptx_at(l, '|'))
+			return true;
+		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+			     "the residency predicate of a texture fetch is not supported");
+		return false;
 	}
 	if (ptx_at(l, '(')) {
 		struct ptx_tok ahead = ptx_peek(l);

@@ -60,6 +60,7 @@ enum ptx_op_kind {
 	OPK_VEC,	/* {a, b, ...} */
 	OPK_PAIR,	/* p|q */
 	OPK_ADDR,	/* [base + off]: elems[first] is the base, nr 0: absolute */
+	OPK_POINT,	/* [a, {x, y}]: a and the coordinates are the elements */
 	OPK_LIST,	/* (a, b): of a call */
 };
 
@@ -193,5 +194,14 @@ void ptx_decode_wmma(struct ptx_parser *p);
 void ptx_decode_ldmatrix(struct ptx_parser *p);
 void ptx_decode_stmatrix(struct ptx_parser *p);
 void ptx_decode_movmatrix(struct ptx_parser *p);
+
+/* ptx_tex.c, ptx_surf.c */
+void ptx_decode_tex(struct ptx_parser *p);
+void ptx_decode_tld4(struct ptx_parser *p);
+void ptx_decode_txq(struct ptx_parser *p);
+void ptx_decode_istypep(struct ptx_parser *p);
+void ptx_decode_suld(struct ptx_parser *p);
+void ptx_decode_sust(struct ptx_parser *p);
+void ptx_decode_sured(struct ptx_parser *p);
 
 #endif

@@ -504,6 +504,8 @@ bool sg_warp_start(struct sg_warp *w)
 	w->steps = w->stamp = 0;
 	w->spins = 0;
 	w->rotate = false;
+	memset(w->textures, 0, sizeof(w->textures));
+	memset(w->surfaces, 0, sizeof(w->surfaces));
 	f = sg_frame_push(w, w->cta->job->k->fn, NULL, w->live);
 	if (!f)
 		return false;

@@ -24,6 +24,7 @@
 #define SG_MAX_DEPTH 1024	/* frames of one warp: deeper recursion is a stack overflow */
 #define SG_NR_BARRIERS 16
 #define SG_NR_EXTENTS 4
+#define SG_NR_OBJECTS 4	/* a power of two */
 
 struct sg_warp;
 struct sg_insn;
@@ -142,6 +143,8 @@ struct sg_warp {
 	uint64_t steps, stamp;
 	struct sg_frame *frame;		/* of the group that runs */
 	struct sg_frame **pool;		/* free frames by function index */
+	/* textures and surfaces that this CTA found (exec_tex.c), by some bits of the handle */
+	struct sg_object { uint64_t handle; const void *object; } textures[SG_NR_OBJECTS], surfaces[SG_NR_OBJECTS];
 	uint32_t cc[SG_LANES];		/* carry of add.cc, sub.cc, mad.cc */
 	struct sg_group groups[SG_LANES];
 	struct sg_fault *fault;

@@ -1,0 +1,1087 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * softgpu_texture_test.c - what texture and surface instructions do, against the formulas of the
+ * CUDA programming guide ("Texture fetching"), written once more here
+ *
+ * A kernel is one instruction between loads of its operands and a store of its results.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <cuda.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
+#define FAILS(r, call)	assert_int_equal((call), (r))
+#define MAX_POINTS	512
+
+/* What a thread reads: %c0 to %c15, which are .b32; %q0 and %q1 are the last four as .b64. */
+union operands {
+	struct {
+		uint32_t layer;
+		float at[3];
+		float lod, dx[3], dy[3];
+		int32_t offset[3];
+		uint32_t data[2];
+	};
+	int32_t s[16];
+	uint32_t u[16];
+	uint64_t q[8];
+};
+
+union result {
+	float f[4];
+	uint32_t u[4];
+	int32_t s[4];
+};
+
+struct fixture {
+	CUcontext ctx;
+	CUdeviceptr in, out;
+};
+
+static union operands in[MAX_POINTS];
+static union result out[MAX_POINTS];
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	OK(cuInit(0));
+	OK(cuCtxCreate(&f->ctx, NULL, 0, 0));
+	OK(cuMemAlloc(&f->in, sizeof(in)));
+	OK(cuMemAlloc(&f->out, sizeof(out)));
+	memset(in, 0, sizeof(in));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	OK(cuCtxDestroy(f->ctx));
+	free(f);
+	return 0;
+}
+
+static const char head[] =
+	".version 7.0\n.target sm_75\n.address_size 64\n"
+	".visible .entry k(.param .u64 pt, .param .u64 pi, .param .u64 po)\n{\n"
+	".reg .b32 %c<16>, %d<4>, %i; .reg .b16 %h<4>; .reg .b64 %t, %a, %o, %q<2>; .reg .pred %p;\n"
+	"ld.param.u64 %t, [pt]; ld.param.u64 %a, [pi]; ld.param.u64 %o, [po];\n"
+	"mov.u32 %i, %tid.x; mad.wide.u32 %a, %i, 64, %a; mad.wide.u32 %o, %i, 16, %o;\n"
+	"mov.u32 %d0, 0; mov.u32 %d1, 0; mov.u32 %d2, 0; mov.u32 %d3, 0;\n"
+	"ld.global.v4.b32 {%c0, %c1, %c2, %c3}, [%a];\n"
+	"ld.global.v4.b32 {%c4, %c5, %c6, %c7}, [%a+16];\n"
+	"ld.global.v4.b32 {%c8, %c9, %c10, %c11}, [%a+32];\n"
+	"ld.global.v4.b32 {%c12, %c13, %c14, %c15}, [%a+48];\n"
+	"ld.global.v2.b64 {%q0, %q1}, [%a+48];\n";
+static const char tail[] = "\nst.global.v4.b32 [%o], {%d0, %d1, %d2, %d3};\nret;\n}\n";
+
+static CUresult load(const char *insn, CUmodule *m)
+{
+	char text[4096];
+
+	snprintf(text, sizeof(text), "%s%s%s", head, insn, tail);
+	return cuModuleLoadData(m, text);
+}
+
+static CUresult try_run(struct fixture *f, const char *insn, uint64_t object, unsigned int n)
+{
+	void *params[] = { &object, &f->in, &f->out };
+	CUfunction fn;
+	CUmodule m;
+	CUresult r = load(insn, &m);
+
+	if (r != CUDA_SUCCESS)
+		fail_msg("%s: %d", insn, r);
+	OK(cuModuleGetFunction(&fn, m, "k"));
+	OK(cuMemcpyHtoD(f->in, in, sizeof(in)));
+	OK(cuLaunchKernel(fn, 1, 1, 1, n, 1, 1, 0, NULL, params, NULL));
+	r = cuCtxSynchronize();
+	if (r == CUDA_SUCCESS) {
+		OK(cuMemcpyDtoH(out, f->out, sizeof(out)));
+		OK(cuModuleUnload(m));
+	}
+	return r;
+}
+
+static void run(struct fixture *f, const char *insn, uint64_t object, unsigned int n)
+{
+	CUresult r = try_run(f, insn, object, n);
+
+	if (r != CUDA_SUCCESS)
+		fail_msg("%s: %d", insn, r);
+}
+
+/* The same numbers every time. */
+static uint32_t seed;
+
+static uint32_t number(uint32_t below)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % below;
+}
+
+/* An image on the host: the reference reads it, the array gets a copy. */
+struct image {
+	CUarray_format format;
+	unsigned int channels, bytes;	/* of a channel */
+	unsigned int w, h, d;		/* d: depth, layers or faces; never 0 */
+	unsigned int dims;
+	unsigned int flags;
+	uint8_t texels[1 << 16];
+	CUarray array;
+};
+
+static unsigned int bytes_of(CUarray_format f)
+{
+	switch (f) {
+	case CU_AD_FORMAT_UNSIGNED_INT8:
+	case CU_AD_FORMAT_SIGNED_INT8:
+		return 1;
+	case CU_AD_FORMAT_UNSIGNED_INT16:
+	case CU_AD_FORMAT_SIGNED_INT16:
+	case CU_AD_FORMAT_HALF:
+		return 2;
+	default:
+		return 4;
+	}
+}
+
+static float random_float(void)
+{
+	return (float)((int)number(2001) - 1000) / 8.0f;
+}
+
+/* A half with few bits, and what it is. */
+static uint16_t random_half(void)
+{
+	return (uint16_t)(number(2) << 15 | (number(20) + 5) << 10 | number(1024));
+}
+
+static void fill(struct image *g)
+{
+	size_t n = (size_t)g->w * g->h * g->d * g->channels;
+
+	g->bytes = bytes_of(g->format);
+	assert_true(n * g->bytes <= sizeof(g->texels));
+	for (size_t i = 0; i < n; i++) {
+		float f = random_float();
+		uint16_t h = random_half();
+		uint32_t u = number(1 << 24) << 8 | number(256);
+
+		if (g->format == CU_AD_FORMAT_FLOAT)
+			memcpy(g->texels + i * 4, &f, 4);
+		else if (g->format == CU_AD_FORMAT_HALF)
+			memcpy(g->texels + i * 2, &h, 2);
+		else
+			memcpy(g->texels + i * g->bytes, &u, g->bytes);
+	}
+}
+
+static void copy(struct image *g, CUarray a, bool out_of_array)
+{
+	CUDA_MEMCPY3D host = {
+		.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = g->texels, .srcHeight = g->h,
+		.srcPitch = (size_t)g->w * g->bytes * g->channels, .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+		.dstArray = a, .WidthInBytes = (size_t)g->w * g->bytes * g->channels, .Height = g->h,
+		.Depth = g->d,
+	}, back = {
+		.srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcArray = a, .dstMemoryType = CU_MEMORYTYPE_HOST,
+		.dstHost = g->texels, .dstHeight = g->h, .dstPitch = host.srcPitch,
+		.WidthInBytes = host.WidthInBytes, .Height = g->h, .Depth = g->d,
+	};
+
+	OK(cuMemcpy3D(out_of_array ? &back : &host));
+}
+
+static void make_array(struct image *g)
+{
+	CUDA_ARRAY3D_DESCRIPTOR d = {
+		.Width = g->w, .Height = g->dims > 1 ? g->h : 0, .Format = g->format,
+		.NumChannels = g->channels, .Flags = g->flags,
+		.Depth = g->dims > 2 || g->flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP) ? g->d : 0,
+	};
+
+	fill(g);
+	OK(cuArray3DCreate(&g->array, &d));
+	copy(g, g->array, false);
+}
+
+static CUtexObject texture_of(CUarray a, const CUDA_TEXTURE_DESC *desc)
+{
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY, .res.array.hArray = a };
+	CUtexObject t;
+
+	OK(cuTexObjectCreate(&t, &res, desc, NULL));
+	return t;
+}
+
+/* The reference. */
+
+static double half_value(uint16_t h)
+{
+	int e = h >> 10 & 31;
+	double m = e ? 1024 + (h & 1023) : h & 1023;
+
+	return (h & 0x8000 ? -1 : 1) * ldexp(m, (e ? e : 1) - 25);
+}
+
+/* A channel as a number; integers as they are, or as fractions. */
+static double channel(const struct image *g, size_t texel, unsigned int c, bool fraction)
+{
+	const uint8_t *p = g->texels + (texel * g->channels + c) * g->bytes;
+	uint32_t u = 0;
+	float f;
+	double v;
+
+	memcpy(&u, p, g->bytes);
+	memcpy(&f, &u, 4);
+	switch (g->format) {
+	case CU_AD_FORMAT_FLOAT:
+		return f;
+	case CU_AD_FORMAT_HALF:
+		return half_value((uint16_t)u);
+	case CU_AD_FORMAT_SIGNED_INT8:
+		v = (int8_t)u;
+		return fraction ? fmax(v / 127, -1) : v;
+	case CU_AD_FORMAT_SIGNED_INT16:
+		v = (int16_t)u;
+		return fraction ? fmax(v / 32767, -1) : v;
+	case CU_AD_FORMAT_SIGNED_INT32:
+		return (int32_t)u;
+	case CU_AD_FORMAT_UNSIGNED_INT8:
+		return fraction ? u / 255.0 : u;
+	case CU_AD_FORMAT_UNSIGNED_INT16:
+		return fraction ? u / 65535.0 : u;
+	default:
+		return u;
+	}
+}
+
+struct how {
+	const struct image *g;
+	const CUDA_TEXTURE_DESC *desc;
+	unsigned int dims;
+	bool fraction;			/* integers are read as such */
+};
+
+/* Index in one dimension after addressing; -1: border */
+static long index_of(const struct how *how, unsigned int d, long i, long n)
+{
+	CUaddress_mode mode = how->desc->addressMode[d];
+	bool normalized = how->desc->flags & CU_TRSF_NORMALIZED_COORDINATES;
+
+	if (!normalized && mode != CU_TR_ADDRESS_MODE_BORDER)
+		mode = CU_TR_ADDRESS_MODE_CLAMP;
+	if (mode == CU_TR_ADDRESS_MODE_BORDER)
+		return i < 0 || i >= n ? -1 : i;
+	if (mode == CU_TR_ADDRESS_MODE_WRAP)
+		return ((i % n) + n) % n;
+	if (mode == CU_TR_ADDRESS_MODE_MIRROR) {
+		long k = ((i % (2 * n)) + 2 * n) % (2 * n);
+
+		return k < n ? k : 2 * n - 1 - k;
+	}
+	return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+static double texel_at(const struct how *how, const long i[3], unsigned int slice, unsigned int c)
+{
+	const struct image *g = how->g;
+	long n[3] = { g->w, g->h, g->d }, k[3] = { 0, 0, slice };
+
+	for (unsigned int d = 0; d < how->dims; d++) {
+		k[d] = index_of(how, d, i[d], n[d]);
+		if (k[d] < 0)
+			return how->desc->borderColor[c];
+	}
+	if (c >= g->channels)
+		return c == 3;
+	return channel(g, ((size_t)k[2] * g->h + k[1]) * g->w + k[0], c, how->fraction);
+}
+
+static double reference(const struct how *how, const float at[3], unsigned int slice, unsigned int c)
+{
+	const unsigned int n[3] = { how->g->w, how->g->h, how->g->d };
+	double weight[3] = { 0 }, sum = 0;
+	long first[3] = { 0 };
+
+	for (unsigned int d = 0; d < how->dims; d++) {
+		double x = at[d];
+
+		if (how->desc->flags & CU_TRSF_NORMALIZED_COORDINATES)
+			x *= n[d];
+		if (how->desc->filterMode == CU_TR_FILTER_MODE_LINEAR) {
+			x -= 0.5;
+			weight[d] = floor((x - floor(x)) * 256 + 0.5) / 256;
+		}
+		first[d] = (long)floor(x);
+	}
+	if (how->desc->filterMode != CU_TR_FILTER_MODE_LINEAR)
+		return texel_at(how, first, slice, c);
+	for (unsigned int corner = 0; corner < 1u << how->dims; corner++) {
+		long i[3] = { first[0], first[1], first[2] };
+		double w = 1;
+
+		for (unsigned int d = 0; d < how->dims; d++) {
+			i[d] += corner >> d & 1;
+			w *= corner >> d & 1 ? weight[d] : 1 - weight[d];
+		}
+		sum += w * texel_at(how, i, slice, c);
+	}
+	return sum;
+}
+
+/* Positions between texels' edges and sides, so that one more rounding does not matter. */
+static void random_points(const struct image *g, bool normalized, unsigned int n)
+{
+	unsigned int size[3] = { g->w, g->h, g->d };
+
+	for (unsigned int i = 0; i < n; i++) {
+		in[i].layer = number(g->d + 2);
+		for (int d = 0; d < 3; d++) {
+			float x = ((float)number(size[d] * 6 * 64) + 0.37f) / 64 - 2.0f * (float)size[d];
+
+			in[i].at[d] = normalized ? x / (float)size[d] : x;
+		}
+	}
+}
+
+static void compare(const struct how *how, const char *insn, unsigned int n, bool layered)
+{
+	bool floats = how->fraction || how->g->format == CU_AD_FORMAT_FLOAT ||
+		      how->g->format == CU_AD_FORMAT_HALF;
+	bool is_signed = how->g->format >= CU_AD_FORMAT_SIGNED_INT8;
+
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int slice = !layered ? 0 : in[i].layer < how->g->d ? in[i].layer : how->g->d - 1;
+
+		for (unsigned int c = 0; c < 4; c++) {
+			double want = reference(how, in[i].at, slice, c), got = floats ? out[i].f[c] :
+				      is_signed ? (double)out[i].s[c] : (double)out[i].u[c];
+
+			if (fabs(got - want) > fabs(want) * 3e-7 + 1e-5 * (floats && how->desc->filterMode))
+				fail_msg("%s: format 0x%x mode %d filter %d flags %u, (%g, %g, %g) channel %u: "
+					 "%.9g is %.9g", insn, how->g->format, how->desc->addressMode[0],
+					 how->desc->filterMode, how->desc->flags, in[i].at[0], in[i].at[1],
+					 in[i].at[2], c, got, want);
+		}
+	}
+}
+
+static const struct geometry {
+	const char *name, *coords;
+	unsigned int dims, w, h, d, flags;
+} geometries[] = {
+	{ "1d", "{%c1}", 1, 13, 1, 1, 0 },
+	{ "2d", "{%c1, %c2}", 2, 8, 5, 1, 0 },
+	{ "3d", "{%c1, %c2, %c3, %c3}", 3, 5, 4, 7, 0 },
+	{ "a1d", "{%c0, %c1}", 1, 6, 1, 3, CUDA_ARRAY3D_LAYERED },
+	{ "a2d", "{%c0, %c1, %c2, %c2}", 2, 7, 4, 3, CUDA_ARRAY3D_LAYERED },
+};
+
+static const CUarray_format formats[] = {
+	CU_AD_FORMAT_UNSIGNED_INT8, CU_AD_FORMAT_SIGNED_INT8, CU_AD_FORMAT_UNSIGNED_INT16,
+	CU_AD_FORMAT_SIGNED_INT16, CU_AD_FORMAT_UNSIGNED_INT32, CU_AD_FORMAT_SIGNED_INT32,
+	CU_AD_FORMAT_HALF, CU_AD_FORMAT_FLOAT,
+};
+
+/* One object, all that can be asked of it. */
+static void sweep_modes(struct fixture *f, const struct geometry *geo, struct image *g, bool fraction)
+{
+	bool floats = fraction || g->format == CU_AD_FORMAT_HALF || g->format == CU_AD_FORMAT_FLOAT;
+	char insn[160];
+
+	snprintf(insn, sizeof(insn), "tex.%s.v4.%s.f32 {%%d0, %%d1, %%d2, %%d3}, [%%t, %s];", geo->name,
+		 floats ? "f32" : g->format >= CU_AD_FORMAT_SIGNED_INT8 ? "s32" : "u32", geo->coords);
+	for (int mode = 0; mode < 4; mode++) {
+		for (int rest = 0; rest < (floats ? 4 : 2); rest++) {
+			CUDA_TEXTURE_DESC desc = {
+				.addressMode = { mode, (mode + 1) % 4, (mode + 2) % 4 },
+				.filterMode = rest >> 1,
+				.flags = (rest & 1 ? CU_TRSF_NORMALIZED_COORDINATES : 0) |
+					 (fraction ? 0 : CU_TRSF_READ_AS_INTEGER),
+				.borderColor = { 3, 4, 5, 6 },
+			};
+			struct how how = { g, &desc, geo->dims, fraction };
+			CUtexObject t = texture_of(g->array, &desc);
+
+			random_points(g, rest & 1, 96);
+			run(f, insn, t, 96);
+			compare(&how, insn, 96, geo->flags);
+			OK(cuTexObjectDestroy(t));
+		}
+	}
+}
+
+static void every_geometry_mode_filter_and_format(void **state)
+{
+	static const unsigned int channels[] = { 1, 2, 4 };
+	struct image g;
+
+	seed = 1;
+	for (size_t k = 0; k < sizeof(geometries) / sizeof(geometries[0]); k++) {
+		const struct geometry *geo = &geometries[k];
+
+		for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+			g = (struct image){ .format = formats[i], .channels = channels[(i + k) % 3],
+					    .w = geo->w, .h = geo->h, .d = geo->d, .dims = geo->dims,
+					    .flags = geo->flags };
+			make_array(&g);
+			sweep_modes(*state, geo, &g, false);
+			if (g.bytes < 4 && g.format != CU_AD_FORMAT_HALF)
+				sweep_modes(*state, geo, &g, true);
+			OK(cuArrayDestroy(g.array));
+		}
+	}
+}
+
+static void linear_memory_is_fetched_by_index(void **state)
+{
+	struct fixture *f = *state;
+	struct image g = { .format = CU_AD_FORMAT_SIGNED_INT16, .channels = 2, .w = 100, .h = 1, .d = 1 };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_LINEAR };
+	CUdeviceptr p;
+	CUtexObject t;
+
+	fill(&g);
+	OK(cuMemAlloc(&p, 400));
+	OK(cuMemcpyHtoD(p, g.texels, 400));
+	res.res.linear.devPtr = p;
+	res.res.linear.format = g.format;
+	res.res.linear.numChannels = 2;
+	res.res.linear.sizeInBytes = 400;
+	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
+	for (int i = 0; i < 128; i++)
+		in[i].s[1] = i - 10;
+	run(f, "tex.1d.v4.s32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 128);
+	for (int i = 0; i < 128; i++) {
+		bool inside = i >= 10 && i < 110;
+
+		assert_int_equal(out[i].s[0], inside ? channel(&g, i - 10, 0, false) : 0);
+		assert_int_equal(out[i].s[1], inside ? channel(&g, i - 10, 1, false) : 0);
+	}
+	/* and is device memory as any other */
+	OK(cuMemFree(p));
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS,
+	      try_run(f, "tex.1d.v4.s32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 1));
+}
+
+static void rows_with_a_pitch(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 19, .h = 6, .d = 1, .dims = 2 };
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_BORDER, CU_TR_ADDRESS_MODE_CLAMP },
+				   .filterMode = CU_TR_FILTER_MODE_LINEAR };
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_PITCH2D };
+	struct how how = { &g, &desc, 2, false };
+	static const char insn[] = "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];";
+	CUdeviceptr p;
+	CUtexObject t;
+	size_t pitch;
+
+	fill(&g);
+	OK(cuMemAllocPitch(&p, &pitch, 76, 6, 4));
+	for (int y = 0; y < 6; y++)
+		OK(cuMemcpyHtoD(p + y * pitch, g.texels + y * 76, 76));
+	res.res.pitch2D.devPtr = p;
+	res.res.pitch2D.format = CU_AD_FORMAT_FLOAT;
+	res.res.pitch2D.numChannels = 1;
+	res.res.pitch2D.width = 19;
+	res.res.pitch2D.height = 6;
+	res.res.pitch2D.pitchInBytes = pitch;
+	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
+	random_points(&g, false, 256);
+	run(*state, insn, t, 256);
+	compare(&how, insn, 256, false);
+	OK(cuTexObjectDestroy(t));
+}
+
+/* Integer coordinates, offsets and halves. */
+static void other_operands(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 4, .w = 9, .h = 7, .d = 1, .dims = 2 };
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP } };
+	struct how how = { &g, &desc, 2, false };
+	CUtexObject t;
+
+	make_array(&g);
+	t = texture_of(g.array, &desc);
+	for (int i = 0; i < 64; i++) {
+		in[i].s[1] = i % 11 - 1;
+		in[i].s[2] = i / 11;
+	}
+	run(*state, "tex.2d.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 64);
+	for (int i = 0; i < 64; i++)
+		assert_true(out[i].f[1] == texel_at(&how, (long[]){ in[i].s[1], in[i].s[2], 0 }, 0, 1));
+	random_points(&g, false, 64);
+	for (int i = 0; i < 64; i++) {
+		in[i].offset[0] = i % 16 - 8;
+		in[i].offset[1] = i / 4 % 16 - 8;
+	}
+	run(*state, "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c11, %c12};", t, 64);
+	for (int i = 0; i < 64; i++) {
+		long at[3] = { (long)floorf(in[i].at[0]) + in[i].offset[0],
+			       (long)floorf(in[i].at[1]) + in[i].offset[1] };
+
+		assert_true(out[i].f[2] == texel_at(&how, at, 0, 2));
+	}
+	/* destinations that are coordinates; two halves to a register */
+	run(*state, "tex.2d.v2.f16x2.f32 {%c2, %c1}, [%t, {%c1, %c2}]; mov.b32 %d0, %c2; mov.b32 %d1, %c1;", t,
+	    64);
+	for (int i = 0; i < 64; i++)
+		for (int c = 0; c < 4; c++) {
+			double want = reference(&how, in[i].at, 0, c);
+
+			assert_true(half_value(out[i].u[c / 2] >> 16 * (c % 2)) == want);
+		}
+	run(*state, "tex.2d.v4.f16.f32 {%h0, %h1, %h2, %h3}, [%t, {%c1, %c2}]; mov.b32 %d0, {%h3, %h0};", t, 8);
+	assert_true(half_value(out[5].u[0] >> 16) == reference(&how, in[5].at, 0, 0));
+	assert_true(half_value((uint16_t)out[5].u[0]) == reference(&how, in[5].at, 0, 3));
+	OK(cuTexObjectDestroy(t));
+	OK(cuArrayDestroy(g.array));
+}
+
+static void four_texels_are_gathered(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT16, .channels = 2, .w = 9, .h = 7, .d = 1, .dims = 2 };
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP },
+				   .flags = CU_TRSF_READ_AS_INTEGER };
+	struct how how = { &g, &desc, 2, false };
+	static const int order[4][2] = { { 0, 1 }, { 1, 1 }, { 1, 0 }, { 0, 0 } };
+	CUtexObject t;
+
+	make_array(&g);
+	t = texture_of(g.array, &desc);
+	random_points(&g, false, 64);
+	run(*state, "tld4.g.2d.v4.u32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 64);
+	for (int i = 0; i < 64; i++)
+		for (int c = 0; c < 4; c++) {
+			long at[3] = { (long)floor(in[i].at[0] - 0.5) + order[c][0],
+				       (long)floor(in[i].at[1] - 0.5) + order[c][1] };
+
+			assert_int_equal(out[i].u[c], texel_at(&how, at, 0, 1));
+		}
+	OK(cuTexObjectDestroy(t));
+	OK(cuArrayDestroy(g.array));
+}
+
+static void srgb_is_decoded(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT8, .channels = 4, .w = 64, .h = 1, .d = 1, .dims = 1 };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_SRGB };
+	CUtexObject t;
+
+	make_array(&g);
+	for (int i = 0; i < 256; i++)
+		g.texels[i] = (uint8_t)i;
+	copy(&g, g.array, false);
+	t = texture_of(g.array, &desc);
+	for (int i = 0; i < 64; i++)
+		in[i].at[0] = (float)i + 0.5f;
+	run(*state, "tex.1d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 64);
+	for (int i = 0; i < 256; i++) {
+		double v = i / 255.0, want = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+
+		assert_true(fabs(out[i / 4].f[i % 4] - (i % 4 == 3 ? v : want)) < 1e-6);	/* alpha is not */
+	}
+	OK(cuTexObjectDestroy(t));
+	OK(cuArrayDestroy(g.array));
+}
+
+/* Level l of a mipmapped array is filled with 10 * l. */
+static void levels_are_chosen_and_mixed(void **state)
+{
+	static const struct { float lod, bias, min, max; bool linear; float want; } cases[] = {
+		{ 0, 0, 0, 9, false, 0 }, { 0.4f, 0, 0, 9, false, 0 }, { 0.6f, 0, 0, 9, false, 10 },
+		{ 1.75f, 0, 0, 9, true, 17.5f }, { 100, 0, 0, 9, true, 30 }, { -5, 0, 0, 9, true, 0 },
+		{ 1, 0.5f, 0, 9, true, 15 }, { 0, 0, 1.25f, 9, true, 12.5f }, { 3, 0, 0, 2.5f, true, 25 },
+		{ NAN, 0, 0, 9, true, 0 },
+	};
+	CUDA_ARRAY3D_DESCRIPTOR d = { .Width = 8, .Height = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1 };
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY };
+	CUDA_RESOURCE_VIEW_DESC view = { .width = 8, .height = 8, .firstMipmapLevel = 1, .lastMipmapLevel = 2 };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
+	CUmipmappedArray m;
+	CUtexObject t;
+	float texels[64];
+	CUarray a;
+
+	OK(cuMipmappedArrayCreate(&m, &d, 4));
+	for (unsigned int l = 0; l < 4; l++) {
+		CUDA_MEMCPY2D c = { .srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = texels,
+				    .dstMemoryType = CU_MEMORYTYPE_ARRAY, .WidthInBytes = 4 * (8 >> l),
+				    .Height = 8 >> l };
+
+		for (int i = 0; i < 64; i++)
+			texels[i] = 10 * (float)l;
+		OK(cuMipmappedArrayGetLevel(&a, m, l));
+		c.dstArray = a;
+		OK(cuMemcpy2D(&c));
+	}
+	res.res.mipmap.hMipmappedArray = m;
+	in[0].at[0] = in[0].at[1] = 0.3f;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		desc.mipmapFilterMode = cases[i].linear;
+		desc.mipmapLevelBias = cases[i].bias;
+		desc.minMipmapLevelClamp = cases[i].min;
+		desc.maxMipmapLevelClamp = cases[i].max;
+		OK(cuTexObjectCreate(&t, &res, &desc, NULL));
+		in[0].lod = cases[i].lod;
+		run(*state, "tex.level.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;", t, 1);
+		if (out[0].f[0] != cases[i].want)
+			fail_msg("case %zu: %g is not %g", i, out[0].f[0], cases[i].want);
+		OK(cuTexObjectDestroy(t));
+	}
+	desc = (CUDA_TEXTURE_DESC){ .flags = CU_TRSF_NORMALIZED_COORDINATES, .maxMipmapLevelClamp = 9,
+				    .mipmapFilterMode = CU_TR_FILTER_MODE_LINEAR, .maxAnisotropy = 16 };
+	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
+	/* 4 texels a step in x, less in y: level 2 */
+	in[0].dx[0] = 0.5f;
+	in[0].dy[1] = 0.25f;
+	run(*state, "tex.grad.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c5, %c6}, {%c8, %c9};", t, 1);
+	assert_true(out[0].f[0] == 20);
+	run(*state, "tex.base.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 1);
+	assert_true(out[0].f[0] == 0);
+	run(*state, "txq.num_mipmap_levels.b32 %d0, [%t]; mov.u32 %d1, 2; "
+	    "txq.level.width.b32 %d2, [%t], %d1; txq.level.height.b32 %d1, [%t], 7;", t, 1);
+	assert_int_equal(out[0].u[0], 4);
+	assert_int_equal(out[0].u[2], 2);
+	assert_int_equal(out[0].u[1], 0);
+	OK(cuTexObjectDestroy(t));
+	/* a view of the two levels in the middle */
+	OK(cuTexObjectCreate(&t, &res, &desc, &view));
+	in[0].lod = 5;
+	run(*state, "tex.level.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4; "
+	    "tex.2d.v4.f32.f32 {_, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 1);
+	assert_true(out[0].f[0] == 20);
+	OK(cuTexObjectDestroy(t));
+	desc.flags = 0;			/* mipmaps need normalised coordinates */
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &res, &desc, NULL));
+	OK(cuMipmappedArrayDestroy(m));
+}
+
+/* Texel (x, y) of face f of cube k is 100 * k + 10 * f + (x + 2 * y) / 10 */
+static void cubes_have_faces(void **state)
+{
+	static const struct { float d[3]; int face; float s, t; } cases[] = {
+		{ { 1, 0.2f, -0.6f }, 0, 0.8f, 0.4f }, { { -2, 0.2f, 1.2f }, 1, 0.8f, 0.45f },
+		{ { 0.6f, 1, 0.4f }, 2, 0.8f, 0.7f }, { { 0.6f, -1, 0.4f }, 3, 0.8f, 0.3f },
+		{ { 0.6f, 0.4f, 1 }, 4, 0.8f, 0.3f }, { { 0.6f, 0.4f, -1 }, 5, 0.2f, 0.3f },
+	};
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 2, .h = 2, .d = 12, .dims = 2,
+			   .flags = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
+	float *texels = (float *)g.texels;
+	CUtexObject t;
+
+	make_array(&g);
+	for (int i = 0; i < 48; i++)
+		texels[i] = (float)(i / 24 * 100 + i / 4 % 6 * 10) + (float)(i % 4) / 10;
+	copy(&g, g.array, false);
+	t = texture_of(g.array, &desc);
+	for (int i = 0; i < 12; i++) {
+		memcpy(in[i].at, cases[i % 6].d, sizeof(in[i].at));
+		in[i].layer = i < 6 ? 0 : i < 9 ? 1 : 99;
+	}
+	run(*state, "tex.acube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];", t, 12);
+	for (int i = 0; i < 12; i++) {
+		int face = cases[i % 6].face, x = cases[i % 6].s >= 0.5f, y = cases[i % 6].t >= 0.5f;
+
+		assert_true(out[i].f[0] == texels[i / 6 * 24 + face * 4 + y * 2 + x]);
+	}
+	run(*state, "tex.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", t, 6);
+	assert_true(out[5].f[0] == texels[20]);
+	OK(cuTexObjectDestroy(t));
+	/* the middle between +x and +z, where both faces count half; without it only one does */
+	desc.filterMode = CU_TR_FILTER_MODE_LINEAR;
+	desc.flags |= CU_TRSF_SEAMLESS_CUBEMAP;
+	t = texture_of(g.array, &desc);
+	in[0].at[0] = in[0].at[2] = 1;
+	in[0].at[1] = 0;
+	run(*state, "tex.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", t, 1);
+	assert_true(fabsf(out[0].f[0] - (texels[0] + texels[2] + texels[17] + texels[19]) / 4) < 1e-5f);
+	OK(cuTexObjectDestroy(t));
+	desc.flags &= ~CU_TRSF_SEAMLESS_CUBEMAP;
+	t = texture_of(g.array, &desc);
+	run(*state, "tex.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", t, 1);
+	assert_true(fabsf(out[0].f[0] - (texels[17] + texels[19]) / 2) < 1e-5f);
+	OK(cuTexObjectDestroy(t));
+	OK(cuArrayDestroy(g.array));
+}
+
+static void wild_coordinates_do_no_harm(void **state)
+{
+	static const float wild[] = { NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f, -0.0f, 1 };
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 6, .dims = 2,
+			   .flags = CUDA_ARRAY3D_CUBEMAP };
+	CUDA_TEXTURE_DESC desc = { .filterMode = CU_TR_FILTER_MODE_LINEAR };
+	static const char *const insns[] = {
+		"tex.1d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];",
+		"tex.a2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];",
+		"tex.3d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];",
+		"tex.acube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];",
+		"tex.level.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], %c1;",
+		"tex.grad.3d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], "
+			"{%c1, %c2, %c3, %c3}, {%c3, %c2, %c1, %c1};",
+		"tld4.r.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];",
+		"tex.3d.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], {%c1, %c2, %c3, %c3};",
+	};
+
+	make_array(&g);
+	for (int i = 0; i < 512; i++) {
+		in[i].layer = i % 3 ? (uint32_t)-i : (uint32_t)i;
+		for (int d = 0; d < 3; d++)
+			in[i].at[d] = wild[i >> 3 * d & 7];
+	}
+	for (int mode = 0; mode < 4; mode++)
+		for (int rest = 0; rest < 4; rest++)
+			for (size_t i = 0; i < sizeof(insns) / sizeof(insns[0]); i++) {
+				CUtexObject t;
+
+				desc.addressMode[0] = desc.addressMode[1] = desc.addressMode[2] = mode;
+				desc.flags = (rest & 1 ? CU_TRSF_NORMALIZED_COORDINATES : 0) |
+					     (rest & 2 ? CU_TRSF_SEAMLESS_CUBEMAP : 0);
+				t = texture_of(g.array, &desc);
+				run(*state, insns[i], t, 512);
+				OK(cuTexObjectDestroy(t));
+			}
+	OK(cuArrayDestroy(g.array));
+}
+
+static void objects_describe_themselves(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_HALF, .channels = 2, .w = 9, .h = 7, .d = 5, .dims = 3,
+			   .flags = CUDA_ARRAY3D_SURFACE_LDST };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
+	CUtexObject t;
+	CUsurfObject s;
+
+	make_array(&g);
+	t = texture_of(g.array, &desc);
+	res.res.array.hArray = g.array;
+	OK(cuSurfObjectCreate(&s, &res));
+	run(*state, "txq.width.b32 %d0, [%t]; txq.height.b32 %d1, [%t]; txq.depth.b32 %d2, [%t]; "
+	    "txq.channel_data_type.b32 %d3, [%t];", t, 1);
+	assert_int_equal(out[0].u[0], 9);
+	assert_int_equal(out[0].u[1], 7);
+	assert_int_equal(out[0].u[2], 5);
+	assert_int_equal(out[0].u[3], 0x10dd);
+	run(*state, "txq.channel_order.b32 %d0, [%t]; txq.normalized_coords.b32 %d1, [%t]; "
+	    "txq.array_size.b32 %d2, [%t]; istypep.texref %p, %t; selp.u32 %d3, 1, 0, %p;", t, 1);
+	assert_int_equal(out[0].u[0], 0x10b2);
+	assert_int_equal(out[0].u[1], 1);
+	assert_int_equal(out[0].u[2], 0);
+	assert_int_equal(out[0].u[3], 1);
+	run(*state, "suq.width.b32 %d0, [%t]; suq.height.b32 %d1, [%t]; suq.depth.b32 %d2, [%t]; "
+	    "istypep.surfref %p, %t; selp.u32 %d3, 1, 0, %p;", s, 1);
+	assert_int_equal(out[0].u[0], 9);
+	assert_int_equal(out[0].u[1], 7);
+	assert_int_equal(out[0].u[2], 5);
+	assert_int_equal(out[0].u[3], 1);
+	run(*state, "istypep.texref %p, %t; selp.u32 %d0, 1, 0, %p; "
+	    "istypep.samplerref %p, %t; selp.u32 %d1, 1, 0, %p;", s, 1);
+	assert_int_equal(out[0].u[0], 0);
+	assert_int_equal(out[0].u[1], 0);
+	OK(cuArrayDestroy(g.array));
+}
+
+static CUsurfObject surface_of(struct image *g)
+{
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
+	CUsurfObject s;
+
+	g->flags |= CUDA_ARRAY3D_SURFACE_LDST;
+	make_array(g);
+	res.res.array.hArray = g->array;
+	OK(cuSurfObjectCreate(&s, &res));
+	return s;
+}
+
+static void surfaces_are_read_and_written(void **state)
+{
+	static const struct {
+		const char *geom, *coords;
+		unsigned int dims, w, h, d, flags;
+	} shapes[] = {
+		{ "1d", "{%c1}", 1, 16, 1, 1, 0 },
+		{ "2d", "{%c1, %c2}", 2, 4, 4, 1, 0 },
+		{ "3d", "{%c1, %c2, %c3, %c3}", 3, 4, 2, 2, 0 },
+		{ "a1d", "{%c3, %c1}", 1, 4, 1, 4, CUDA_ARRAY3D_LAYERED },
+		{ "a2d", "{%c3, %c1, %c2, %c2}", 2, 4, 2, 2, CUDA_ARRAY3D_LAYERED },
+	};
+	static const struct { const char *type, *regs; unsigned int bytes; } types[] = {
+		{ "b8", "{%h0}", 1 }, { "b16", "{%h0}", 2 }, { "b32", "{%c12}", 4 }, { "b64", "{%q0}", 8 },
+		{ "v2.b8", "{%h0, %h1}", 2 }, { "v2.b32", "{%c12, %c13}", 8 },
+		{ "v4.b16", "{%h0, %h1, %h2, %h3}", 8 }, { "v4.b32", "{%c12, %c13, %c14, %c15}", 16 },
+		{ "v2.b64", "{%q0, %q1}", 16 },
+	};
+	char insn[600], put[160], get[160];
+
+	seed = 5;
+	for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
+		struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 4, .w = shapes[k].w,
+				   .h = shapes[k].h, .d = shapes[k].d, .dims = shapes[k].dims,
+				   .flags = shapes[k].flags }, got;
+		CUsurfObject s = surface_of(&g);
+
+		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+			unsigned int n = 256 / types[i].bytes, row = g.w * 16 / types[i].bytes;
+
+			/* a permutation of all places; what is read goes to the result */
+			for (unsigned int p = 0; p < n; p++) {
+				unsigned int at = p * 7 % n;
+
+				in[p].s[1] = (int)(at % row * types[i].bytes);
+				in[p].s[2] = (int)(at / row % g.h);
+				in[p].s[3] = (int)(at / row / g.h);
+			}
+			snprintf(get, sizeof(get), "suld.b.%s.%s.trap %s, [%%t, %s];", shapes[k].geom,
+				 types[i].type, types[i].regs, shapes[k].coords);
+			snprintf(put, sizeof(put), "sust.b.%s.%s.trap [%%t, %s], %s;", shapes[k].geom,
+				 types[i].type, shapes[k].coords, types[i].regs);
+			/* complement every bit through registers */
+			snprintf(insn, sizeof(insn), "%s not.b16 %%h0, %%h0; not.b16 %%h1, %%h1; "
+				 "not.b16 %%h2, %%h2; not.b16 %%h3, %%h3; not.b32 %%c12, %%c12; "
+				 "not.b32 %%c13, %%c13; not.b32 %%c14, %%c14; not.b32 %%c15, %%c15; "
+				 "not.b64 %%q0, %%q0; not.b64 %%q1, %%q1; %s", get, put);
+			run(*state, insn, s, n);
+			got = g;
+			copy(&got, g.array, true);
+			for (int b = 0; b < 256; b++)
+				g.texels[b] ^= 0xff;
+			if (memcmp(got.texels, g.texels, 256))
+				fail_msg("%s / %s", get, put);
+		}
+		OK(cuSurfObjectDestroy(s));
+		OK(cuArrayDestroy(g.array));
+	}
+}
+
+static void the_edge_of_a_surface(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 },
+		got;
+	CUsurfObject s = surface_of(&g);
+	static const int at[][2] = { { -4, 1 }, { 16, 1 }, { 4, -1 }, { 4, 4 }, { INT32_MIN, INT32_MAX - 3 }, { 8, 2 } };
+	static const int clamped[] = { 4, 7, 1, 13, 12, 10 };	/* texel */
+
+	for (int i = 0; i < 6; i++) {
+		in[i].s[1] = at[i][0];
+		in[i].s[2] = at[i][1];
+		in[i].u[12] = 1000 + (uint32_t)i;
+	}
+	run(*state, "suld.b.2d.b32.clamp {%d0}, [%t, {%c1, %c2}]; suld.b.2d.b32.zero {%d1}, [%t, {%c1, %c2}];", s, 6);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(out[i].u[0], ((uint32_t *)g.texels)[clamped[i]]);
+		assert_int_equal(out[i].u[1], i == 5 ? ((uint32_t *)g.texels)[10] : 0);
+	}
+	run(*state, "sust.b.2d.b32.zero [%t, {%c1, %c2}], {%c12};", s, 6);
+	got = g;
+	((uint32_t *)g.texels)[10] = 1005;
+	copy(&got, g.array, true);
+	assert_memory_equal(got.texels, g.texels, 64);
+	run(*state, "sust.b.2d.b32.clamp [%t, {%c1, %c2}], {%c12};", s, 6);
+	for (int i = 0; i < 6; i++)
+		((uint32_t *)g.texels)[clamped[i]] = 1000 + (uint32_t)i;
+	copy(&got, g.array, true);
+	assert_memory_equal(got.texels, g.texels, 64);
+	FAILS(CUDA_ERROR_LAUNCH_FAILED,
+	      try_run(*state, "suld.b.2d.b32.trap {%d0}, [%t, {%c1, %c2}];", s, 1));
+}
+
+static void surfaces_convert_formatted_stores(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_SIGNED_INT8, .channels = 4, .w = 4, .h = 1, .d = 1, .dims = 1 };
+	CUsurfObject s = surface_of(&g);
+	static const int8_t want[] = { 127, -128, 5, -5 };
+	struct image h = { .format = CU_AD_FORMAT_HALF, .channels = 2, .w = 4, .h = 1, .d = 1, .dims = 1 };
+
+	in[0].s[1] = 2;
+	in[0].s[12] = 1000;
+	in[0].s[13] = -1000;
+	in[0].s[14] = 5;
+	in[0].s[15] = -5;
+	run(*state, "sust.p.1d.v4.b32.trap [%t, {%c1}], {%c12, %c13, %c14, %c15};", s, 1);
+	copy(&g, g.array, true);
+	assert_memory_equal(g.texels + 8, want, 4);
+	OK(cuArrayDestroy(g.array));
+	s = surface_of(&h);
+	in[0].s[12] = 0x3fc00000;	/* 1.5 */
+	in[0].s[13] = 0x7f800000;
+	run(*state, "sust.p.1d.v2.b32.trap [%t, {%c1}], {%c12, %c13};", s, 1);
+	copy(&h, h.array, true);
+	assert_int_equal(((uint16_t *)h.texels)[4], 0x3e00);
+	assert_int_equal(((uint16_t *)h.texels)[5], 0x7c00);
+	OK(cuArrayDestroy(h.array));
+}
+
+static void reductions_on_surfaces(void **state)
+{
+	static const struct { const char *op; uint32_t start; uint32_t want; } cases[] = {
+		{ "b.add.2d.u32", 10, 10 + 96 * 97 / 2 }, { "b.min.2d.s32", 0xffffffff, 0xffffffff },
+		{ "b.min.2d.u32", 0xffffffff, 1 }, { "b.max.2d.s32", 0xffffffff, 96 },
+		{ "b.max.2d.u32", 0xffffffff, 0xffffffff }, { "b.and.2d.b32", 7, 0 },
+		{ "b.or.2d.b32", 0x100, 0x17f }, { "p.add.2d.b32", 1, 1 + 96 * 97 / 2 },
+		{ "p.min.2d.b32", 0xffffffff, 1 },
+	};
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	CUsurfObject s = surface_of(&g);
+	char insn[100];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool bytes = cases[i].op[0] == 'b';
+
+		((uint32_t *)g.texels)[9] = cases[i].start;
+		copy(&g, g.array, false);
+		for (uint32_t k = 0; k < 96; k++) {
+			in[k].u[12] = k + 1;
+			in[k].s[1] = bytes ? 4 : 1;
+			in[k].s[2] = 2;
+		}
+		snprintf(insn, sizeof(insn), "sured.%s.trap [%%t, {%%c1, %%c2}], %%c12;", cases[i].op);
+		run(*state, insn, s, 96);
+		copy(&g, g.array, true);
+		if (((uint32_t *)g.texels)[9] != cases[i].want)
+			fail_msg("%s: %u is not %u", insn, ((uint32_t *)g.texels)[9], cases[i].want);
+	}
+	OK(cuArrayDestroy(g.array));
+}
+
+static const char fetch[] = "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];";
+
+static void renew(struct fixture *f)
+{
+	OK(cuCtxDestroy(f->ctx));
+	OK(cuCtxCreate(&f->ctx, NULL, 0, 0));
+	OK(cuMemAlloc(&f->in, sizeof(in)));
+	OK(cuMemAlloc(&f->out, sizeof(out)));
+}
+
+/* Garbage, destroyed objects, surfaces as textures, destroyed arrays: an error of the launch. */
+static void handles_that_are_none(void **state)
+{
+	CUDA_TEXTURE_DESC desc = { 0 };
+	struct image g;
+	uint64_t handle;
+
+	for (int how = 0; how < 6; how++) {
+		g = (struct image){ .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+		handle = surface_of(&g);
+		if (how == 0)
+			handle = 0;
+		else if (how == 1)
+			handle = 0xdeadbeefdeadbeef;
+		else if (how != 2)
+			handle = texture_of(g.array, &desc);
+		if (how == 3)
+			OK(cuTexObjectDestroy(handle));
+		else if (how == 4)
+			OK(cuArrayDestroy(g.array));
+		else if (how == 5)
+			renew(*state);
+		FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, fetch, handle, 32));
+		FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
+		renew(*state);
+	}
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "sust.b.2d.b32.zero [%t, {%c1, %c2}], {%c12};", 77, 32));
+	renew(*state);
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "txq.width.b32 %d0, [%t];", 77, 32));
+	renew(*state);
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "suq.width.b32 %d0, [%t];", 77, 32));
+	renew(*state);
+}
+
+static void surfaces_want_alignment(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	CUsurfObject s = surface_of(&g);
+
+	in[0].s[1] = 2;
+	FAILS(CUDA_ERROR_MISALIGNED_ADDRESS,
+	      try_run(*state, "suld.b.2d.b32.trap {%d0}, [%t, {%c1, %c2}];", s, 1));
+}
+
+static void what_is_refused_is_named(void **state)
+{
+	static const struct { const char *insn, *says; } cases[] = {
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}|%p, [%t, {%c1, %c2}];", "residency predicate" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, %a, {%c1, %c2}];", "sampler" },
+		{ "tex.2dms.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", "tex.2dms" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;", "depth to compare" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", "2 coordinates" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2}, [%t, {%c1, %c2}];", "vector of 4" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t];", "coordinates" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%c0, {%c1, %c2}];", "64 bits" },
+		{ "tex.cube.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", "tex.cube" },
+		{ "tex.2d.v4.f64.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", "tex.2d.v4.f64" },
+		{ "tex.2d {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", "tex.2d" },
+		{ "tex;", "tex" },
+		{ "tld4.x.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", "tld4.x" },
+		{ "txq.colour.b32 %d0, [%t];", "txq.colour" },
+		{ "suq.filter_mode.b32 %d0, [%t];", "suq.filter_mode" },
+		{ "suld.b.2d.b32 {%d0}, [%t, {%c1, %c2}];", "suld.b.2d.b32" },
+		{ "suld.p.2d.b32.trap {%d0}, [%t, {%c1, %c2}];", "suld.p" },
+		{ "sust.b.2d.f32.trap [%t, {%c1, %c2}], {%c12};", "sust.b.2d.f32" },
+		{ "sust.b.2d.v4.b64.trap [%t, {%c1, %c2}], {%q0, %q0, %q0, %q0};", "sust.b.2d.v4.b64" },
+		{ "sured.b.xor.2d.u32.trap [%t, {%c1, %c2}], %c12;", "sured.b.xor" },
+		{ "sured.b.and.2d.u32.trap [%t, {%c1, %c2}], %c12;", "sured.b.and" },
+		{ "ld.global.u32 %d0, [%t, {%c1}];", "address in brackets" },
+	};
+	char text[4096], log[512];
+	CUjit_option options[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES };
+	CUmodule m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		void *values[] = { log, (void *)sizeof(log) };
+
+		memset(log, 0, sizeof(log));
+		snprintf(text, sizeof(text), "%s%s%s", head, cases[i].insn, tail);
+		if (cuModuleLoadDataEx(&m, text, 2, options, values) == CUDA_SUCCESS || !strstr(log, cases[i].says))
+			fail_msg("%s: '%s'", cases[i].insn, log);
+	}
+	memset(log, 0, sizeof(log));
+	assert_int_not_equal(cuModuleLoadDataEx(&m,
+	      ".version 7.0\n.target sm_75\n.address_size 64\n.global .texref t;\n", 2, options,
+	      (void *[]){ log, (void *)sizeof(log) }), CUDA_SUCCESS);
+	assert_non_null(strstr(log, "texref"));
+}
+
+#define CASE(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(every_geometry_mode_filter_and_format),
+		CASE(linear_memory_is_fetched_by_index),
+		CASE(rows_with_a_pitch),
+		CASE(other_operands),
+		CASE(four_texels_are_gathered),
+		CASE(srgb_is_decoded),
+		CASE(levels_are_chosen_and_mixed),
+		CASE(cubes_have_faces),
+		CASE(wild_coordinates_do_no_harm),
+		CASE(objects_describe_themselves),
+		CASE(surfaces_are_read_and_written),
+		CASE(the_edge_of_a_surface),
+		CASE(surfaces_convert_formatted_stores),
+		CASE(reductions_on_surfaces),
+		CASE(handles_that_are_none),
+		CASE(surfaces_want_alignment),
+		CASE(what_is_refused_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
