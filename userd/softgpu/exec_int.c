@@ -44,6 +44,25 @@ static inline uint32_t sat_s32(int64_t v)
 #define S16(x) ((int16_t)(x))
 #define U16(x) ((uint16_t)(x))
 
+static inline int64_t product24(uint32_t a, uint32_t b)
+{
+	return S64(S32(a << 8) >> 8) * (S32(b << 8) >> 8);
+}
+
+/* min and max of two halves; .relu makes negative results zero */
+static inline uint32_t extreme_x2(uint32_t a, uint32_t b, bool is_signed, bool max, bool relu)
+{
+	uint32_t d = 0;
+
+	for (uint32_t k = 0; k < 32; k += 16) {
+		int32_t x = is_signed ? S16(a >> k) : (int32_t)U16(a >> k), y = is_signed ? S16(b >> k) : (int32_t)U16(b >> k);
+		int32_t r = (max ? x > y : x < y) ? x : y;
+
+		d |= (uint32_t)U16(relu && r < 0 ? 0 : r) << k;
+	}
+	return d;
+}
+
 #define BINS(X) \
 	X(add_w, uint32_t, uint32_t, a + b) X(add_l, uint64_t, uint64_t, a + b) \
 	X(sub_w, uint32_t, uint32_t, a - b) X(sub_l, uint64_t, uint64_t, a - b) \
@@ -64,6 +83,14 @@ static inline uint32_t sat_s32(int64_t v)
 	X(mul_wide_s32, uint64_t, uint32_t, (uint64_t)(S64(S32(a)) * S32(b))) \
 	X(mul24_u32, uint32_t, uint32_t, (a & 0xffffff) * (b & 0xffffff)) \
 	X(mul24_s32, uint32_t, uint32_t, (uint32_t)(S64(S32(a << 8) >> 8) * (S32(b << 8) >> 8))) \
+	X(mul24_hi_u32, uint32_t, uint32_t, (uint64_t)(a & 0xffffff) * (b & 0xffffff) >> 16) \
+	X(mul24_hi_s32, uint32_t, uint32_t, (uint64_t)product24(a, b) >> 16) \
+	X(min_u16x2, uint32_t, uint32_t, extreme_x2(a, b, false, false, false)) \
+	X(max_u16x2, uint32_t, uint32_t, extreme_x2(a, b, false, true, false)) \
+	X(min_s16x2, uint32_t, uint32_t, extreme_x2(a, b, true, false, in->mods & M_RELU)) \
+	X(max_s16x2, uint32_t, uint32_t, extreme_x2(a, b, true, true, in->mods & M_RELU)) \
+	X(min_relu_s32, uint32_t, uint32_t, S32(a) < 0 || S32(b) < 0 ? 0 : a < b ? a : b) \
+	X(max_relu_s32, uint32_t, uint32_t, S32(a) < 0 ? S32(b) < 0 ? 0 : b : S32(b) < 0 || a > b ? a : b) \
 	X(div_u16, uint32_t, uint32_t, U16(b) ? U16(a) / U16(b) : 0xffff) \
 	X(div_s16, uint32_t, uint32_t, div_s32(S16(a), S16(b))) \
 	X(div_u32, uint32_t, uint32_t, b ? a / b : SG_ALL) \
@@ -238,6 +265,19 @@ BIN(szext_wrap_s32, uint32_t, uint32_t, uint32_t, szext(a, b, true, true))
 BIN(szext_clamp_u32, uint32_t, uint32_t, uint32_t, szext(a, b, false, false))
 BIN(szext_clamp_s32, uint32_t, uint32_t, uint32_t, szext(a, b, false, true))
 
+/* The n'th bit that is set, from base on upwards, or downwards with n below 0. */
+static inline uint32_t find_nth(uint32_t mask, uint32_t base, int32_t n)
+{
+	int64_t left = n < 0 ? -(int64_t)n : n, step = n < 0 ? -1 : 1;
+
+	if (!n)
+		return base < 32 && mask >> base & 1 ? base : SG_ALL;
+	for (int64_t at = base; at >= 0 && at < 32; at += step)
+		if (mask >> at & 1 && !--left)
+			return (uint32_t)at;
+	return SG_ALL;
+}
+
 #define MADS(X) \
 	X(mad_w, uint32_t, uint32_t, a * b + c) X(mad_l, uint64_t, uint64_t, a * b + c) \
 	X(mad_h, uint32_t, uint32_t, (uint32_t)U16(a) * U16(b) + c) \
@@ -250,6 +290,10 @@ BIN(szext_clamp_s32, uint32_t, uint32_t, uint32_t, szext(a, b, false, true))
 	X(mad_hi_s64, uint64_t, uint64_t, (uint64_t)((i128)S64(a) * S64(b) >> 64) + c) \
 	X(mad24_u32, uint32_t, uint32_t, (a & 0xffffff) * (b & 0xffffff) + c) \
 	X(mad24_s32, uint32_t, uint32_t, (uint32_t)(S64(S32(a << 8) >> 8) * (S32(b << 8) >> 8)) + c) \
+	X(mad24_hi_u32, uint32_t, uint32_t, (uint32_t)((uint64_t)(a & 0xffffff) * (b & 0xffffff) >> 16) + c) \
+	X(mad24_hi_s32, uint32_t, uint32_t, (uint32_t)(product24(a, b) >> 16) + c) \
+	X(mad24_hi_sat, uint32_t, uint32_t, sat_s32(S64(S32((uint32_t)(product24(a, b) >> 16))) + S32(c))) \
+	X(fns, uint32_t, uint32_t, find_nth(a, b, S32(c))) \
 	X(sad_u16, uint32_t, uint32_t, c + (U16(a) < U16(b) ? U16(b) - U16(a) : U16(a) - U16(b))) \
 	X(sad_s16, uint32_t, uint32_t, c + (uint32_t)(S16(a) < S16(b) ? S16(b) - S16(a) : S16(a) - S16(b))) \
 	X(sad_u32, uint32_t, uint32_t, c + (a < b ? b - a : a - b)) \
@@ -318,6 +362,20 @@ EXEC(lop3)
 		r = (~a & lo) | (a & hi);
 		d[i] = mask >> i & 1 ? r : d[i];
 	}
+	return SG_OK;
+}
+
+/* lop3.BoolOp: a predicate too, of whether the result is zero and another predicate */
+EXEC(lop3_pred)
+{
+	const uint32_t *d = SG_ROW(uint32_t, 0);
+	uint32_t q = *SG_ROW(uint32_t, 5), bits = 0;
+
+	lop3(w, in, mask);
+	for (uint32_t i = 0; i < SG_LANES; i++)
+		bits |= (uint32_t)(d[i] != 0) << i;
+	bits = in->mods & M_AND ? bits & q : in->mods & M_OR ? bits | q : bits ^ q;
+	sg_set_pred(SG_ROW(uint32_t, 4), mask, bits);
 	return SG_OK;
 }
 
@@ -465,6 +523,11 @@ const struct sg_form SG_TABLE(sg_forms_int)[] = {
 	FORM("mul.wide.u16", mul_wide_u16, "w=hh"), FORM("mul.wide.s16", mul_wide_s16, "w=hh"),
 	FORM("mul.wide.u32", mul_wide_u32, "l=ww"), FORM("mul.wide.s32", mul_wide_s32, "l=ww"),
 	FORM("mul24.lo.u32", mul24_u32, "w=ww"), FORM("mul24.lo.s32", mul24_s32, "w=ww"),
+	FORM("mul24.hi.u32", mul24_hi_u32, "w=ww"), FORM("mul24.hi.s32", mul24_hi_s32, "w=ww"),
+	FORM("mad24.hi.u32", mad24_hi_u32, "w=www"), { "mad24.hi.s32", mad24_hi_s32, mad24_hi_sat, M_SAT, "w=www" },
+	FORM("min.u16x2", min_u16x2, "w=ww"), FORM("max.u16x2", max_u16x2, "w=ww"),
+	{ "min.s16x2", min_s16x2, NULL, M_RELU, "w=ww" }, { "max.s16x2", max_s16x2, NULL, M_RELU, "w=ww" },
+	FORM("fns.b32", fns, "w=www"),
 	FORM("mad24.lo.u32", mad24_u32, "w=www"), FORM("mad24.lo.s32", mad24_s32, "w=www"),
 	FORM("mad.lo.u16", mad_h, "h=hhh"), FORM("mad.lo.s16", mad_h, "h=hhh"), FORM("mad.lo.u32", mad_w, "w=www"),
 	FORM("mad.lo.s32", mad_w, "w=www"), FORM("mad.lo.u64", mad_l, "l=lll"), FORM("mad.lo.s64", mad_l, "l=lll"),
@@ -477,8 +540,8 @@ const struct sg_form SG_TABLE(sg_forms_int)[] = {
 	FORM("sad.s32", sad_s32, "w=www"), FORM("sad.u64", sad_u64, "l=lll"), FORM("sad.s64", sad_s64, "l=lll"),
 	TYPED(div), FORM("div.s32", div_s32_, "w=ww"), FORM("div.s64", div_s64_, "l=ll"),
 	TYPED(rem), FORM("rem.s32", rem_s32_, "w=ww"), FORM("rem.s64", rem_s64_, "l=ll"),
-	TYPED(min), FORM("min.s32", min_s32, "w=ww"), FORM("min.s64", min_s64, "l=ll"),
-	TYPED(max), FORM("max.s32", max_s32, "w=ww"), FORM("max.s64", max_s64, "l=ll"),
+	TYPED(min), { "min.s32", min_s32, min_relu_s32, M_RELU, "w=ww" }, FORM("min.s64", min_s64, "l=ll"),
+	TYPED(max), { "max.s32", max_s32, max_relu_s32, M_RELU, "w=ww" }, FORM("max.s64", max_s64, "l=ll"),
 	BITS3(and), BITS3(or), BITS3(xor),
 	FORM("not.b16", not_w, "h=h"), FORM("not.b32", not_w, "w=w"), FORM("not.b64", not_l, "l=l"),
 	FORM("cnot.b16", cnot_h, "h=h"), FORM("cnot.b32", cnot_w, "w=w"), FORM("cnot.b64", cnot_l, "l=l"),
@@ -502,7 +565,7 @@ const struct sg_form SG_TABLE(sg_forms_int)[] = {
 	CC2("add.cc", add_cc), CC2("addc", addc), CC2("addc.cc", addc_cc), CC2("sub.cc", sub_cc), CC2("subc", subc),
 	CC2("subc.cc", subc_cc), CC3("mad.lo.cc", mad_lo_cc), CC3("madc.lo", madc_lo), CC3("madc.lo.cc", madc_lo_cc),
 	CCH("mad.hi.cc", mad_hi_cc), CCH("madc.hi", madc_hi), CCH("madc.hi.cc", madc_hi_cc),
-	FORM("lop3.b32", lop3, "w=wwwi"), FORM("prmt.b32", prmt, "w=www"), FORM("prmt.b32.f4e", do_prmt_f4e, "w=www"),
+	FORM("lop3.b32", lop3, "w=wwwi"), FORM("@lop3.pred", lop3_pred, ""), FORM("prmt.b32", prmt, "w=www"), FORM("prmt.b32.f4e", do_prmt_f4e, "w=www"),
 	FORM("prmt.b32.b4e", do_prmt_b4e, "w=www"), FORM("prmt.b32.rc8", do_prmt_rc8, "w=www"),
 	FORM("prmt.b32.ecl", do_prmt_ecl, "w=www"), FORM("prmt.b32.ecr", do_prmt_ecr, "w=www"),
 	FORM("prmt.b32.rc16", do_prmt_rc16, "w=www"),

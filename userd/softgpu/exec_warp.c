@@ -81,6 +81,22 @@ EXEC(vote_ballot)
 	MAP(uint32_t, p & who[i] & mask);
 }
 
+/* The lowest of the lanes that take part is the elected one. */
+EXEC(elect)
+{
+	uint32_t *d = SG_ROW(uint32_t, 0), pred = 0;
+
+	for (uint32_t m = mask; m; m &= m - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(m), who = members(w, in, i, mask);
+		uint32_t leader = who ? (uint32_t)__builtin_ctz(who) : i;
+
+		d[i] = leader;
+		pred |= (uint32_t)(leader == i) << i;
+	}
+	sg_set_pred(SG_ROW(uint32_t, 4), mask, pred);
+	return SG_OK;
+}
+
 EXEC(activemask)
 {
 	MAP(uint32_t, mask);
@@ -167,7 +183,7 @@ const struct sg_form SG_TABLE(sg_forms_warp)[] = {
 	FORM("@shfl.up", shfl_up, ""), FORM("@shfl.down", shfl_down, ""), FORM("@shfl.bfly", shfl_bfly, ""),
 	FORM("@shfl.idx", shfl_idx, ""), FORM("@vote.all", vote_all, ""), FORM("@vote.any", vote_any, ""),
 	FORM("@vote.uni", vote_uni, ""), FORM("@vote.ballot", vote_ballot, ""),
-	FORM("activemask.b32", activemask, "w="), FORM("match.any.b32", match_any_w, ""),
+	FORM("@elect", elect, ""), FORM("activemask.b32", activemask, "w="), FORM("match.any.b32", match_any_w, ""),
 	FORM("match.all.b32", match_all_w, ""), FORM("match.any.b64", match_any_l, ""),
 	FORM("match.all.b64", match_all_l, ""), FORM("redux.add.u32", redux_add, ""),
 	FORM("redux.add.s32", redux_add, ""), FORM("redux.min.u32", redux_min_u32, ""),

@@ -237,9 +237,34 @@ static bool pair_dst(struct ptx_parser *p, const struct ptx_operand *op, uint32_
 	return ptx_dst_row(p, e, 'w', d) && (op->kind != OPK_PAIR || ptx_dst_row(p, e + 1, 'p', pred));
 }
 
-static void not_sync(struct ptx_parser *p)
+/* elect.sync d|p, membermask */
+void ptx_decode_elect(struct ptx_parser *p)
 {
-	ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction (only its .sync form is)");
+	struct ptx_stmt *st = &p->st;
+	uint32_t r[6] = { 0 };
+	struct sg_insn *in;
+
+	if (st->nr_mods != 1 || !ptx_has_mod(st, "sync") || st->nr_ops != 2 || st->ops[0].kind != OPK_PAIR) {
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+		return;
+	}
+	if (!ptx_src_row(p, &st->ops[1], 'w', &r[5]) || !pair_dst(p, &st->ops[0], &r[0], &r[4]))
+		return;
+	in = ptx_emit_form(p, "@elect");
+	memcpy(in->r, r, sizeof(r));
+	in->ctl = SG_CTL_WARPSYNC;
+}
+
+/*
+ * vote and shfl without .sync, of texts for GPUs before sm_70: the lanes that are here take part.
+ * False: the text may not have it.
+ */
+static bool without_sync(struct ptx_parser *p)
+{
+	if (p->unit->target && p->unit->target < 70)
+		return true;
+	ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction (only its .sync form is from sm_70 on)");
+	return false;
 }
 
 /* shfl.sync.mode.b32 d|p, a, b, c, membermask */
@@ -248,21 +273,21 @@ void ptx_decode_shfl(struct ptx_parser *p)
 	static const char *const modes[] = { "up", "down", "bfly", "idx" };
 	struct ptx_stmt *st = &p->st;
 	uint32_t r[6] = { 0 };
+	bool sync = ptx_has_mod(st, "sync");
 	struct sg_insn *in;
 	char key[16];
 	size_t m = 0;
 
 	while (m < 4 && !ptx_has_mod(st, modes[m]))
 		m++;
-	if (!ptx_has_mod(st, "sync")) {
-		not_sync(p);
+	if (!sync && !without_sync(p))
 		return;
-	}
-	if (m == 4 || !ptx_has_mod(st, "b32") || st->nr_ops != 5) {
+	if (m == 4 || !ptx_has_mod(st, "b32") || st->nr_ops != 4u + sync) {
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
-	for (uint32_t i = 1; i < 5; i++)
+	r[5] = ptx_imm_row(p, SG_ALL, false);
+	for (uint32_t i = 1; i < st->nr_ops; i++)
 		if (!ptx_src_row(p, &st->ops[i], 'w', &r[i == 4 ? 5 : i]))
 			return;
 	if (!pair_dst(p, &st->ops[0], &r[0], &r[4]))
@@ -270,7 +295,7 @@ void ptx_decode_shfl(struct ptx_parser *p)
 	snprintf(key, sizeof(key), "@shfl.%s", modes[m]);
 	in = ptx_emit_form(p, key);
 	memcpy(in->r, r, sizeof(r));
-	in->ctl = SG_CTL_WARPSYNC;
+	in->ctl = sync ? SG_CTL_WARPSYNC : SG_CTL_NONE;
 }
 
 /* vote.sync.any.pred d, a, membermask; CUB spells it vote.any.sync.pred */
@@ -279,27 +304,27 @@ void ptx_decode_vote(struct ptx_parser *p)
 	static const char *const modes[] = { "all", "any", "uni", "ballot" };
 	struct ptx_stmt *st = &p->st;
 	uint32_t r[6] = { 0 };
+	bool sync = ptx_has_mod(st, "sync");
 	struct sg_insn *in;
 	char key[16];
 	size_t m = 0;
 
 	while (m < 4 && !ptx_has_mod(st, modes[m]))
 		m++;
-	if (!ptx_has_mod(st, "sync")) {
-		not_sync(p);
+	if (!sync && !without_sync(p))
 		return;
-	}
-	if (m == 4 || st->nr_ops != 3 || !ptx_has_mod(st, m == 3 ? "b32" : "pred")) {
+	if (m == 4 || st->nr_ops != 2u + sync || !ptx_has_mod(st, m == 3 ? "b32" : "pred")) {
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
-	if (!ptx_src_row(p, &st->ops[1], 'p', &r[1]) || !ptx_src_row(p, &st->ops[2], 'w', &r[5]) ||
+	r[5] = ptx_imm_row(p, SG_ALL, false);
+	if (!ptx_src_row(p, &st->ops[1], 'p', &r[1]) || (sync && !ptx_src_row(p, &st->ops[2], 'w', &r[5])) ||
 	    !ptx_dst_row(p, &st->ops[0], m == 3 ? 'w' : 'p', &r[0]))
 		return;
 	snprintf(key, sizeof(key), "@vote.%s", modes[m]);
 	in = ptx_emit_form(p, key);
 	memcpy(in->r, r, sizeof(r));
-	in->ctl = SG_CTL_WARPSYNC;
+	in->ctl = sync ? SG_CTL_WARPSYNC : SG_CTL_NONE;
 }
 
 /* match.any.sync.b32 d, a, membermask; redux.sync.add.u32 d, a, membermask */

@@ -174,6 +174,34 @@ void ptx_decode(struct ptx_parser *p)
 	}
 }
 
+/* lop3.or.b32 d|p, a, b, c, table, q: in r[4] and r[5] the predicates */
+void ptx_decode_lop3(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	uint32_t r[6] = { 0 }, op = st->nr_mods == 2 ? flag(&st->mods[0]) & M_BOOL : 0;
+	const struct ptx_operand *pair = &st->elems[st->ops[0].first];
+	struct sg_insn *in;
+
+	if (!op) {
+		ptx_decode_form(p, 0);
+		return;
+	}
+	if (ptx_stmt_type(st) != PTX_B32 || st->nr_ops != 6 || st->ops[0].kind != OPK_PAIR || st->ops[4].kind != OPK_INT) {
+		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
+		return;
+	}
+	for (uint32_t i = 1; i < 4; i++)
+		if (!ptx_src_row(p, &st->ops[i], 'w', &r[i]))
+			return;
+	if (!ptx_src_row(p, &st->ops[5], 'p', &r[5]) || !ptx_dst_row(p, &pair[0], 'w', &r[0]) ||
+	    !ptx_dst_row(p, &pair[1], 'p', &r[4]))
+		return;
+	in = ptx_emit_form(p, "@lop3.pred");
+	memcpy(in->r, r, sizeof(r));
+	in->imm = (int64_t)st->ops[4].imm;
+	in->mods = op;
+}
+
 static const struct {
 	const char *name, *negated;
 } compares[] = {

@@ -185,6 +185,8 @@ void ptx_decode_bar(struct ptx_parser *p);
 void ptx_decode_shfl(struct ptx_parser *p);
 void ptx_decode_vote(struct ptx_parser *p);
 void ptx_decode_sync(struct ptx_parser *p);
+void ptx_decode_elect(struct ptx_parser *p);
+void ptx_decode_lop3(struct ptx_parser *p);
 void ptx_decode_nanosleep(struct ptx_parser *p);
 void ptx_decode_video(struct ptx_parser *p);
 void ptx_decode_cp(struct ptx_parser *p);

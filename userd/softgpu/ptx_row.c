@@ -23,6 +23,16 @@ const struct sg_sreg_name sg_sregs[] = {
 	{ "%clock", SREG_CLOCK, 32 }, { "%clock_hi", SREG_CLOCK_HI, 32 }, { "%clock64", SREG_CLOCK64, 64 },
 	{ "%globaltimer", SREG_TIMER, 64 }, { "%globaltimer_lo", SREG_TIMER_LO, 32 },
 	{ "%globaltimer_hi", SREG_TIMER_HI, 32 },
+	{ "%tid.w", SREG_ZERO, 32 }, { "%ntid.w", SREG_ZERO, 32 }, { "%ctaid.w", SREG_ZERO, 32 },
+	{ "%nctaid.w", SREG_ZERO, 32 }, { "%current_graph_exec", SREG_ZERO, 64 },
+	{ "%aggr_smem_size", SREG_TOTAL_SMEM, 32 },
+	/* nothing of shared memory is reserved, and no performance is monitored */
+	{ "%reserved_smem_offset_begin", SREG_ZERO, 32 }, { "%reserved_smem_offset_end", SREG_ZERO, 32 },
+	{ "%reserved_smem_offset_cap", SREG_ZERO, 32 }, { "%reserved_smem_offset_0", SREG_ZERO, 32 },
+	{ "%reserved_smem_offset_1", SREG_ZERO, 32 },
+#define PM(n) { "%pm" #n, SREG_ZERO, 32 }, { "%pm" #n "_64", SREG_ZERO, 64 }
+	PM(0), PM(1), PM(2), PM(3), PM(4), PM(5), PM(6), PM(7),
+#undef PM
 	/* a cluster is one CTA here */
 	{ "%is_explicit_cluster", SREG_ZERO, 1 },
 	{ "%clusterid.x", SREG_CTAID_X, 32 }, { "%clusterid.y", SREG_CTAID_Y, 32 }, { "%clusterid.z", SREG_CTAID_Z, 32 },
@@ -189,7 +199,9 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 		*row = ptx_imm_row(p, 0, false);
 		return true;
 	}
-	if (letter_bits(letter) > (op->bits == 64 ? 64u : 32u) || letter == 'p' ||
+	if (op->imm == SREG_GRIDID && letter_bits(letter) == 32)
+		c.wide = false;		/* as old texts read it */
+	else if (letter_bits(letter) > (op->bits == 64 ? 64u : 32u) || letter == 'p' ||
 	    (op->bits == 64 && letter_bits(letter) < 64)) {
 		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "special register '%.*s' has %u bits",
 			     (int)op->tok.len, op->tok.s, op->bits);
