@@ -250,11 +250,17 @@ OP(funnel)
 	d[0] = op->left ? (uint64_t)((u128)both << n >> 32) & 0xffffffff : both >> n & 0xffffffff;
 }
 
+static bool combine(const struct ev_op *op, bool t, uint64_t c)
+{
+	return op->bool_op == '&' ? t & c : op->bool_op == '|' ? t | c : op->bool_op == '^' ? t ^ c : t;
+}
+
 OP(lop3)
 {
 	d[0] = 0;
 	for (int i = 0; i < 32; i++)
 		d[0] |= (a[3] >> ((a[0] >> i & 1) << 2 | (a[1] >> i & 1) << 1 | (a[2] >> i & 1)) & 1) << i;
+	d[1] = combine(op, d[0] != 0, a[4] & 1);
 }
 
 /* The byte that each mode puts at place i when the low bits of c are n. */
@@ -331,11 +337,6 @@ static bool compare(const struct ev_op *op, enum ev_type t, uint64_t x, uint64_t
 	if (!strcmp(c, "le") || !strcmp(c, "ls"))
 		return m <= n;
 	return !strcmp(c, "gt") || !strcmp(c, "hi") ? m > n : m >= n;
-}
-
-static bool combine(const struct ev_op *op, bool t, uint64_t c)
-{
-	return op->bool_op == '&' ? t & c : op->bool_op == '|' ? t | c : op->bool_op == '^' ? t ^ c : t;
 }
 
 OP(setp)
@@ -445,7 +446,7 @@ static bool word(struct ev_op *op, const char *s)
 	op->shiftamt |= !strcmp(s, "shiftamt");
 	op->wrap |= !strcmp(s, "wrap");
 	op->left |= !strcmp(s, "l");
-	if (set && (!strcmp(s, "and") || !strcmp(s, "or") || !strcmp(s, "xor")))
+	if ((set || !strcmp(op->kind, "lop3")) && (!strcmp(s, "and") || !strcmp(s, "or") || !strcmp(s, "xor")))
 		op->bool_op = s[0] == 'a' ? '&' : s[0] == 'o' ? '|' : '^';
 	else if (!strcmp(s, "cc") || !strcmp(s, "approx") || !strcmp(s, "full"))
 		return false;
