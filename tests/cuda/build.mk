@@ -7,7 +7,7 @@ CUDA_DIR := tests/cuda
 CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
-CUDA_RUNTIME += gridsync fault oom bigcopy spin idle
+CUDA_RUNTIME += gridsync fault oom bigcopy spin idle wmma
 CUDA_DRIVER := drvptx badimage forkfirst manykernels
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
@@ -21,7 +21,10 @@ cuda-programs: $(CUDA_BINARIES)
 $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@mkdir -p $(@D)
-	@$(NVCC) $< -o $@
+	@$(NVCC) $(CUDA_FLAGS_$*) $< -o $@
+
+# PTX of two virtual architectures, of which the driver takes the best that the device has.
+CUDA_FLAGS_wmma := -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 
 # Linked with a stub of libcuda; the library itself is looked up when the program runs.
 $(CUDA_DRIVER:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.c $(CUDA_HEADERS)

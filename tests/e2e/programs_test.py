@@ -109,6 +109,9 @@ class Programs(ProgramsTest):
     def test_gridsync(self):
         self.passes("gridsync")
 
+    def test_wmma(self):
+        self.passes("wmma")
+
     def test_attributes_of_a_hundred_kernels(self):
         self.passes("manykernels")
 
