@@ -53,42 +53,51 @@ static enum sg_result partial(struct sg_warp *w, const struct sg_insn *in, uint3
 			     __builtin_popcount(mask));
 }
 
+/* Where the first lane's elements of a tile lie in a matrix with steps so and si. */
+static uint32_t tile_base(const struct sg_fragment *f, uint32_t tile, uint32_t so, uint32_t si)
+{
+	uint32_t outer, inner;
+
+	sg_fragment_place(f, tile, 0, &outer, &inner);
+	return outer * so + inner * si;
+}
+
 /* Element (outer, inner) goes to out[outer * so + inner * si]. */
 static void gather(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so, uint32_t si, uint32_t *out)
 {
-	uint32_t tiles = sg_fragment_regs(f) / f->regs, in_reg = f->per / f->regs;
-	uint32_t keep = f->bits == 32 ? SG_ALL : (1u << f->bits) - 1;
+	uint32_t tiles = sg_fragment_regs(f) / f->regs, in_reg = f->per / f->regs, per = f->per, bits = f->bits;
+	uint32_t keep = bits == 32 ? SG_ALL : (1u << bits) - 1;
 
-	for (uint32_t t = 0; t < tiles; t++)
-		for (uint32_t e = 0; e < f->per; e++) {
+	for (uint32_t t = 0; t < tiles; t++) {
+		uint32_t *to = out + tile_base(f, t, so, si);
+
+		for (uint32_t e = 0; e < per; e++) {
 			const uint32_t *row = (const uint32_t *)(w->regs + f->r[t * f->regs + e / in_reg]);
-			uint32_t shift = e % in_reg * f->bits, outer, inner;
+			uint32_t shift = e % in_reg * bits;
 
-			for (uint32_t i = 0; i < SG_LANES; i++) {
-				sg_fragment_place(f, t, i, &outer, &inner);
-				out[outer * so + (inner + e) * si] = row[i] >> shift & keep;
-			}
+			for (uint32_t i = 0; i < SG_LANES; i++)
+				to[i / 4 * so + (i % 4 * per + e) * si] = row[i] >> shift & keep;
 		}
+	}
 }
 
-/* D: 16 or 32 bits an element. */
+/* D: pairs of 16 or 32 bits. */
 static void scatter(const struct sg_warp *w, const struct sg_fragment *f, const uint32_t *from)
 {
-	uint32_t tiles = sg_fragment_regs(f) / f->regs, outer, inner;
+	uint32_t tiles = sg_fragment_regs(f) / f->regs, so = f->inner;
 
-	for (uint32_t t = 0; t < tiles; t++)
+	for (uint32_t t = 0; t < tiles; t++) {
+		const uint32_t *p = from + tile_base(f, t, so, 1);
+		uint32_t *first = (uint32_t *)(w->regs + f->r[t * f->regs]);
+		uint32_t *second = (uint32_t *)(w->regs + f->r[t * f->regs + f->regs - 1]);
+
 		for (uint32_t i = 0; i < SG_LANES; i++) {
-			const uint32_t *p;
+			uint32_t a = p[i / 4 * so + i % 4 * 2], b = p[i / 4 * so + i % 4 * 2 + 1];
 
-			sg_fragment_place(f, t, i, &outer, &inner);
-			p = from + outer * f->inner + inner;
-			if (f->regs == 1) {
-				((uint32_t *)(w->regs + f->r[t]))[i] = p[0] | p[1] << 16;
-			} else {
-				((uint32_t *)(w->regs + f->r[2 * t]))[i] = p[0];
-				((uint32_t *)(w->regs + f->r[2 * t + 1]))[i] = p[1];
-			}
+			second[i] = b;
+			first[i] = f->regs == 1 ? a | b << 16 : a;
 		}
+	}
 }
 
 /* Significands with so many bits after the point, signed, and exponents; true: an Inf or a NaN. */
@@ -110,15 +119,14 @@ static bool unpack(struct operand *o, enum sg_mma_type type, uint32_t nr, uint32
 	return special;
 }
 
-/* v * 2^up / 2^down, towards zero. */
-static inline int32_t align(int32_t v, uint32_t up, int32_t down)
-{
-	uint32_t mag = (uint32_t)(v < 0 ? -v : v) << up >> (down > 31 ? 31 : down);
-
-	return v < 0 ? -(int32_t)mag : (int32_t)mag;
-}
-
 #define COLS 8
+typedef int32_t cols __attribute__((vector_size(4 * COLS), aligned(4), may_alias));
+typedef uint32_t ucols __attribute__((vector_size(4 * COLS)));
+
+/* v * 2^up / 2^down, towards zero; down is not negative, and 31 leaves nothing. */
+#define ALIGN(v, up, down) ({ \
+	cols v_ = (v), sign_ = v_ >> 31, far_ = (down) > 31, down_ = ((down) & ~far_) | (31 & far_); \
+	((cols)((ucols)((v_ ^ sign_) - sign_) << (up) >> (ucols)down_) ^ sign_) - sign_; })
 
 /*
  * The arithmetic of a tensor core, for COLS neighbours of a row of D: products are exact and not
@@ -130,29 +138,26 @@ static void fused_sum(const struct product *x, uint32_t row, uint32_t col, doubl
 {
 	const int32_t *as = x->a.sig + row * x->k, *ae = x->a.exp + row * x->k;
 	const int32_t *bs = x->b.sig + col, *be = x->b.exp + col;
-	const int32_t *cs = x->c.sig + row * x->n + col, *ce = x->c.exp + row * x->n + col;
-	int32_t top[COLS], part[COLS];
+	cols cs = *(const cols *)(x->c.sig + row * x->n + col), ce = *(const cols *)(x->c.exp + row * x->n + col);
+	cols top = ce, part;
 	double sum[COLS] = { 0 };
 
-	for (uint32_t i = 0; i < COLS; i++)
-		top[i] = ce[i];
-	for (uint32_t k = 0; k < x->k; k++)
-		for (uint32_t i = 0; i < COLS; i++) {
-			int32_t e = ae[k] + be[k * x->n + i];
-
-			top[i] = e > top[i] ? e : top[i];
-		}
-	for (uint32_t i = 0; i < COLS; i++)
-		part[i] = align(cs[i], FRACTION - C_BITS, top[i] - ce[i]);
 	for (uint32_t k = 0; k < x->k; k++) {
+		cols e = *(const cols *)(be + k * x->n) + ae[k], more = e > top;
+
+		top = (e & more) | (top & ~more);
+	}
+	part = ALIGN(cs, FRACTION - C_BITS, top - ce);
+	for (uint32_t k = 0; k < x->k; k++) {
+		cols e = *(const cols *)(be + k * x->n) + ae[k];
+
 		/* a product is below 2^FRACTION * 4: an int holds eight of them and C */
-		for (uint32_t i = 0; k % 8 == 0 && i < COLS; i++) {
-			sum[i] += part[i];
-			part[i] = 0;
+		if (k && k % 8 == 0) {
+			for (uint32_t i = 0; i < COLS; i++)
+				sum[i] += part[i];
+			part = (cols){ 0 };
 		}
-		for (uint32_t i = 0; i < COLS; i++)
-			part[i] += align(as[k] * bs[k * x->n + i], FRACTION - 2 * AB_BITS,
-					 top[i] - ae[k] - be[k * x->n + i]);
+		part += ALIGN(*(const cols *)(bs + k * x->n) * as[k], FRACTION - 2 * AB_BITS, top - e);
 	}
 	for (uint32_t i = 0; i < COLS; i++)
 		out[i] = (sum[i] + part[i]) * f64_of((uint64_t)(top[i] - FRACTION + 1023) << 52);
@@ -290,11 +295,10 @@ EXEC(mma_int)
 	extend(x.b.sig, x.b.raw, x.tb, x.k * x.n);
 	for (uint32_t i = 0; i < x.m; i++)
 		for (uint32_t j = 0; j < x.n; j += COLS) {
-			int32_t sum[COLS] = { 0 };
+			cols sum = { 0 };
 
 			for (uint32_t k = 0; k < x.k; k++)
-				for (uint32_t c = 0; c < COLS; c++)
-					sum[c] += x.a.sig[i * x.k + k] * x.b.sig[k * x.n + j + c];
+				sum += *(const cols *)(x.b.sig + k * x.n + j) * x.a.sig[i * x.k + k];
 			for (uint32_t c = 0; c < COLS; c++)
 				x.d[i * x.n + j + c] = add_c(sum[c], x.c.raw[i * x.n + j + c], a->sat);
 		}
@@ -338,16 +342,16 @@ static __attribute__((noinline)) void fma_chains(const struct sg_mma *x, const d
 static void move_doubles(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so, uint32_t si, double *m,
 			 bool store)
 {
-	uint32_t outer, inner;
+	for (uint32_t r = 0; r < f->nr; r++) {
+		double *reg = (double *)(w->regs + f->r[r]);
+		double *at = m + tile_base(f, r / f->regs, so, si) + r % f->regs * si;
 
-	for (uint32_t r = 0; r < f->nr; r++)
 		for (uint32_t i = 0; i < SG_LANES; i++) {
-			double *cell, *reg = (double *)(w->regs + f->r[r]) + i;
+			double *cell = at + i / 4 * so + i % 4 * f->per * si;
 
-			sg_fragment_place(f, r / f->regs, i, &outer, &inner);
-			cell = &m[outer * so + (inner + r % f->regs) * si];
-			*(store ? reg : cell) = *(store ? cell : reg);
+			*(store ? reg + i : cell) = *(store ? cell : reg + i);
 		}
+	}
 }
 
 EXEC(mma_double)
