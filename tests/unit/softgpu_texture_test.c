@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
 #define FAILS(r, call)	assert_int_equal((call), (r))
@@ -959,6 +960,14 @@ static void reductions_on_surfaces(void **state)
 	OK(cuArrayDestroy(g.array));
 }
 
+/* Late enough that what should wait for it has begun to. */
+static void CUDA_CB set_flags(void *flags)
+{
+	usleep(20000);
+	for (int i = 0; i < 32; i++)
+		__atomic_store_n((uint32_t *)flags + 16 * i, 1, __ATOMIC_SEQ_CST);
+}
+
 static const char fetch[] = "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];";
 
 static void renew(struct fixture *f)
@@ -1001,6 +1010,46 @@ static void handles_that_are_none(void **state)
 	renew(*state);
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "suq.width.b32 %d0, [%t];", 77, 32));
 	renew(*state);
+}
+
+/* A launch that returned is one that finds its objects, whatever happens to them afterwards. */
+static void destroying_waits_for_kernels(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	struct fixture *f = *state;
+	CUDA_TEXTURE_DESC desc = { 0 };
+	CUtexObject t;
+	uint32_t *flag;
+	CUfunction fn;
+	CUmodule m;
+
+	make_array(&g);
+	t = texture_of(g.array, &desc);
+	/* every thread waits for its flag, which a host function of another stream sets */
+	OK(load("L: ld.volatile.global.u32 %c0, [%a]; setp.eq.u32 %p, %c0, 0; @%p bra L;"
+		"tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", &m));
+	OK(cuModuleGetFunction(&fn, m, "k"));
+	OK(cuMemHostAlloc((void **)&flag, 4096, 0));
+	for (int how = 0; how < 2; how++) {
+		CUdeviceptr p = (uintptr_t)flag;
+		void *params[] = { &t, &p, &f->out };
+		CUstream a, b;
+
+		memset(flag, 0, 4096);
+		OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+		OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+		OK(cuLaunchKernel(fn, 1, 1, 1, 32, 1, 1, 0, a, params, NULL));
+		OK(cuLaunchHostFunc(b, set_flags, flag));
+		if (how)
+			OK(cuArrayDestroy(g.array));
+		else
+			OK(cuTexObjectDestroy(t));
+		OK(cuCtxSynchronize());
+		OK(cuMemcpyDtoH(out, f->out, 16));
+		assert_true(out[0].f[0] == *(float *)g.texels);
+		if (!how)
+			t = texture_of(g.array, &desc);
+	}
 }
 
 static void surfaces_want_alignment(void **state)
@@ -1079,6 +1128,7 @@ int main(void)
 		CASE(surfaces_convert_formatted_stores),
 		CASE(reductions_on_surfaces),
 		CASE(handles_that_are_none),
+		CASE(destroying_waits_for_kernels),
 		CASE(surfaces_want_alignment),
 		CASE(what_is_refused_is_named),
 	};

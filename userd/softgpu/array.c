@@ -371,13 +371,17 @@ CUresult cuMipmappedArrayGetLevel(CUarray *out, CUmipmappedArray handle, unsigne
 	return context_leave(CUDA_SUCCESS);
 }
 
-/* No new work finds it from here on; what was queued may still be at it. */
+/*
+ * What was queued may still want it through an object, and what found it so until then may still be
+ * at it; nothing that is queued from here on gets it.
+ */
 static CUresult destroy(struct context *ctx, struct mipmapped *m)
 {
 	CUresult r;
 
 	LIST_REMOVE(m, link);
 	retire(m);
+	context_drain_all(ctx);
 	texobject_forget(m);
 	r = context_drain_all(ctx);
 	array_free(m);

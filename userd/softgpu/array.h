@@ -51,8 +51,8 @@ struct mipmapped *mipmapped_find(CUmipmappedArray handle);
 bool array_locate(struct copy_end *e, const struct copy *c);
 
 /*
- * The end of all arrays of a context: their handles go before the wait for what may use them, their
- * memory after it.
+ * The end of all arrays of a context: their handles go before the last wait for what may use them,
+ * their memory after it.
  */
 void array_retire_all(struct context *ctx);
 void array_release_all(struct context *ctx);

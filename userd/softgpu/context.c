@@ -98,9 +98,10 @@ void context_close(struct context *ctx)
 	while (!LIST_EMPTY(&ctx->streams) || ctx->busy)
 		driver_wait();
 	mem_retire_owner(ctx);
+	context_drain_all(ctx);
 	texobject_retire_all(ctx);
 	array_retire_all(ctx);
-	context_drain_all(ctx);
+	context_drain_all(ctx);		/* those that found an object until now */
 	malloc_reap(ctx);
 	pool_release_context(ctx);
 	ctx->legacy = NULL;

@@ -85,7 +85,18 @@ void texobject_release_all(struct context *ctx)
 	}
 }
 
-/* What was queued may still use it. */
+/* NULL: no such object, or one that is being destroyed. */
+static struct texobject *find(uint64_t handle, enum handle_kind kind)
+{
+	struct texobject *o = handle_find(handle, kind);
+
+	return o && !o->dying ? o : NULL;
+}
+
+/*
+ * Kernels that were queued may still look for it. Only when they are done is the handle nobody's,
+ * and only when those are done that found it meanwhile can it go.
+ */
 CUresult texobject_destroy(uint64_t handle, enum handle_kind kind)
 {
 	struct context *ctx;
@@ -94,12 +105,14 @@ CUresult texobject_destroy(uint64_t handle, enum handle_kind kind)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	o = handle_find(handle, kind);
+	o = find(handle, kind);
 	if (!o)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	o->dying = true;
+	context_drain_all(ctx);
 	handle_retire(&o->obj);
-	LIST_REMOVE(o, link);
 	r = context_drain_all(ctx);
+	LIST_REMOVE(o, link);
 	free(o);
 	driver_unlock();
 	print_flush();
@@ -114,7 +127,7 @@ CUresult texobject_resource(uint64_t handle, enum handle_kind kind, CUDA_RESOURC
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	o = handle_find(handle, kind);
+	o = find(handle, kind);
 	if (!o || !res)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*res = o->res;

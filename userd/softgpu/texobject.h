@@ -14,6 +14,7 @@ struct texobject {
 	LIST_ENTRY(texobject) link;	/* context.texobjects */
 	struct mipmapped *array;	/* what it looks at; NULL: device memory */
 	bool gone;			/* the array is */
+	bool dying;			/* only for kernels that were queued */
 	/* as given, for the calls that ask */
 	CUDA_RESOURCE_DESC res;
 	CUDA_TEXTURE_DESC desc;
@@ -36,7 +37,7 @@ void texobject_forget(const struct mipmapped *m);
 void texobject_retire_all(struct context *ctx);
 void texobject_release_all(struct context *ctx);
 
-/* These are whole calls. */
+/* These are whole calls. The first waits for what was queued. */
 CUresult texobject_destroy(uint64_t handle, enum handle_kind kind);
 CUresult texobject_resource(uint64_t handle, enum handle_kind kind, CUDA_RESOURCE_DESC *res);
 

@@ -272,7 +272,7 @@ CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *desc, CUtexObject object)
 	if (r != CUDA_SUCCESS)
 		return r;
 	o = handle_find(object, HANDLE_TEXTURE);
-	if (!o || !desc)
+	if (!o || o->dying || !desc)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*desc = o->desc;
 	return context_leave(CUDA_SUCCESS);
@@ -287,7 +287,7 @@ CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *view, CUtexObje
 	if (r != CUDA_SUCCESS)
 		return r;
 	o = handle_find(object, HANDLE_TEXTURE);
-	if (!o || !view || !o->has_view)
+	if (!o || o->dying || !view || !o->has_view)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*view = o->view;
 	return context_leave(CUDA_SUCCESS);

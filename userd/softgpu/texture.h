@@ -3,8 +3,8 @@
  * texture.h - textures and surfaces as the engine sees them
  *
  * The driver side makes a descriptor when an object is created and never changes it. A kernel has
- * only the 64-bit handle. A descriptor that a running grid has found stays where it is: destroying
- * an object, or the array behind it, first hides the handle and then waits for what was queued.
+ * only the 64-bit handle. A descriptor that a running grid has found stays where it is until the grid
+ * ends: destroying an object, or the array behind it, waits for it.
  */
 #ifndef SOFTGPU_TEXTURE_H
 #define SOFTGPU_TEXTURE_H
