@@ -312,6 +312,90 @@ static void small_floats(void **state)
 	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+/* The line of the innermost .loc before the instruction, whose file may be named later. */
+static void faults_name_the_source(void **state)
+{
+	struct sg_module *m = load_ok(HEAD
+		".visible .entry k(.param .u64 out) .minnctapersm 2 .pragma \"nounroll\"; {\n.reg .b64 %d<4>; .reg .b32 %r<4>;\n"
+		".loc 1 10 3\nld.param.u64 %d0, [out];\n.loc 1 11 3\n.loc 2 40 1, function_name $L__info_string0, inlined_at 1 11 3\n"
+		"mov.u32 %r1, 5;\n"
+		"st.global.u32 [%d0+4096], %r1;\n.loc 1 12 1\nst.global.u32 [%d0], %r1; ret;\n}\n"
+		".file 1 \"/src/kernel.cu\", 1700000000, 123\n.file 2 \"inline.cuh\"\n"
+		".section .debug_str\n{\n$L__info_string0:\n.b8 95,90,49,103,105,0\n}\n@@DWARF .byte 1\n");
+	void *out = device(64);
+
+	(void)state;
+	assert_int_equal(launch(m, "k", 1, 1, &out), SG_ILLEGAL_ADDRESS);
+	assert_string_equal(fault.source, "inline.cuh:40");
+	sg_module_destroy(m);
+	m = load_ok(KERNEL("st.global.u32 [%d0+4096], %r0;"));
+	assert_int_equal(launch(m, "k", 1, 1, &out), SG_ILLEGAL_ADDRESS);
+	assert_string_equal(fault.source, "");
+	sg_module_destroy(m);
+	release(out);
+}
+
+static void aliases_and_attributes(void **state)
+{
+	uint32_t *o = run_text(HEAD
+		".global .attribute(.unified(19, 95)) .u32 g; .global .attribute(.managed) .u32 h = 4;\n"
+		".func .attribute(.unified(1, 2)) (.reg .b32 r) times(.reg .b32 a) { mul.lo.u32 r, a, 7; ret; }\n"
+		".visible .func (.reg .b32 r) other(.reg .b32 a);\n.alias other, times;\n"
+		".visible .entry k(.param .u64 out) .reqnctapercluster 1, 1, 1 .maxclusterrank 8 .explicitcluster\n"
+		"{ .reg .b32 %r<3>; .reg .b64 %d0; ld.param.u64 %d0, [out]; ld.global.u32 %r1, [h];\n"
+		"call (%r2), other, (%r1); st.global.u32 [%d0], %r2; ret; }\n", 1, 64);
+
+	(void)state;
+	assert_int_equal(o[0], 28);
+	release(o);
+}
+
+static const struct {
+	const char *text;
+	enum sg_result result;
+	const char *says;
+} refusals[] = {
+	{ HEAD ".entry k() .reqnctapercluster 2, 1, 1 { ret; }", SG_UNSUPPORTED_PTX,
+	  "line 4, column 12: directive '.reqnctapercluster' is not supported: a cluster has one block here" },
+	{ HEAD ".func f();\n.alias f, f;", SG_INVALID_PTX, "line 5, column 8: an alias is a declared name" },
+	{ HEAD ".alias f, g;", SG_INVALID_PTX, "a declared function expected" },
+	{ HEAD ".file 1 name\n", SG_INVALID_PTX, "the name of a file expected" },
+	{ KERNEL(".loc 1\nret;"), SG_INVALID_PTX, "line 13, column 1: a number expected" },
+	{ KERNEL("barrier.cluster.arrive;"), SG_UNSUPPORTED_PTX, "'barrier.cluster.arrive'" },
+	{ KERNEL("mapa.u64 %d1, %d0, %r0;"), SG_UNSUPPORTED_PTX, "'mapa.u64'" },
+	{ KERNEL("cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::bytes.tile [%r0], [%d0, {%r1}], [%r2];"),
+	  SG_UNSUPPORTED_PTX, "'cp.async.bulk.tensor.1d" },
+	{ KERNEL("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 [%r0], %r1, [%r2];"), SG_UNSUPPORTED_PTX,
+	  "'st.async.weak" },
+	{ KERNEL("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%r0], %r1, [%r2];"),
+	  SG_UNSUPPORTED_PTX, "'red.async" },
+	{ KERNEL("multimem.ld_reduce.relaxed.sys.global.add.u32 %r0, [%d0];"), SG_UNSUPPORTED_PTX, "'multimem.ld_reduce" },
+	{ KERNEL("wgmma.mma_async.sync.aligned.m64n8k16.f16.f16.f16 {%r1, %r2}, %d1, %d2, 1, 1, 1, 0, 0;"), SG_UNSUPPORTED_PTX,
+	  "'wgmma.mma_async" },
+	{ KERNEL("fma.rn.oob.f16 %h0, %h1, %h2, %h3;"), SG_UNSUPPORTED_PTX, "'fma.rn.oob.f16'" },
+	{ KERNEL("redux.sync.min.f32 %f0, %f1, %r1;"), SG_UNSUPPORTED_PTX, "'redux.sync.min.f32'" },
+	{ KERNEL("fence.proxy.tensormap::generic.acquire.gpu [%d0], 128;"), SG_UNSUPPORTED_PTX, "'fence.proxy.tensormap" },
+	{ HEAD ".extern .func (.param .b32 r) cudaLaunchDevice(.param .b64 a, .param .b64 b, .param .align 4 .b8 c[12], "
+	  ".param .align 4 .b8 d[12], .param .b32 e, .param .b64 f);\n"
+	  ".entry k() { .reg .b64 %d; .reg .b32 %r; .param .align 4 .b8 x[12];\n"
+	  "call (%r), cudaLaunchDevice, (%d, %d, x, x, %r, %d); ret; }", SG_UNSUPPORTED_PTX, "cudaLaunchDevice" },
+	{ HEAD ".extern .func (.param .b64 r) cudaGetParameterBufferV2(.param .b64 a);\n"
+	  ".entry k() { .reg .b64 %d; call (%d), cudaGetParameterBufferV2, (%d); ret; }", SG_UNSUPPORTED_PTX,
+	  "line 5, column 28: 'cudaGetParameterBufferV2' launches from the device, which is not supported" },
+};
+
+static void what_no_block_alone_can_do_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		struct sg_module *m;
+		enum sg_result res = load(&refusals[i].text, 1, &m);
+
+		if (res != refusals[i].result || m || !strstr(log_text, refusals[i].says))
+			fail_msg("text %zu: result %d, log: %s, wanted: %s", i, res, log_text, refusals[i].says);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +407,9 @@ int main(void)
 		cmocka_unit_test(misuse_is_a_fault),
 		cmocka_unit_test(video_instructions),
 		cmocka_unit_test(small_floats),
+		cmocka_unit_test(faults_name_the_source),
+		cmocka_unit_test(aliases_and_attributes),
+		cmocka_unit_test(what_no_block_alone_can_do_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("softgpu_insn", tests, NULL, NULL);

@@ -101,6 +101,7 @@ struct sg_fault {
 	uint64_t address;
 	struct sg_dim ctaid, tid;
 	uint32_t line;			/* line of the PTX text */
+	char source[96];		/* "kernel.cu:42", where the PTX text carries it */
 	char text[160];			/* one line for the log */
 };
 

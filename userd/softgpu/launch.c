@@ -36,8 +36,9 @@ static CUresult launch_run(struct work *w, struct context *ctx)
 
 	(void)ctx;
 	if (r != SG_OK)
-		driver_log("kernel %s: %s", sg_kernel_info(launch->l.kernel)->name,
-			   fault.text[0] ? fault.text : "failed");
+		driver_log("kernel %s: %s%s%s", sg_kernel_info(launch->l.kernel)->name,
+			   fault.text[0] ? fault.text : "failed", fault.source[0] ? ", at " : "",
+			   fault.source);
 	return image_error(r);
 }
 

@@ -106,6 +106,24 @@ static enum ptx_builtin builtin(const char *name)
 	return PTX_NOT_BUILTIN;
 }
 
+/* The device runtime, which launches grids from kernels. */
+static bool launches(struct ptx_parser *p, const char *name)
+{
+	static const char *const names[] = { "cudaLaunchDevice", "cudaLaunchDeviceV2", "cudaGetParameterBuffer",
+					     "cudaGetParameterBufferV2", "cudaDeviceSynchronize", "cudaGraphLaunch",
+					     "__cudaCDP2LaunchDevice", "__cudaCDP2LaunchDeviceV2",
+					     "__cudaCDP2GetParameterBuffer", "__cudaCDP2GetParameterBufferV2" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]))
+			continue;
+		ptx_error_at(&p->l, &p->st.op, SG_UNSUPPORTED_PTX,
+			     "'%s' launches from the device, which is not supported", name);
+		return true;
+	}
+	return false;
+}
+
 /* call (rets), f, (args), prototype; where all but f may be missing */
 void ptx_decode_call(struct ptx_parser *p)
 {
@@ -132,6 +150,8 @@ void ptx_decode_call(struct ptx_parser *p)
 		return;
 	if (f->kind == OPK_FUNC) {
 		call->fn = f->sym->fn;
+		if (!call->fn->defined && launches(p, call->fn->name))
+			return;
 		proto = call->fn;
 		ptx_ref_add(p, NULL, call->fn, st->op.line);
 		call->fn->builtin = call->fn->defined ? PTX_NOT_BUILTIN : builtin(call->fn->name);

@@ -157,21 +157,33 @@ void ptx_decode_form(struct ptx_parser *p, uint32_t flags)
 	in->exec = f->slow && (mods & ~(M_RN | M_APPROX | M_FULL)) ? f->slow : f->exec;
 }
 
+bool ptx_decode_refused(struct ptx_parser *p)
+{
+	/* tensor maps, clusters, and what comes after sm_90 */
+	static const char *const mods[] = { "tensor", "multicast::cluster", "tensormap::generic", "tensormap", "oob" };
+	struct ptx_stmt *st = &p->st;
+	bool refused = ptx_op_refused(st->op.s, st->op.len), memory = ptx_tok_is(&st->op, "st") || ptx_tok_is(&st->op, "red");
+
+	for (uint32_t i = 0; i < st->nr_mods; i++) {
+		refused |= memory && ptx_tok_is(&st->mods[i], "async");
+		for (size_t k = 0; k < sizeof(mods) / sizeof(mods[0]); k++)
+			refused |= ptx_tok_is(&st->mods[i], mods[k]);
+	}
+	if (refused)
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+	return refused;
+}
+
 void ptx_decode(struct ptx_parser *p)
 {
-	struct ptx_stmt *st = &p->st;
-	const struct ptx_op *op = ptx_op_find(st->op.s, st->op.len);
+	const struct ptx_op *op = ptx_op_find(p->st.op.s, p->st.op.len);
 
-	if (!op) {
-		bool known = ptx_op_refused(st->op.s, st->op.len);
-
-		ptx_decode_error(p, known ? SG_UNSUPPORTED_PTX : SG_INVALID_PTX,
-				 known ? "unsupported instruction" : "unknown instruction");
-	} else if (op->decode) {
+	if (!op)
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+	else if (op->decode)
 		op->decode(p);
-	} else {
+	else
 		ptx_decode_form(p, op->mods);
-	}
 }
 
 /* lop3.or.b32 d|p, a, b, c, table, q: in r[4] and r[5] the predicates */

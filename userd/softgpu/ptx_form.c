@@ -150,8 +150,8 @@ static const struct ptx_op ptx_ops[] = {
 
 /* Opcodes of PTX that a later stage brings, or that no CPU device will: refused by name. */
 static const char *const ptx_refused[] = {
-	"alloca", "barrier_cluster", "clusterlaunchcontrol", "getctarank", "mapa", "multimem",
-	"setmaxnreg", "st_async", "stackrestore", "stacksave", "tcgen05", "tensormap", "wgmma",
+	"alloca", "clusterlaunchcontrol", "getctarank", "mapa", "multimem",
+	"setmaxnreg", "stackrestore", "stacksave", "tcgen05", "tensormap", "wgmma",
 };
 
 #define FORM_BUCKETS 4096

@@ -58,15 +58,49 @@ static struct ptx_var **param_copy(struct ptx_parser *p, const struct param_list
 	return v;
 }
 
+/* 256, 1, 1: the product, at most 1025 */
+static bool dimensions(struct ptx_parser *p, uint32_t *product)
+{
+	int64_t n;
+
+	*product = 1;
+	do {
+		if (!ptx_const_int(p, &n))
+			return false;
+		if (n > 0 && n <= 1024 && *product <= 1024)
+			*product *= (uint32_t)n;
+	} while (ptx_accept(&p->l, ','));
+	return true;
+}
+
+/* Directives whose number, if any, is only a hint here. */
+static bool is_hint(const struct ptx_lex *l)
+{
+	static const char *const names[] = { "minnctapersm", "maxnctapersm", "maxnreg", "maxclusterrank", "explicitcluster",
+					     "blocksareclusters", "abi_preserve", "abi_preserve_control" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (ptx_at_dot(l, names[i]))
+			return true;
+	return false;
+}
+
+static bool not_supported(struct ptx_lex *l, const char *why)
+{
+	ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "directive '.%.*s' is not supported%s",
+		     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s, why);
+	return false;
+}
+
 /* .maxntid 256, 1, 1 and its like */
 static bool directives(struct ptx_parser *p, struct ptx_func *fn)
 {
 	struct ptx_lex *l = &p->l;
-	int64_t n;
 
 	while (l->tok.kind == TOK_DOT) {
-		bool ntid = ptx_at_dot(l, "maxntid") || ptx_at_dot(l, "reqntid");
-		uint64_t product = 1;
+		bool ntid = ptx_at_dot(l, "maxntid") || ptx_at_dot(l, "reqntid"), cluster = ptx_at_dot(l, "reqnctapercluster");
+		struct ptx_lex here = *l;
+		uint32_t product;
 
 		if (ptx_accept_dot(l, "noreturn")) {
 			fn->noreturn = true;
@@ -78,24 +112,19 @@ static bool directives(struct ptx_parser *p, struct ptx_func *fn)
 			ptx_next(l);
 			continue;
 		}
-		if (!ntid && !ptx_at_dot(l, "minnctapersm") && !ptx_at_dot(l, "maxnreg") &&
-		    !ptx_at_dot(l, "maxnctapersm") && !ptx_at_dot(l, "blocksareclusters") &&
-		    !ptx_at_dot(l, "abi_preserve") && !ptx_at_dot(l, "abi_preserve_control")) {
-			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "directive '.%.*s' is not supported",
-				     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
-			return false;
-		}
+		if (!ntid && !cluster && !is_hint(l))
+			return not_supported(l, "");
 		ptx_next(l);
 		if (l->tok.kind != TOK_INT)
 			continue;
-		do {
-			if (!ptx_const_int(p, &n))
-				return false;
-			if (n > 0 && n <= 1024 && product <= 1024)
-				product *= (uint64_t)n;
-		} while (ptx_accept(l, ','));
+		if (!dimensions(p, &product))
+			return false;
 		if (ntid)
-			fn->maxntid = product < 1024 ? (uint32_t)product : 1024;
+			fn->maxntid = product < 1024 ? product : 1024;
+		if (cluster && product > 1) {
+			l->tok = here.tok;
+			return not_supported(l, ": a cluster has one block here");
+		}
 	}
 	return true;
 }
@@ -196,6 +225,8 @@ static bool instruction(struct ptx_parser *p)
 		st->mods[st->nr_mods++] = l->tok;
 		ptx_next(l);
 	}
+	if (ptx_decode_refused(p))
+		return false;
 	if (!ptx_at(l, ';')) {
 		do {
 			if (st->nr_ops == PTX_MAX_OPS) {
@@ -220,9 +251,13 @@ static bool declaration(struct ptx_parser *p)
 	enum ptx_linkage linkage = PTX_PRIVATE;
 	enum sg_space space;
 
-	if (ptx_at_dot(l, "loc") || ptx_at_dot(l, "file")) {
-		ptx_skip_line(l);
-		return true;
+	if (ptx_at_dot(l, "loc")) {
+		ptx_parse_loc(p);
+		return !l->res;
+	}
+	if (ptx_at_dot(l, "file")) {
+		ptx_parse_file(p);
+		return !l->res;
 	}
 	if (ptx_accept_dot(l, "pragma")) {
 		while (l->tok.kind != TOK_EOF && !ptx_at(l, ';'))
@@ -296,6 +331,21 @@ static void finish(struct ptx_parser *p)
 	p->fn->frame_bytes = (p->fn->frame_bytes + 63) & ~63u;
 }
 
+/* .attribute(.unified(1, 2)): what it says of addresses is so here anyway */
+bool ptx_skip_attribute(struct ptx_parser *p)
+{
+	struct ptx_lex *l = &p->l;
+	uint32_t depth = 0;
+
+	if (!ptx_expect(l, '('))
+		return false;
+	for (; l->tok.kind != TOK_EOF && (depth || !ptx_at(l, ')')); ptx_next(l)) {
+		depth += ptx_at(l, '(');
+		depth -= ptx_at(l, ')');
+	}
+	return ptx_expect(l, ')');
+}
+
 static struct ptx_func *function_named(struct ptx_parser *p, const struct ptx_tok *name, bool entry)
 {
 	struct ptx_sym *y = ptx_sym_find(p, name->s, name->len);
@@ -340,6 +390,8 @@ static void function(struct ptx_parser *p, enum ptx_linkage linkage, bool entry)
 		return;
 	}
 	start_function(p, &scratch);
+	if (ptx_accept_dot(l, "attribute") && !ptx_skip_attribute(p))
+		goto out;
 	if (!ptx_scope_push(p))
 		goto out;
 	if (!entry && !param_list(p, rets))

@@ -60,9 +60,10 @@ static bool collect(struct sg_module *m, struct name_table *t)
 			t->nr++;
 		}
 		for (struct ptx_func *f = u->funcs; f; f = f->next) {
-			if (!f->defined || f->linkage == PTX_PRIVATE)
+			if ((!f->defined && !f->alias) || f->linkage == PTX_PRIVATE)
 				continue;
-			t->e[t->nr] = (struct global_name){ f->name, NULL, f, f->linkage, (uint32_t)t->nr };
+			t->e[t->nr] = (struct global_name){ f->name, NULL, f->alias ? f->alias : f, f->linkage,
+							    (uint32_t)t->nr };
 			t->nr++;
 		}
 	}
@@ -129,7 +130,7 @@ static void resolve(struct sg_module *m, const struct name_table *t)
 		for (struct ptx_func *f = u->funcs; f; f = f->next) {
 			const struct global_name *g = f->linkage == PTX_PRIVATE ? NULL : lookup(t, f->name);
 
-			f->def = g && g->fn ? g->fn : f->defined ? f : NULL;
+			f->def = g && g->fn ? g->fn : f->defined ? f : f->alias;
 			if (f->def && f->indirect)
 				f->def->indirect = true;
 		}

@@ -117,6 +117,17 @@ struct ptx_ref {
 	uint32_t line;
 };
 
+/* From this instruction on the code is of a line of a source file. */
+struct ptx_loc {
+	uint32_t pc, file, line;
+};
+
+struct ptx_file {
+	struct ptx_file *next;
+	uint32_t nr;
+	const char *name;
+};
+
 struct ptx_func {
 	struct ptx_func *next;
 	const char *name;
@@ -127,6 +138,9 @@ struct ptx_func {
 	uint32_t nr_params, nr_rets;
 	struct sg_insn *code;
 	uint32_t nr_code, cap_code;
+	struct ptx_loc *locs;	/* in order of pc */
+	uint32_t nr_locs, cap_locs;
+	struct ptx_func *alias;	/* .alias: the function that this is another name of */
 	struct ptx_const *consts;
 	uint32_t frame_bytes;	/* of the register file */
 	uint32_t local_bytes, param_bytes, nr_rows;
@@ -146,6 +160,7 @@ struct ptx_unit {
 	uint32_t version, target;
 	struct ptx_var *vars;	/* .global .const .shared */
 	struct ptx_func *funcs;
+	struct ptx_file *files;
 };
 
 struct sg_kernel {
@@ -168,6 +183,8 @@ struct sg_module {
 
 /* ptx_parse.c */
 enum sg_result ptx_parse(struct sg_module *m, const struct sg_ptx *ptx, uint32_t nr, struct sg_log *log);
+/* ptx_loc.c: source file and line of an instruction; false: the text does not say */
+bool ptx_source(const struct ptx_func *fn, const struct sg_insn *in, const char **file, uint32_t *line);
 /* ptx_link.c */
 enum sg_result ptx_link(struct sg_module *m, struct sg_log *log);
 

@@ -79,6 +79,38 @@ static enum ptx_linkage linkage(struct ptx_lex *l)
 	return PTX_PRIVATE;
 }
 
+static struct ptx_func *function_here(struct ptx_parser *p)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_sym *y = l->tok.kind == TOK_IDENT ? ptx_sym_find(p, l->tok.s, l->tok.len) : NULL;
+
+	if (!y || y->kind != SYM_FUNC || y->fn->entry) {
+		ptx_error(l, "a declared function expected");
+		return NULL;
+	}
+	ptx_next(l);
+	return y->fn;
+}
+
+/* .alias another, function; */
+static void alias(struct ptx_parser *p)
+{
+	struct ptx_lex *l = &p->l;
+	struct ptx_tok name = l->tok;
+	struct ptx_func *f = function_here(p), *of;
+
+	if (!f || !ptx_expect(l, ','))
+		return;
+	of = function_here(p);
+	if (!of || !ptx_expect(l, ';'))
+		return;
+	if (f->defined || f->alias || !of->defined || of == f) {
+		ptx_error_at(l, &name, SG_INVALID_PTX, "an alias is a declared name of a defined function");
+		return;
+	}
+	f->alias = of;
+}
+
 static void directive(struct ptx_parser *p)
 {
 	struct ptx_lex *l = &p->l;
@@ -100,8 +132,12 @@ static void directive(struct ptx_parser *p)
 			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "only 64-bit addresses are supported");
 		else
 			ptx_next(l);
-	} else if (ptx_at_dot(l, "file") || ptx_at_dot(l, "loc")) {
-		ptx_skip_line(l);
+	} else if (ptx_at_dot(l, "file")) {
+		ptx_parse_file(p);
+	} else if (ptx_at_dot(l, "loc") || ptx_at(l, '@')) {
+		ptx_skip_line(l);	/* @@DWARF is debug information of old */
+	} else if (ptx_accept_dot(l, "alias")) {
+		alias(p);
 	} else if (ptx_accept_dot(l, "section")) {
 		section(p);
 	} else if (ptx_accept_dot(l, "pragma")) {

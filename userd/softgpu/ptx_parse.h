@@ -129,7 +129,12 @@ enum sg_space ptx_space_find(const struct ptx_tok *t);	/* SG_SPACE_GENERIC: not 
 
 /* ptx_func.c */
 void ptx_parse_func(struct ptx_parser *p, enum ptx_linkage linkage);
+bool ptx_skip_attribute(struct ptx_parser *p);
 void ptx_parse_proto(struct ptx_parser *p, const struct ptx_tok *name);
+
+/* ptx_loc.c */
+void ptx_parse_loc(struct ptx_parser *p);
+void ptx_parse_file(struct ptx_parser *p);
 
 /* ptx_row.c */
 uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes);	/* 0: a predicate */
@@ -143,6 +148,8 @@ char ptx_letter(enum ptx_type t);
 
 /* ptx_decode.c */
 void ptx_decode(struct ptx_parser *p);
+/* an instruction that softgpu does not run: said before its operands are read */
+bool ptx_decode_refused(struct ptx_parser *p);
 void ptx_decode_error(struct ptx_parser *p, enum sg_result res, const char *what);
 struct sg_insn *ptx_emit_form(struct ptx_parser *p, const char *form);
 /* by the row alone; mods: modifiers that are flags */

@@ -114,9 +114,7 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 				return false;
 			d->align = keep;
 		} else if (ptx_accept_dot(l, "attribute")) {
-			while (l->tok.kind != TOK_EOF && !ptx_at(l, ')'))
-				ptx_next(l);
-			if (!ptx_expect(l, ')'))
+			if (!ptx_skip_attribute(p))
 				return false;
 		} else {
 			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "'.%.*s' is not supported here",

@@ -16,6 +16,23 @@
 
 enum run_end { END_PICK, END_YIELD, END_FAULT };
 
+static void name_source(const struct sg_warp *w, const struct sg_insn *in, struct sg_fault *f)
+{
+	const struct sg_module *m = w->cta->job->k->module;
+	const char *file = NULL;
+	uint32_t line;
+	size_t len;
+
+	f->source[0] = 0;
+	for (uint32_t i = 0; i < m->nr_funcs && !file; i++)
+		if (!ptx_source(m->funcs[i], in, &file, &line))
+			file = NULL;
+	if (!file)
+		return;
+	len = strlen(file);	/* of a long path the end tells more */
+	snprintf(f->source, sizeof(f->source), "%s:%u", len > 80 ? file + len - 80 : file, line);
+}
+
 enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
 			     uint64_t address, const char *fmt, ...)
 {
@@ -32,6 +49,7 @@ enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum s
 	va_start(ap, fmt);
 	vsnprintf(f->text, sizeof(f->text), fmt, ap);
 	va_end(ap);
+	name_source(w, in, f);
 	return res;
 }
 
