@@ -13,7 +13,7 @@ softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ct
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
 softgpu_NAMES += peer settings target
-softgpu_NAMES += advise ipc ipcevent managed pool poolapi share
+softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \

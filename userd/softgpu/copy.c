@@ -27,13 +27,14 @@ static bool span(const struct copy_end *e, size_t width, size_t height, size_t d
 	       !__builtin_add_overflow(*n, width, n) && e->addr + *n >= e->addr;
 }
 
-static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, size_t depth)
+static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, size_t depth,
+			 bool write)
 {
 	size_t n;
 
 	if (!e->addr || (height > 1 && e->pitch < width) || !span(e, width, height, depth, &n))
 		return false;
-	if (mem_holds(e->addr, n))
+	if (write ? mem_holds_writable(e->addr, n) : mem_holds(e->addr, n))
 		return true;
 	/*
 	 * Neither the end of an allocation nor an address that is only reserved is the program's
@@ -44,20 +45,20 @@ static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, 
 
 bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
 {
-	return box_is_valid(e, width, height, 1);
+	return box_is_valid(e, width, height, 1, true);
 }
 
-static bool find(struct copy_end *e, const struct copy *c)
+static bool find(struct copy_end *e, const struct copy *c, bool write)
 {
 	if (e->side == SIDE_ARRAY)
 		return array_locate(e, c);
-	return box_is_valid(e, c->width, c->height, c->depth);
+	return box_is_valid(e, c->width, c->height, c->depth, write);
 }
 
 /* Finds the arrays as well: they may be gone since the last time. Lock held. */
 static bool is_valid(struct copy *c)
 {
-	return find(&c->dst, c) && find(&c->src, c);
+	return find(&c->dst, c, true) && find(&c->src, c, false);
 }
 
 static bool is_empty(const struct copy *c)
@@ -151,6 +152,14 @@ static CUresult copy_run(struct work *w, struct context *ctx)
 	return CUDA_SUCCESS;
 }
 
+bool copy_is_seen_by_host(uint64_t addr)
+{
+	struct mem_range r;
+
+	return mem_lookup(addr, &r) && (r.kind == MEM_HOST || r.kind == MEM_REGISTERED ||
+					r.managed || r.sync_memops);
+}
+
 static bool is_pageable(const struct copy_end *e)
 {
 	return e->side == SIDE_HOST && !mem_holds(e->addr, 1);
@@ -180,13 +189,13 @@ static CUresult queue(const struct copy *c, struct stream *s, size_t stage)
  * Pageable memory: the program may reuse a source as soon as the call returns, and may look at a
  * destination (CUDA driver API, "API synchronization behavior").
  */
-CUresult copy_async(const struct copy *want, CUstream stream)
+CUresult copy_async_ordered(const struct copy *want, CUstream stream, enum copy_order order)
 {
 	struct copy c = *want;
 	struct context *ctx;
 	struct stream *s;
 	size_t n, stage = 0;
-	bool here;
+	bool here, early;
 	CUresult r = enter(&c, stream, &ctx, &s);
 
 	if (r != CUDA_SUCCESS)
@@ -194,11 +203,27 @@ CUresult copy_async(const struct copy *want, CUstream stream)
 	if (is_empty(&c))
 		return context_leave(CUDA_SUCCESS);
 	n = c.width * c.height * c.depth;	/* no overflow: the boxes are valid */
-	here = is_pageable(&c.dst) || (is_pageable(&c.src) && n > STAGE_MAX);
-	if (!here && is_pageable(&c.src))
+	early = order == ORDER_NOW || (order == ORDER_USUAL && is_pageable(&c.src));
+	here = is_pageable(&c.dst) || (early && n > STAGE_MAX);
+	if (!here && early)
 		stage = n;
 	r = here ? copy_here(&c, ctx, s) : queue(&c, s, stage);
 	return context_leave(r);
+}
+
+CUresult copy_async(const struct copy *c, CUstream stream)
+{
+	return copy_async_ordered(c, stream, ORDER_USUAL);
+}
+
+CUresult copy_check(const struct copy *want, CUstream stream)
+{
+	struct copy c = *want;
+	struct context *ctx;
+	struct stream *s;
+	CUresult r = enter(&c, stream, &ctx, &s);
+
+	return r == CUDA_SUCCESS ? context_leave(CUDA_SUCCESS) : r;
 }
 
 static CUresult linear(uint64_t dst, enum copy_side dst_side, uint64_t src, enum copy_side src_side,
@@ -225,9 +250,17 @@ CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n)
 	return linear((uintptr_t)dst, SIDE_HOST, src, SIDE_DEVICE, n, CU_STREAM_LEGACY, false);
 }
 
+/* "No host-side synchronization is performed", unless the host could tell. */
+static CUresult within_device(uint64_t dst, uint64_t src, size_t n, CUstream stream)
+{
+	bool async = !copy_is_seen_by_host(dst) && !copy_is_seen_by_host(src);
+
+	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, stream, async);
+}
+
 CUresult cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n)
 {
-	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, CU_STREAM_LEGACY, true);
+	return within_device(dst, src, n, CU_STREAM_LEGACY);
 }
 
 CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n)
@@ -267,7 +300,7 @@ CUresult cuMemcpyDtoH_v2_ptds(void *dst, CUdeviceptr src, size_t n)
 
 CUresult cuMemcpyDtoD_v2_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
 {
-	return linear(dst, SIDE_DEVICE, src, SIDE_DEVICE, n, CU_STREAM_PER_THREAD, true);
+	return within_device(dst, src, n, CU_STREAM_PER_THREAD);
 }
 
 CUresult cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)

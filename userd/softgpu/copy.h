@@ -50,7 +50,23 @@ CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struc
 CUresult copy_sync(const struct copy *c, CUstream stream);
 CUresult copy_async(const struct copy *c, CUstream stream);
 
-/* True when all of the rectangle at e may be touched. Lock held. */
+/* When the source is read (CUmemcpySrcAccessOrder). */
+enum copy_order {
+	ORDER_USUAL,		/* pageable memory during the call, any other in stream order */
+	ORDER_STREAM,
+	ORDER_NOW,		/* during the call */
+};
+
+CUresult copy_async_ordered(const struct copy *c, CUstream stream, enum copy_order order);
+/* The error that copying would give now, without doing it. */
+CUresult copy_check(const struct copy *c, CUstream stream);
+
+/* True when all of the rectangle at e may be written. Lock held. */
 bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height);
+/*
+ * True when a call without "Async" must not return before it is done, although it copies within or
+ * fills the device's memory: the host can look at it, or SYNC_MEMOPS says so.
+ */
+bool copy_is_seen_by_host(uint64_t addr);
 
 #endif

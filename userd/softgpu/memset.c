@@ -3,7 +3,7 @@
  * memset.c - cuMemset*: 8, 16 and 32 bits, lines and rectangles
  *
  * All are queued; the calls without "Async" may return before device memory is set, too, and are
- * ordered by the legacy stream.
+ * ordered by the legacy stream. Memory that the host can look at is set when they return.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static bool is_valid(const struct fill *f)
 	       copy_end_is_valid(&e, bytes, f->height);
 }
 
-static CUresult fill(const struct fill *f, CUstream stream)
+static CUresult fill(const struct fill *f, CUstream stream, bool sync)
 {
 	struct context *ctx;
 	struct stream *s;
@@ -74,61 +74,64 @@ static CUresult fill(const struct fill *f, CUstream stream)
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
 	*w = *f;
 	w->work.run = fill_run;
-	return context_leave(stream_submit(s, &w->work));
+	r = stream_submit(s, &w->work);
+	if (r == CUDA_SUCCESS && sync && copy_is_seen_by_host(f->addr))
+		r = stream_drain(s);
+	return context_leave(r);
 }
 
-#define LINE(stream, bits, dst, v, n) \
+#define LINE(sync, stream, bits, dst, v, n) \
 	fill(&(struct fill){ .addr = (dst), \
 			     .width = (n), \
 			     .height = 1, \
 			     .value = (v), \
 			     .size = (bits) / 8 }, \
-	     (stream))
-#define RECT(stream, bits, dst, p, v, w, h) \
+	     (stream), (sync))
+#define RECT(sync, stream, bits, dst, p, v, w, h) \
 	fill(&(struct fill){ .addr = (dst), \
 			     .pitch = (p), \
 			     .width = (w), \
 			     .height = (h), \
 			     .value = (v), \
 			     .size = (bits) / 8 }, \
-	     (stream))
+	     (stream), (sync))
 
 /* The eight entry points of one element type. */
 #define MEMSET(bits, type) \
 	CUresult cuMemsetD##bits##_v2(CUdeviceptr dst, type v, size_t n) \
 	{ \
-		return LINE(CU_STREAM_LEGACY, bits, dst, v, n); \
+		return LINE(true, CU_STREAM_LEGACY, bits, dst, v, n); \
 	} \
 	CUresult cuMemsetD##bits##_v2_ptds(CUdeviceptr dst, type v, size_t n) \
 	{ \
-		return LINE(CU_STREAM_PER_THREAD, bits, dst, v, n); \
+		return LINE(true, CU_STREAM_PER_THREAD, bits, dst, v, n); \
 	} \
 	CUresult cuMemsetD##bits##Async(CUdeviceptr dst, type v, size_t n, CUstream s) \
 	{ \
-		return LINE(s, bits, dst, v, n); \
+		return LINE(false, s, bits, dst, v, n); \
 	} \
 	CUresult cuMemsetD##bits##Async_ptsz(CUdeviceptr dst, type v, size_t n, CUstream s) \
 	{ \
-		return LINE(s ? s : CU_STREAM_PER_THREAD, bits, dst, v, n); \
+		return LINE(false, s ? s : CU_STREAM_PER_THREAD, bits, dst, v, n); \
 	} \
 	CUresult cuMemsetD2D##bits##_v2(CUdeviceptr dst, size_t pitch, type v, size_t w, size_t h) \
 	{ \
-		return RECT(CU_STREAM_LEGACY, bits, dst, pitch, v, w, h); \
+		return RECT(true, CU_STREAM_LEGACY, bits, dst, pitch, v, w, h); \
 	} \
 	CUresult cuMemsetD2D##bits##_v2_ptds(CUdeviceptr dst, size_t pitch, type v, size_t w, \
 					     size_t h) \
 	{ \
-		return RECT(CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
+		return RECT(true, CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
 	} \
 	CUresult cuMemsetD2D##bits##Async(CUdeviceptr dst, size_t pitch, type v, size_t w, \
 					  size_t h, CUstream s) \
 	{ \
-		return RECT(s, bits, dst, pitch, v, w, h); \
+		return RECT(false, s, bits, dst, pitch, v, w, h); \
 	} \
 	CUresult cuMemsetD2D##bits##Async_ptsz(CUdeviceptr dst, size_t pitch, type v, size_t w, \
 					       size_t h, CUstream s) \
 	{ \
-		return RECT(s ? s : CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
+		return RECT(false, s ? s : CU_STREAM_PER_THREAD, bits, dst, pitch, v, w, h); \
 	}
 
 MEMSET(8, unsigned char)
