@@ -41,6 +41,13 @@ bool sg_mem_free(uint64_t addr)
 	return false;
 }
 
+bool sg_mem_is_read_only(uint64_t addr, size_t n)
+{
+	(void)addr;
+	(void)n;
+	return false;
+}
+
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 {
 	for (size_t i = 0; i < nr_ranges; i++) {

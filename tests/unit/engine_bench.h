@@ -53,6 +53,13 @@ bool sg_mem_free(uint64_t addr)
 	return found;
 }
 
+bool sg_mem_is_read_only(uint64_t addr, size_t n)
+{
+	(void)addr;
+	(void)n;
+	return false;
+}
+
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 {
 	bool found = false;

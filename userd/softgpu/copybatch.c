@@ -252,52 +252,62 @@ CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops,
 	return copy_boxes(count, ops, NULL, flags, stream_ptsz(stream));
 }
 
-static CUresult check_contexts(CUcontext a, CUcontext b)
+/* drain: what is queued in both must be over, too. */
+static CUresult check_contexts(CUcontext dst, CUcontext src, bool drain)
 {
-	struct context *ctx;
-	bool ok;
+	struct context *ctx, *d, *s;
 	CUresult r = context_enter(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	ok = context_by_handle(a) && context_by_handle(b);
-	return context_leave(ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
+	d = context_by_handle(dst);
+	s = context_by_handle(src);
+	if (!d || !s || !d->active || !s->active)
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	else if (drain)
+		r = context_drain_all(ctx);
+	return context_leave(r);
 }
 
 static CUresult copy_peer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
-			  size_t n, CUstream stream)
+			  size_t n, CUstream stream, bool async)
 {
 	struct copy c = {
 		.dst = { .addr = dst, .pitch = n, .side = SIDE_DEVICE },
 		.src = { .addr = src, .pitch = n, .side = SIDE_DEVICE },
 		.width = n, .height = 1, .depth = 1,
 	};
-	CUresult r = check_contexts(dst_ctx, src_ctx);
+	CUresult r = check_contexts(dst_ctx, src_ctx, !async);
 
-	return r == CUDA_SUCCESS ? copy_async(&c, stream) : r;
+	if (r != CUDA_SUCCESS)
+		return r;
+	return async ? copy_async(&c, stream) : copy_sync(&c, stream);
 }
 
-/* "This function is asynchronous with respect to the host", the ones without "Async" too. */
+/*
+ * "Serialized with respect to all pending and future asynchronous work" of both contexts: nothing
+ * orders the streams of two contexts, so these wait.
+ */
 CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
 		      size_t n)
 {
-	return copy_peer(dst, dst_ctx, src, src_ctx, n, CU_STREAM_LEGACY);
+	return copy_peer(dst, dst_ctx, src, src_ctx, n, CU_STREAM_LEGACY, false);
 }
 
 CUresult cuMemcpyPeer_ptds(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
 			   size_t n)
 {
-	return copy_peer(dst, dst_ctx, src, src_ctx, n, CU_STREAM_PER_THREAD);
+	return copy_peer(dst, dst_ctx, src, src_ctx, n, CU_STREAM_PER_THREAD, false);
 }
 
 CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
 			   size_t n, CUstream stream)
 {
-	return copy_peer(dst, dst_ctx, src, src_ctx, n, stream);
+	return copy_peer(dst, dst_ctx, src, src_ctx, n, stream, true);
 }
 
 CUresult cuMemcpyPeerAsync_ptsz(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src,
 				CUcontext src_ctx, size_t n, CUstream stream)
 {
-	return copy_peer(dst, dst_ctx, src, src_ctx, n, stream_ptsz(stream));
+	return copy_peer(dst, dst_ctx, src, src_ctx, n, stream_ptsz(stream), true);
 }

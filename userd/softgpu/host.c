@@ -2,15 +2,24 @@
 /*
  * host.c - page-locked host memory: kernels see it at the address the program sees
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "context.h"
 #include "init.h"
 #include "malloc.h"
 #include "print.h"
+#include "vmm.h"
 
 #define ALLOC_FLAGS	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | \
 			 CU_MEMHOSTALLOC_WRITECOMBINED)
 #define REGISTER_FLAGS	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | \
 			 CU_MEMHOSTREGISTER_READ_ONLY)
+
+static bool is_host(const struct mem_range *r)
+{
+	return r->kind == MEM_HOST || r->kind == MEM_REGISTERED;
+}
 
 CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 {
@@ -53,11 +62,47 @@ CUresult cuMemFreeHost(void *p)
 	return release(p, MEM_HOST, CUDA_ERROR_INVALID_VALUE);
 }
 
+/*
+ * True when the program itself could use all of these bytes: what a kernel gets must not make the
+ * process crash. /proc/self/maps is sorted by address.
+ */
+static bool is_mapped(uint64_t addr, size_t size, bool write)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uint64_t at = addr, lo, hi;
+	char line[4096], prot[5];
+
+	while (f && at < addr + size && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &lo, &hi, prot) != 3 || hi <= at)
+			continue;
+		if (lo > at || prot[0] != 'r' || (write && prot[1] != 'w'))
+			break;
+		at = hi;
+	}
+	if (f)
+		fclose(f);
+	return at >= addr + size;
+}
+
+static CUresult check_range(const struct mem_range *r)
+{
+	struct mem_range other;
+
+	if (!r->lo || !r->size || r->lo + r->size < r->lo || (r->flags & ~REGISTER_FLAGS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (mem_touches(r->lo, r->size))
+		return mem_lookup(r->lo, &other) && !is_host(&other)
+			? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+	return vmm_is_reserved(r->lo, r->size) || !is_mapped(r->lo, r->size, !r->read_only)
+		? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
 CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
 	struct mem_range range = {
 		.lo = (uintptr_t)p, .size = size, .bytes = size, .kind = MEM_REGISTERED,
-		.device = MEM_NO_DEVICE,
+		.device = MEM_NO_DEVICE, .flags = flags,
+		.read_only = flags & CU_MEMHOSTREGISTER_READ_ONLY ? ~0u : 0,
 	};
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);
@@ -66,23 +111,21 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 		return r;
 	if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
 		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
-	if (!p || !size || range.lo + size < range.lo || (flags & ~REGISTER_FLAGS))
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (mem_touches(range.lo, size))
-		return context_leave(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
-	range.flags = flags;
+	r = check_range(&range);
 	range.owner = ctx;
-	return context_leave(mem_add(&range) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY);
+	if (r == CUDA_SUCCESS && !mem_add(&range))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	return context_leave(r);
+}
+
+CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
+{
+	return cuMemHostRegister_v2(p, size, flags);
 }
 
 CUresult cuMemHostUnregister(void *p)
 {
 	return release(p, MEM_REGISTERED, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
-}
-
-static bool is_host(const struct mem_range *r)
-{
-	return r->kind == MEM_HOST || r->kind == MEM_REGISTERED;
 }
 
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)

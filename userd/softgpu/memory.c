@@ -234,14 +234,16 @@ bool mem_remove(uint64_t addr, enum mem_kind kind)
 	return true;
 }
 
-void mem_set_access(uint64_t addr, uint32_t devices)
+void mem_set_access(uint64_t addr, uint32_t devices, uint32_t read_only)
 {
 	struct mem_range *p;
 
 	pthread_rwlock_wrlock(&lock);
 	p = range_at(addr);
-	if (p)
+	if (p) {
 		p->access = devices;
+		p->read_only = read_only;
+	}
 	/* What the engine remembers may no longer hold. */
 	__atomic_add_fetch(&generation, 1, __ATOMIC_ACQ_REL);
 	pthread_rwlock_unlock(&lock);
@@ -356,7 +358,8 @@ bool mem_lookup(uint64_t addr, struct mem_range *r)
 
 static bool joined(const struct mem_range *a, const struct mem_range *b)
 {
-	return a->group && a->group == b->group && a->lo + a->bytes == b->lo;
+	return a->group && a->group == b->group && a->lo + a->bytes == b->lo &&
+	       a->read_only == b->read_only;
 }
 
 /* What the engine may touch. The program's own memory ends where the program said. */
@@ -375,6 +378,13 @@ static bool is_visible(const struct mem_range *r)
 	return sg_reach.peers >> r->device & 1;
 }
 
+/* For the device that asks, or for any that may. */
+static bool is_read_only(const struct mem_range *r)
+{
+	return sg_reach.own ? r->read_only & sg_reach.own
+			    : r->read_only && !(r->access & ~r->read_only);
+}
+
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 {
 	size_t i, first, last;
@@ -383,7 +393,7 @@ bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 	pthread_rwlock_rdlock(&lock);
 	i = first_after(addr);
 	found = i < nr_ranges && ranges[i].lo <= addr && addr < visible_end(&ranges[i]) &&
-		is_visible(&ranges[i]);
+		is_visible(&ranges[i]) && !is_read_only(&ranges[i]);
 	if (found) {
 		for (first = i; first && joined(&ranges[first - 1], &ranges[first]); first--)
 			if (!is_visible(&ranges[first - 1]))
@@ -399,21 +409,50 @@ bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)
 	return found;
 }
 
-bool mem_holds(uint64_t addr, size_t n)
+/* The range that holds addr, when it and those joined to it hold n bytes. Lock held. */
+static const struct mem_range *holder(uint64_t addr, size_t n)
 {
-	struct mem_range *r, *end;
-	bool ok = false;
+	const struct mem_range *first = range_at(addr), *r = first;
+	size_t room;
+
+	if (!r || addr - r->lo > r->size)
+		return NULL;
+	room = r->size - (addr - r->lo);
+	while (room < n && r + 1 < ranges + nr_ranges && joined(r, r + 1))
+		room += (++r)->size;
+	return n <= room ? first : NULL;
+}
+
+static bool holds(uint64_t addr, size_t n, bool write)
+{
+	const struct mem_range *r;
+	bool ok;
 
 	pthread_rwlock_rdlock(&lock);
-	r = range_at(addr);
-	end = ranges + nr_ranges;
-	if (r && !r->dying && addr - r->lo <= r->size) {
-		size_t room = r->size - (addr - r->lo);
+	r = holder(addr, n);
+	ok = r && !r->dying && !(write && is_read_only(r));
+	pthread_rwlock_unlock(&lock);
+	return ok;
+}
 
-		while (room < n && r + 1 < end && joined(r, r + 1))
-			room += (++r)->size;
-		ok = n <= room;
-	}
+bool mem_holds(uint64_t addr, size_t n)
+{
+	return holds(addr, n, false);
+}
+
+bool mem_holds_writable(uint64_t addr, size_t n)
+{
+	return holds(addr, n, true);
+}
+
+bool sg_mem_is_read_only(uint64_t addr, size_t n)
+{
+	const struct mem_range *r;
+	bool ok;
+
+	pthread_rwlock_rdlock(&lock);
+	r = holder(addr, n);
+	ok = r && is_visible(r) && is_read_only(r);
 	pthread_rwlock_unlock(&lock);
 	return ok;
 }

@@ -29,6 +29,8 @@ bool sg_mem_free(uint64_t addr);
  * change: it grows with each free or unmap.
  */
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi);
+/* Only loads may touch these n bytes: sg_mem_find() does not know them. */
+bool sg_mem_is_read_only(uint64_t addr, size_t n);
 uint64_t sg_mem_generation(void);
 
 /* The rest is the driver side's. */
@@ -59,6 +61,7 @@ struct mem_range {
 	void *owner;		/* context, or NULL */
 	int device;		/* whose memory it is, or MEM_NO_DEVICE */
 	uint32_t access;	/* 0, or the devices that may touch it, a bit each, peers or not */
+	uint32_t read_only;	/* devices that may load, but not store */
 	uint64_t group;		/* reservation of a MEM_MAPPED range, else 0 */
 	int shared_fd;		/* behind it, for other processes; closed with it; 0: none */
 	uint64_t id;		/* never used twice */
@@ -93,11 +96,13 @@ bool mem_lookup(uint64_t addr, struct mem_range *r);
  * one reservation if need be.
  */
 bool mem_holds(uint64_t addr, size_t n);
+/* The same, and all of it may be written. */
+bool mem_holds_writable(uint64_t addr, size_t n);
 /* True when any of the n bytes at addr lies in live memory. */
 bool mem_touches(uint64_t addr, size_t n);
 
-/* Which devices may touch a MEM_MAPPED or MEM_POOL range. */
-void mem_set_access(uint64_t addr, uint32_t devices);
+/* Which devices may touch a MEM_MAPPED or MEM_POOL range, and which of them only to read. */
+void mem_set_access(uint64_t addr, uint32_t devices, uint32_t read_only);
 /* Gives what sg_mem_alloc() gave to a device, which pays for it. False: it has no room. */
 bool mem_assign(uint64_t addr, int device);
 

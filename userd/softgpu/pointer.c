@@ -77,6 +77,10 @@ static uint64_t handle_types(const struct mem_range *r, uint64_t addr)
 
 static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint64_t addr)
 {
+	uint64_t start = r->lo;
+	size_t size = r->size;
+
+	vmm_reservation(addr, &start, &size);
 	switch (a) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		return r->owner ? ((struct context *)r->owner)->obj.handle : 0;
@@ -92,14 +96,15 @@ static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint6
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
 		return r->id;
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+		return start;
+	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+		return size;
 	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
 		return r->lo;
-	case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-		return r->size;
 	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
 		return r->bytes;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		return 1;
+		return r->bytes != 0;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 		return r->managed;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
@@ -111,15 +116,21 @@ static uint64_t value_of(const struct mem_range *r, CUpointer_attribute a, uint6
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		return handle_types(r, addr);
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-		return CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+		return !r->bytes ? CU_POINTER_ATTRIBUTE_ACCESS_FLAG_NONE
+		     : r->read_only ? CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READ
+				    : CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
 	default:
 		return 0;
 	}
 }
 
+/* Addresses that are only reserved are a range without any bytes. */
 static bool find(CUdeviceptr addr, struct mem_range *r)
 {
-	return mem_lookup(addr, r) && addr - r->lo < r->size;
+	if (mem_lookup(addr, r) && addr - r->lo < r->size)
+		return true;
+	*r = (struct mem_range){ .kind = MEM_MAPPED };
+	return vmm_reservation(addr, &r->lo, &r->size);
 }
 
 CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr addr)

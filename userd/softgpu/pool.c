@@ -147,7 +147,7 @@ void pool_set_access(struct pool *p, uint32_t devices)
 	p->peers = devices;
 	LIST_FOREACH(b, &p->blocks, link)
 		if (b->state != BLOCK_FREE)
-			mem_set_access(b->addr, devices);
+			mem_set_access(b->addr, devices, 0);
 }
 
 /* The block is no longer live memory; what still runs may be using it by mistake. */

@@ -180,6 +180,7 @@ void ptx_decode_ld(struct ptx_parser *p)
 	}
 	if (!data_rows(p, &st->ops[0], &a, true, want.r, &wide) || !address(p, &st->ops[1], &a, &want))
 		return;
+	want.flags |= SG_F_LOAD;
 	is_signed = ptx_types[a.type].cls == 's' && ptx_types[a.type].bits < (wide ? 64 : 32);
 	snprintf(key, sizeof(key), "@ld.%c.%c%u", wide ? 'l' : 'w', is_signed ? 's' : 'u', ptx_types[a.type].bits);
 	in = ptx_emit_form(p, key);

@@ -34,7 +34,7 @@ static const char *space_name(uint32_t space)
 }
 
 /* Host address of lane's [a, a + size) in a space, or 0. */
-static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint64_t a, uint64_t size)
+static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint64_t a, uint64_t size, bool load)
 {
 	uint64_t limit, base;
 
@@ -69,7 +69,7 @@ static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint
 		base = (uintptr_t)w->params;
 		break;
 	default:
-		return sg_extent_find(w->ext, a, a + size) ? a : 0;
+		return sg_extent_find(w->ext, a, a + size) || (load && sg_mem_is_read_only(a, size)) ? a : 0;
 	}
 	return a < limit && limit - a >= size ? base + a : 0;
 }
@@ -87,7 +87,7 @@ enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint
 		if (a & (size - 1))
 			return sg_warp_fault(w, in, SG_MISALIGNED, m, a, "misaligned %s access of %u bytes at 0x%llx",
 					     space_name(in->space), size, (unsigned long long)a);
-		ea[lane] = translate(w, in->space, lane, a, size);
+		ea[lane] = translate(w, in->space, lane, a, size, in->flags & SG_F_LOAD);
 		if (!ea[lane])
 			return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, m, a,
 					     "illegal %s access of %u bytes at 0x%llx", space_name(in->space), size,
@@ -101,10 +101,10 @@ enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint
 
 uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address, uint64_t size)
 {
-	return (uint8_t *)(uintptr_t)translate(w, space, lane, address, size);
+	return (uint8_t *)(uintptr_t)translate(w, space, lane, address, size, false);
 }
 
 uint8_t *sg_host_ptr(struct sg_warp *w, uint32_t lane, uint64_t generic, uint64_t size)
 {
-	return (uint8_t *)(uintptr_t)translate(w, SG_SPACE_GENERIC, lane, generic, size);
+	return (uint8_t *)(uintptr_t)translate(w, SG_SPACE_GENERIC, lane, generic, size, true);
 }

@@ -31,6 +31,7 @@ struct mapping {
 	size_t size;
 	struct phys *phys;
 	uint32_t access;	/* devices that may touch it; any: it is in the set of live memory */
+	uint32_t read_only;	/* those of them that may not write */
 };
 
 struct reservation {
@@ -74,6 +75,17 @@ static struct reservation *reservation_of(uint64_t addr, size_t n)
 		if (addr >= v->addr && addr - v->addr < v->size && n <= v->size - (addr - v->addr))
 			return v;
 	return NULL;
+}
+
+bool vmm_reservation(uint64_t addr, uint64_t *lo, size_t *size)
+{
+	const struct reservation *v = reservation_of(addr, 1);
+
+	if (v) {
+		*lo = v->addr;
+		*size = v->size;
+	}
+	return v != NULL;
 }
 
 static struct mapping *mapping_of(uint64_t addr)
@@ -346,7 +358,16 @@ static bool is_inside(const struct mapping *m, uint64_t addr, size_t size)
 	return m->addr >= addr && m->addr < addr + size;
 }
 
-static CUresult allow(struct reservation *v, struct mapping *m, CUdevice dev)
+/* Tells the rest of the driver who may do what, and the kernel that somebody may. */
+static void publish(const struct mapping *m)
+{
+	bool write = m->access & ~m->read_only;
+
+	mprotect((void *)(uintptr_t)m->addr, m->size, write ? PROT_READ | PROT_WRITE : PROT_READ);
+	mem_set_access(m->addr, m->access, m->read_only);
+}
+
+static CUresult allow(struct reservation *v, struct mapping *m, const CUmemAccessDesc *desc)
 {
 	struct mem_range r = {
 		.lo = m->addr,
@@ -355,27 +376,26 @@ static CUresult allow(struct reservation *v, struct mapping *m, CUdevice dev)
 		.kind = MEM_MAPPED,
 		.group = v->addr,
 		.device = m->phys->prop.location.id,
-		.access = 1u << dev,
+		.access = 1u << desc->location.id,
 	};
 
-	if (m->access) {
-		m->access |= 1u << dev;
-		mem_set_access(m->addr, m->access);
-		return CUDA_SUCCESS;
-	}
-	if (mprotect((void *)(uintptr_t)m->addr, m->size, PROT_READ | PROT_WRITE))
+	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+		m->read_only |= r.access;
+	else
+		m->read_only &= ~r.access;
+	if (!m->access && !mem_add(&r))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (!mem_add(&r))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	m->access = r.access;
+	m->access |= r.access;
+	publish(m);
 	return CUDA_SUCCESS;
 }
 
 static void forbid(struct mapping *m, uint32_t devices)
 {
 	m->access &= ~devices;
+	m->read_only &= ~devices;
 	if (m->access) {
-		mem_set_access(m->addr, m->access);
+		publish(m);
 		return;
 	}
 	if (!mem_remove(m->addr, MEM_MAPPED))
@@ -401,7 +421,7 @@ static CUresult set_access(struct reservation *v, uint64_t addr, size_t size,
 		if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
 			forbid(m, 1u << desc->location.id);
 		else
-			r = allow(v, m, desc->location.id);
+			r = allow(v, m, desc);
 		if (r != CUDA_SUCCESS)
 			break;
 	}
@@ -412,9 +432,10 @@ static CUresult check_access(const CUmemAccessDesc *desc)
 {
 	if (desc->location.type != CU_MEM_LOCATION_TYPE_DEVICE || !device_exists(desc->location.id))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return CUDA_SUCCESS;
+	return desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ||
+	       desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||
+	       desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+		? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *desc, size_t nr)
@@ -429,7 +450,7 @@ CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *de
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	for (size_t i = 0; i < nr && r == CUDA_SUCCESS; i++) {
 		r = check_access(&desc[i]);
-		less |= desc[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE;
+		less |= desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 	}
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
@@ -454,8 +475,9 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
 	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
 	    !device_exists(location->id) || !m)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*flags = m->access >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-					       : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	*flags = !(m->access >> location->id & 1) ? CU_MEM_ACCESS_FLAGS_PROT_NONE
+	       : m->read_only >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READ
+						  : CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 	return context_leave(CUDA_SUCCESS);
 }
 

@@ -70,6 +70,7 @@ struct sg_insn {
 #define SG_F_NEG	0x04
 #define SG_F_VOLATILE	0x08	/* reads a clock */
 #define SG_F_TRANS	0x10	/* ldmatrix, stmatrix */
+#define SG_F_LOAD	0x20	/* an access that does not write */
 
 /* SG_CTL_BAR: what happens at the barrier; in flags */
 enum sg_bar_op { SG_BAR_SYNC, SG_BAR_ARRIVE, SG_BAR_RED_POPC, SG_BAR_RED_AND, SG_BAR_RED_OR };
