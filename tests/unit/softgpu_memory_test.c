@@ -17,6 +17,7 @@
 #include <cuda.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -956,6 +957,361 @@ static void pools_are_shared_by_descriptor(void **state)
 	OK(cuMemPoolDestroy(pool));
 }
 
+/* Copies. */
+
+static void batches_of_copies_are_checked_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+	CUmemcpyAttributes attrs[2] = {
+		{ .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL },
+		{ .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM },
+	};
+	size_t sizes[] = { 4, 4, 4 }, first[] = { 0, 1 }, fail = 77, nr;
+	CUdeviceptr p, dsts[3], srcs[3];
+	uint32_t a = 1, b = 2, *pinned;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuMemHostAlloc((void **)&pinned, 4096, 0));
+	OK(cuMemAlloc_v2(&p, 64));
+	OK(cuMemsetD8_v2(p, 0, 64));
+	OK(cuCtxSynchronize());
+	pinned[0] = 3;
+	for (int i = 0; i < 3; i++)
+		dsts[i] = p + 4 * i;
+	srcs[0] = (CUdeviceptr)(uintptr_t)&pinned[0];
+	srcs[1] = (CUdeviceptr)(uintptr_t)&a;
+	srcs[2] = (CUdeviceptr)(uintptr_t)&b;
+	dsts[2] = p + 63;
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync(dsts, srcs, sizes, 3, attrs, first, 2, &fail, s));
+	assert_int_equal(fail, 2);
+	dsts[2] = p + 8;
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync(dsts, srcs, sizes, 3, attrs, first, 2, &fail, NULL));
+	assert_int_equal(fail, SIZE_MAX);
+	for (nr = 0; nr < 3; nr++)
+		assert_int_equal(word_at(p + 4 * nr), 0);
+	close_gate(f, s);
+	OK(cuMemcpyBatchAsync_v2(dsts, srcs, sizes, 3, attrs, first, 2, s));
+	/* The first was read during the call, the others are read when the stream gets there. */
+	pinned[0] = 4;
+	a = 10;
+	open_gate(f);
+	OK(cuStreamSynchronize(s));
+	assert_int_equal(word_at(p), 3);
+	assert_int_equal(word_at(p + 4), 10);
+	assert_int_equal(word_at(p + 8), 2);
+	first[0] = 1;
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync_v2(dsts, srcs, sizes, 3, attrs, first, 2, s));
+	first[0] = 0;
+	attrs[1].srcAccessOrder = 0;
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync_v2(dsts, srcs, sizes, 3, attrs, first, 2, s));
+}
+
+static CUmemcpy3DOperand pointer_operand(const void *p, size_t row, size_t rows)
+{
+	CUmemcpy3DOperand o = { .type = CU_MEMCPY_OPERAND_TYPE_POINTER };
+
+	o.op.ptr.ptr = (CUdeviceptr)(uintptr_t)p;
+	o.op.ptr.rowLength = row;
+	o.op.ptr.layerHeight = rows;
+	return o;
+}
+
+static void batches_of_boxes_reach_pointers_and_arrays(void **state)
+{
+	CUDA_ARRAY_DESCRIPTOR desc = { .Width = 4, .Height = 3, .Format = CU_AD_FORMAT_UNSIGNED_INT16,
+				       .NumChannels = 2 };
+	CUDA_MEMCPY3D_BATCH_OP ops[2] = { 0 };
+	CUDA_MEMCPY2D back = { .srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcY = 1,
+			       .dstMemoryType = CU_MEMORYTYPE_HOST, .WidthInBytes = 16,
+			       .Height = 1 };
+	uint32_t in[2][3][5], out[12];
+	size_t fail;
+	CUarray array;
+	CUdeviceptr p;
+	CUstream s;
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		in[i / 15][i / 5 % 3][i % 5] = i;
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc_v2(&p, 48));
+	OK(cuArrayCreate_v2(&array, &desc));
+	back.srcArray = array;
+	back.dstHost = out;
+	ops[0].src = pointer_operand(in[1], 5, 3);
+	ops[0].dst.type = CU_MEMCPY_OPERAND_TYPE_ARRAY;
+	ops[0].dst.op.array.array = array;
+	ops[0].extent = (CUextent3D){ 4, 3, 1 };
+	ops[1].src = pointer_operand(in, 20, 3);
+	ops[1].dst = pointer_operand((void *)p, 0, 0);
+	ops[1].extent = (CUextent3D){ 8, 2, 2 };
+	ops[0].srcAccessOrder = ops[1].srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_ANY;
+	OK(cuMemcpy3DBatchAsync_v2(2, ops, 0, s));
+	OK(cuStreamSynchronize(s));
+	OK(cuMemcpyDtoH_v2(out, p, 32));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(out[i], in[i / 4][i / 2 % 2][i % 2]);
+	OK(cuMemcpy2D_v2(&back));
+	assert_int_equal(out[0], in[1][1][0]);
+	assert_int_equal(out[3], in[1][1][3]);
+	ops[1].extent.width = 21;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy3DBatchAsync(2, ops, &fail, 0, s));
+	assert_int_equal(fail, 1);
+	ops[0].extent.depth = 0;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy3DBatchAsync(2, ops, &fail, 0, s));
+	assert_int_equal(fail, 0);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy3DBatchAsync(2, ops, &fail, 1, s));
+	assert_int_equal(fail, SIZE_MAX);
+	OK(cuArrayDestroy(array));
+}
+
+static void copies_between_contexts(void **state)
+{
+	struct fixture *f = *state;
+	CUdeviceptr p, q;
+	CUcontext other;
+
+	OK(cuMemAlloc_v2(&p, 64));
+	OK(cuMemsetD32_v2(p, 5, 16));
+	OK(cuCtxCreate_v4(&other, NULL, 0, 0));
+	OK(cuMemAlloc_v2(&q, 64));
+	OK(cuMemcpyPeer(q, other, p, f->ctx, 64));
+	assert_int_equal(word_at(q + 60), 5);
+	OK(cuMemcpyPeerAsync(p, f->ctx, q, other, 32, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyPeer(q, other, p, f->ctx, 65));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuMemcpyPeer(q, NULL, p, f->ctx, 4));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuMemcpyPeer(q, (CUcontext)0x77, p, f->ctx, 4));
+	OK(cuCtxDestroy_v2(other));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuMemcpyPeer(q, other, p, f->ctx, 4));
+}
+
+/* Opens the gate in a while. */
+static void *open_later(void *f)
+{
+	usleep(30000);
+	open_gate(f);
+	return NULL;
+}
+
+static bool gate_is_open(struct fixture *f)
+{
+	return __atomic_load_n(f->flag, __ATOMIC_SEQ_CST) == 1;
+}
+
+static void calls_wait_when_the_host_could_tell(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int yes = 1;
+	CUdeviceptr p, pinned, managed;
+	pthread_t t;
+
+	OK(cuMemAlloc_v2(&p, 4096));
+	OK(cuMemAllocManaged(&managed, 4096, CU_MEM_ATTACH_GLOBAL));
+	OK(cuMemHostAlloc((void **)&pinned, 4096, 0));
+	close_gate(f, NULL);
+	OK(cuMemsetD8_v2(p, 1, 4096));
+	OK(cuMemcpyDtoD_v2(p, p + 2048, 16));
+	assert_false(gate_is_open(f));
+	pthread_create(&t, NULL, open_later, f);
+	OK(cuMemsetD32_v2(managed, 7, 1024));
+	assert_true(gate_is_open(f));
+	assert_int_equal(((uint32_t *)managed)[1023], 7);
+	pthread_join(t, NULL);
+	close_gate(f, NULL);
+	pthread_create(&t, NULL, open_later, f);
+	OK(cuMemcpyDtoD_v2(pinned, managed, 4096));
+	assert_int_equal(((uint32_t *)pinned)[1023], 7);
+	assert_true(gate_is_open(f));
+	pthread_join(t, NULL);
+	OK(cuPointerSetAttribute(&yes, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p));
+	yes = 0;
+	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p + 9));
+	assert_int_equal(yes, 1);
+	close_gate(f, NULL);
+	pthread_create(&t, NULL, open_later, f);
+	OK(cuMemsetD8_v2(p, 1, 4096));
+	assert_true(gate_is_open(f));
+	pthread_join(t, NULL);
+}
+
+/* Page-locked memory. */
+
+static void registered_memory_must_be_there(void **state)
+{
+	struct fixture *f = *state;
+	char *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUdeviceptr q, dev;
+	unsigned int flags;
+
+	OK(cuMemAlloc_v2(&q, 4096));
+	assert_int_equal(mprotect(p + 2 * 4096, 4096, PROT_NONE), 0);
+	assert_int_equal(mprotect(p + 3 * 4096, 4096, PROT_READ), 0);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(p, 3 * 4096, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(p + 3 * 4096, 4096, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(NULL, 4096, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2((void *)4096, 4096, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(p, 0, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(p, SIZE_MAX, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2(p, 64, 0x100));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostRegister_v2((void *)q, 64, 0));
+	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuMemHostRegister_v2(p, 64, CU_MEMHOSTREGISTER_IOMEMORY));
+	OK(cuMemHostRegister_v2(p + 12, 5000, CU_MEMHOSTREGISTER_DEVICEMAP));
+	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(p + 5000, 100, 0));
+	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(p, 4096, 0));
+	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(f->flag, 64, 0));
+	OK(cuMemHostRegister(p + 5012, 64, 0));
+	OK(cuMemHostGetDevicePointer_v2(&dev, p + 16, 0));
+	OK(put(f, dev, 0x01020304, NULL));
+	OK(cuCtxSynchronize());
+	assert_int_equal(p[16], 4);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostGetFlags(&flags, p + 16));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostGetDevicePointer_v2(&dev, p, 0));
+	FAILS(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, cuMemHostUnregister(p));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFreeHost(p + 12));
+	/* Work that is queued may still use it. */
+	close_gate(f, NULL);
+	OK(put(f, dev, 9, NULL));
+	open_gate(f);
+	OK(cuMemHostUnregister(p + 12));
+	assert_int_equal(p[16], 9);
+	OK(cuMemHostUnregister(p + 5012));
+	munmap(p, 4 * 4096);
+}
+
+static void read_only_memory_is_only_read(void **state)
+{
+	struct fixture *f = *state;
+	char *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUdeviceptr at = (CUdeviceptr)(uintptr_t)p, q;
+	void *params[] = { &at };
+	unsigned int flags;
+
+	OK(cuMemAlloc_v2(&q, 64));
+	OK(cuMemHostRegister_v2(p, 4096, CU_MEMHOSTREGISTER_READ_ONLY));
+	OK(cuPointerGetAttribute(&flags, CU_POINTER_ATTRIBUTE_ACCESS_FLAGS, at));
+	assert_int_equal(flags, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READ);
+	OK(cuMemcpyHtoD_v2(q, p, 64));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoH_v2(p, q, 64));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD8_v2(at, 1, 4));
+	/* A load, in a kernel that ends as soon as it sees another page. */
+	mprotect(p, 4096, PROT_READ | PROT_WRITE);
+	p[0] = 1;
+	mprotect(p, 4096, PROT_READ);
+	OK(cuLaunchKernel(f->wait, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	OK(cuCtxSynchronize());
+	OK(put(f, at, 1, NULL));
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
+	munmap(p, 4096);
+}
+
+static void mappings_can_be_read_only(void **state)
+{
+	struct fixture *f = *state;
+	CUmemAllocationProp prop = shareable();
+	CUmemAccessDesc read = {
+		.location = { .type = CU_MEM_LOCATION_TYPE_DEVICE },
+		.flags = CU_MEM_ACCESS_FLAGS_PROT_READ,
+	};
+	CUmemGenericAllocationHandle h;
+	unsigned long long flags;
+	CUdeviceptr p;
+
+	OK(cuMemCreate(&h, 2 * MIB, &prop, 0));
+	p = map_physical(h, 2 * MIB);
+	OK(cuMemRelease(h));
+	OK(put(f, p, 6, NULL));
+	OK(cuMemSetAccess(p, 2 * MIB, &read, 1));
+	OK(cuMemGetAccess(&flags, &read.location, p));
+	assert_int_equal(flags, CU_MEM_ACCESS_FLAGS_PROT_READ);
+	assert_int_equal(word_at(p), 6);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD_v2(p, &flags, 8));
+	read.flags = 2;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemSetAccess(p, 2 * MIB, &read, 1));
+	read.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+	OK(cuMemSetAccess(p, 2 * MIB, &read, 1));
+	OK(cuMemcpyHtoD_v2(p, &flags, 8));
+	OK(cuMemUnmap(p, 2 * MIB));
+	OK(cuMemAddressFree(p, 2 * MIB));
+}
+
+/* Questions. */
+
+static void every_question_has_an_answer(void **state)
+{
+	struct fixture *f = *state;
+	CUpointer_attribute attrs[CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE];
+	uint64_t values[CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE + 1];
+	void *data[CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE];
+	CUdeviceptr p, garbage[] = { 0, 1, 0x1234567, (CUdeviceptr)(uintptr_t)&p, ~0ull };
+	int nr = 0;
+
+	for (int a = 1; a <= CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE; a++) {
+		if (a == CU_POINTER_ATTRIBUTE_P2P_TOKENS)
+			continue;
+		attrs[nr] = a;
+		data[nr++] = &values[a];
+	}
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		memset(values, 0, sizeof(values));
+		values[CU_POINTER_ATTRIBUTE_CONTEXT] = ~0ull;
+		OK(cuPointerGetAttributes(nr, attrs, data, garbage[i]));
+		assert_int_equal(values[CU_POINTER_ATTRIBUTE_CONTEXT], 0);
+		assert_int_equal((int)values[CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL],
+				 CU_DEVICE_INVALID);
+		assert_int_equal(values[CU_POINTER_ATTRIBUTE_MAPPED], 0);
+		for (int a = 0; a < nr; a++)
+			FAILS(CUDA_ERROR_INVALID_VALUE,
+			      cuPointerGetAttribute(&values[0], attrs[a], garbage[i]));
+	}
+	OK(cuMemAlloc_v2(&p, 1000));
+	memset(values, 0, sizeof(values));
+	OK(cuPointerGetAttributes(nr, attrs, data, p + 10));
+	assert_ptr_equal(values[CU_POINTER_ATTRIBUTE_CONTEXT], f->ctx);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_MEMORY_TYPE], CU_MEMORYTYPE_DEVICE);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_DEVICE_POINTER], p + 10);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_RANGE_START_ADDR], p);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_RANGE_SIZE], 1000);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_MAPPED], 1);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE], 1);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE], 0);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL], 0);
+	assert_true(values[CU_POINTER_ATTRIBUTE_BUFFER_ID] != 0);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuPointerGetAttribute(values, 999, p));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuPointerGetAttribute(NULL, 2, p));
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuPointerGetAttribute(values, CU_POINTER_ATTRIBUTE_HOST_POINTER, p));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuPointerSetAttribute(&nr, 2, p));
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuPointerSetAttribute(&nr, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, 0x1000));
+	/* Reserved addresses are a range, too, of which some may be mapped. */
+	OK(cuMemAddressReserve(&p, 4 * MIB, 0, 0, 0));
+	OK(cuPointerGetAttributes(nr, attrs, data, p + 3 * MIB));
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_RANGE_START_ADDR], p);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_RANGE_SIZE], 4 * MIB);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_MAPPED], 0);
+	assert_int_equal(values[CU_POINTER_ATTRIBUTE_ACCESS_FLAGS], 0);
+	OK(cuMemAddressFree(p, 4 * MIB));
+}
+
+static void what_is_not_there_says_so(void **state)
+{
+	unsigned long long handle;
+	CUdeviceptr p;
+
+	(void)state;
+	OK(cuMemAlloc_v2(&p, 4096));
+	FAILS(CUDA_ERROR_NOT_SUPPORTED,
+	      cuMemGetHandleForAddressRange(&handle, p, 4096, CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD,
+					    0));
+	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuMemMapArrayAsync(NULL, 0, NULL));
+	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuMulticastCreate(&handle, NULL));
+}
+
 static const struct peer {
 	const char *name;
 	void (*run)(struct fixture *f, int socket);
@@ -993,6 +1349,15 @@ int main(int argc, char **argv)
 		CASE(physical_memory_is_shared_by_descriptor),
 		CASE(dangerous_descriptors_are_refused),
 		CASE(pools_are_shared_by_descriptor),
+		CASE(batches_of_copies_are_checked_as_a_whole),
+		CASE(batches_of_boxes_reach_pointers_and_arrays),
+		CASE(copies_between_contexts),
+		CASE(calls_wait_when_the_host_could_tell),
+		CASE(registered_memory_must_be_there),
+		CASE(read_only_memory_is_only_read),
+		CASE(mappings_can_be_read_only),
+		CASE(every_question_has_an_answer),
+		CASE(what_is_not_there_says_so),
 	};
 
 	alarm(120);	/* a peer that fails leaves us waiting */
