@@ -301,13 +301,13 @@ static double texel_at(const struct how *how, const long i[3], unsigned int slic
 	const struct image *g = how->g;
 	long n[3] = { g->w, g->h, g->d }, k[3] = { 0, 0, slice };
 
+	if (c >= g->channels)		/* a constant, outside as well */
+		return c == 3;
 	for (unsigned int d = 0; d < how->dims; d++) {
 		k[d] = index_of(how, d, i[d], n[d]);
 		if (k[d] < 0)
 			return how->desc->borderColor[c];
 	}
-	if (c >= g->channels)
-		return c == 3;
 	return channel(g, ((size_t)k[2] * g->h + k[1]) * g->w + k[0], c, how->fraction);
 }
 
@@ -445,6 +445,96 @@ static void every_geometry_mode_filter_and_format(void **state)
 			OK(cuArrayDestroy(g.array));
 		}
 	}
+}
+
+/* Formats that are fractions by themselves: texels and stores. */
+static void normalised_formats(void **state)
+{
+	static const struct { CUarray_format format; unsigned int bits, channels; bool is_signed; } cases[] = {
+		{ CU_AD_FORMAT_UNORM_INT8X1, 8, 1, false }, { CU_AD_FORMAT_UNORM_INT8X4, 8, 4, false },
+		{ CU_AD_FORMAT_UNORM_INT16X2, 16, 2, false }, { CU_AD_FORMAT_SNORM_INT8X2, 8, 2, true },
+		{ CU_AD_FORMAT_SNORM_INT16X4, 16, 4, true },
+	};
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };	/* says nothing to them */
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
+	static const float in_range[4] = { 0.5f, 1, 0.25f, 0 };
+
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		CUDA_ARRAY3D_DESCRIPTOR d = { .Width = 8, .Format = cases[k].format,
+					      .NumChannels = cases[k].channels, .Flags = CUDA_ARRAY3D_SURFACE_LDST };
+		uint32_t most = (1u << (cases[k].bits - cases[k].is_signed)) - 1;
+		CUtexObject t;
+		CUsurfObject s;
+
+		OK(cuArray3DCreate(&res.res.array.hArray, &d));
+		OK(cuSurfObjectCreate(&s, &res));
+		t = texture_of(res.res.array.hArray, &desc);
+		memset(in, 0, sizeof(in));
+		for (int i = 0; i < 8; i++) {
+			in[i].s[1] = i;
+			for (int c = 0; c < 4; c++) {
+				float v = i == 0 ? -9 : i == 1 ? 9 : i == 2 ? NAN : i == 3 ? -0.5f : in_range[(i + c) % 4];
+
+				memcpy(&in[i].u[12 + c], &v, 4);
+			}
+		}
+		run(*state, "sust.p.1d.v4.b32.trap [%t, {%c1}], {%c12, %c13, %c14, %c15};", s, 8);
+		for (int i = 0; i < 8; i++)
+			in[i].at[0] = (float)i;
+		run(*state, "tex.1d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 8);
+		for (int i = 0; i < 8; i++)
+			for (unsigned int c = 0; c < 4; c++) {
+				double low = cases[k].is_signed ? -1 : 0, v;
+				float given;
+
+				memcpy(&given, &in[i].u[12 + c], 4);
+				v = given == given ? fmin(fmax(given, low), 1) : 0;
+				v = c < cases[k].channels ? rint(v * most) / most : c == 3;
+				if (fabs(out[i].f[c] - v) > 1e-6)
+					fail_msg("format 0x%x texel %d channel %u: %g is %g", cases[k].format, i, c,
+						 out[i].f[c], v);
+			}
+		OK(cuArrayDestroy(res.res.array.hArray));
+	}
+}
+
+/* Some of the layers, and the same bits as another format. */
+static void views_choose_layers_and_format(void **state)
+{
+	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 2, .d = 5, .dims = 2,
+			   .flags = CUDA_ARRAY3D_LAYERED };
+	CUDA_RESOURCE_VIEW_DESC view = { .format = CU_RES_VIEW_FORMAT_UINT_2X16, .width = 4, .height = 2, .depth = 5,
+					 .firstLayer = 1, .lastLayer = 3 };
+	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };
+	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
+	CUtexObject t;
+
+	make_array(&g);
+	res.res.array.hArray = g.array;
+	OK(cuTexObjectCreate(&t, &res, &desc, &view));
+	for (uint32_t i = 0; i < 5; i++) {
+		in[i].layer = i;
+		in[i].at[0] = 2.5f;
+		in[i].at[1] = 1.5f;
+	}
+	run(*state, "tex.a2d.v4.u32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c2}]; "
+	    "txq.array_size.b32 %d2, [%t];", t, 5);
+	for (int i = 0; i < 5; i++) {
+		const uint16_t *want = (const uint16_t *)g.texels + 2 * ((i < 2 ? 1 + i : 3) * 8 + 6);
+
+		assert_int_equal(out[i].u[0], want[0]);
+		assert_int_equal(out[i].u[1], want[1]);
+		assert_int_equal(out[i].u[2], 3);
+	}
+	OK(cuTexObjectDestroy(t));
+	view.lastLayer = 5;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &res, &desc, &view));
+	view.lastLayer = 0;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &res, &desc, &view));
+	view.lastLayer = 3;
+	view.width = 5;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &res, &desc, &view));
+	OK(cuArrayDestroy(g.array));
 }
 
 static void linear_memory_is_fetched_by_index(void **state)
@@ -1114,6 +1204,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(every_geometry_mode_filter_and_format),
+		CASE(normalised_formats),
+		CASE(views_choose_layers_and_format),
 		CASE(linear_memory_is_fetched_by_index),
 		CASE(rows_with_a_pitch),
 		CASE(other_operands),

@@ -48,6 +48,24 @@ static bool is_linear_memory(const struct sg_texture *t)
 	return t->view.lo != t->view.hi && t->view.dims == 1;
 }
 
+/* floor(), without a call, of what fits */
+static inline int64_t whole(double u)
+{
+	int64_t i = (int64_t)u;
+
+	return i - ((double)i > u);
+}
+
+static double fraction(double u)
+{
+	return fabs(u) < 0x1p52 ? u - (double)whole(u) : 0;
+}
+
+static bool is_odd(double u)
+{
+	return fabs(u) < 0x1p52 && whole(u) & 1;
+}
+
 /* In texels; an index that is far outside need only stay outside. */
 static double position(const struct sg_texture *t, uint32_t dim, float x, uint32_t n)
 {
@@ -57,9 +75,9 @@ static double position(const struct sg_texture *t, uint32_t dim, float x, uint32
 		u = u != u ? 0 : u < 0 ? -0x1p60 : 0x1p60;
 	if (t->normalized) {
 		if (t->address[dim] == SG_ADDRESS_WRAP)
-			u -= floor(u);
+			u = fraction(u);
 		else if (t->address[dim] == SG_ADDRESS_MIRROR)
-			u = fmod(floor(u), 2) != 0 ? 1 - (u - floor(u)) : u - floor(u);
+			u = is_odd(u) ? 1 - fraction(u) : fraction(u);
 		u *= n;
 	}
 	return u < -0x1p40 ? -0x1p40 : u > 0x1p40 ? 0x1p40 : u;
@@ -67,13 +85,13 @@ static double position(const struct sg_texture *t, uint32_t dim, float x, uint32
 
 static struct span span_of(double u, bool linear)
 {
-	double whole;
+	int64_t i;
 
 	if (!linear)
-		return (struct span){ (int64_t)floor(u), 0 };
+		return (struct span){ whole(u), 0 };
 	u -= 0.5;
-	whole = floor(u);
-	return (struct span){ (int64_t)whole, (uint32_t)((u - whole) * WEIGHT_ONE + 0.5) };
+	i = whole(u);
+	return (struct span){ i, (uint32_t)((u - (double)i) * WEIGHT_ONE + 0.5) };
 }
 
 static uint32_t address(const struct sg_texture *t, uint32_t dim, int64_t i, uint32_t n)
@@ -148,15 +166,18 @@ static void cross_edge(const struct sg_image *g, uint32_t *slice, int64_t i[3])
 		return;
 	direction_of(face, ((double)i[0] + 0.5) / n, ((double)i[1] + 0.5) / n, d);
 	*slice = *slice - face + face_of(d, st);
-	i[0] = (int64_t)floor(st[0] * n);
-	i[1] = (int64_t)floor(st[1] * n);
+	i[0] = whole(st[0] * n);
+	i[1] = whole(st[1] * n);
 }
 
 static struct sg_channels outside(const struct sg_texture *t)
 {
-	static const struct sg_channels zero;
+	struct sg_channels c = sg_texel_blank(t);
 
-	return is_linear_memory(t) ? zero : sg_texel_border(t);
+	if (!is_linear_memory(t))
+		return sg_texel_border(t);
+	memset(c.c, 0, t->view.texel.channels * sizeof(c.c[0]));
+	return c;
 }
 
 /* The texel at corner (a bit for each direction) of the footprint. */
@@ -183,8 +204,9 @@ static struct sg_channels texel(const struct sg_texture *t, const struct footpri
 
 static struct sg_channels filter(const struct sg_texture *t, const struct footprint *f)
 {
-	double sum[4] = { 0 };
-	struct sg_channels c;
+	struct sg_channels c, r = sg_texel_blank(t);
+	uint32_t channels = t->view.texel.channels;
+	double sum[4] = { 0 }, scale = 1.0 / (1u << 8 * f->dims);
 	float v;
 
 	for (uint32_t corner = 0; corner < 1u << f->dims; corner++) {
@@ -195,16 +217,16 @@ static struct sg_channels filter(const struct sg_texture *t, const struct footpr
 		if (!weight)
 			continue;
 		c = texel(t, f, corner);
-		for (int i = 0; i < 4; i++) {
+		for (uint32_t i = 0; i < channels; i++) {
 			memcpy(&v, &c.c[i], sizeof(v));
 			sum[i] += (double)v * weight;
 		}
 	}
-	for (int i = 0; i < 4; i++) {
-		v = (float)(sum[i] / (1u << 8 * f->dims));
-		memcpy(&c.c[i], &v, sizeof(v));
+	for (uint32_t i = 0; i < channels; i++) {
+		v = (float)(sum[i] * scale);	/* a power of two: exact */
+		memcpy(&r.c[i], &v, sizeof(v));
 	}
-	return c;
+	return r;
 }
 
 static void place(const struct sg_texture *t, const struct sg_point *p, uint32_t level, bool linear,
@@ -251,21 +273,21 @@ struct sg_channels sg_sample(const struct sg_texture *t, const struct sg_point *
 
 struct sg_channels sg_sample_level(const struct sg_texture *t, const struct sg_point *p, float lod)
 {
-	double top = t->nr_levels - 1, l = (double)lod + t->bias, whole;
+	double top = t->nr_levels - 1, l = (double)lod + t->bias;
 	struct sg_channels a, b;
-	uint32_t weight;
+	uint32_t weight, level;
 
 	l = l > t->max_lod ? t->max_lod : l;
 	l = l < t->min_lod ? t->min_lod : l;
 	l = l > top ? top : l > 0 ? l : 0;	/* NaN is 0 */
 	if (!t->mip_linear || !sg_texel_is_float(t))
-		return at_level(t, p, (uint32_t)floor(l + 0.5));
-	whole = floor(l);
-	weight = (uint32_t)((l - whole) * WEIGHT_ONE + 0.5);
-	a = at_level(t, p, (uint32_t)whole);
+		return at_level(t, p, (uint32_t)(l + 0.5));
+	level = (uint32_t)l;
+	weight = (uint32_t)((l - level) * WEIGHT_ONE + 0.5);
+	a = at_level(t, p, level);
 	if (!weight)
 		return a;
-	b = at_level(t, p, (uint32_t)whole + 1);
+	b = at_level(t, p, level + 1);
 	for (int i = 0; i < 4; i++) {
 		float u, v;
 

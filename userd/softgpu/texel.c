@@ -87,11 +87,20 @@ static uint32_t channel(const struct sg_texture *t, const uint8_t *at, bool alph
 	return f32_bits(unorm(v, x->bits));
 }
 
+struct sg_channels sg_texel_blank(const struct sg_texture *t)
+{
+	return (struct sg_channels){ { 0, 0, 0, sg_texel_is_float(t) ? f32_bits(1.0f) : 1 } };
+}
+
 struct sg_channels sg_texel_read(const struct sg_texture *t, const uint8_t *at)
 {
 	const struct sg_texel *x = &t->view.texel;
-	struct sg_channels c = { { 0, 0, 0, sg_texel_is_float(t) ? f32_bits(1.0f) : 1 } };
+	struct sg_channels c = sg_texel_blank(t);
 
+	if (x->cls == SG_TEXEL_FLOAT && x->bits == 32) {
+		memcpy(c.c, at, x->bytes);
+		return c;
+	}
 	for (uint32_t i = 0; i < x->channels; i++)
 		c.c[i] = channel(t, at + i * (x->bits / 8), i == 3);
 	return c;
@@ -109,9 +118,9 @@ static int32_t to_s32(float f)
 
 struct sg_channels sg_texel_border(const struct sg_texture *t)
 {
-	struct sg_channels c;
+	struct sg_channels c = sg_texel_blank(t);
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < t->view.texel.channels; i++) {
 		if (sg_texel_is_float(t))
 			c.c[i] = f32_bits(t->border[i]);
 		else if (t->view.texel.cls == SG_TEXEL_UINT)

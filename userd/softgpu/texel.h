@@ -17,6 +17,8 @@ struct sg_channels {
 
 /* True when texels are read as floating point, and so may be filtered. */
 bool sg_texel_is_float(const struct sg_texture *t);
+/* Only the channels that a format does not have. */
+struct sg_channels sg_texel_blank(const struct sg_texture *t);
 /* As the texture says: raw integers, floats, or integers as floats. */
 struct sg_channels sg_texel_read(const struct sg_texture *t, const uint8_t *at);
 /* The colour outside a texture with SG_ADDRESS_BORDER. */
