@@ -1103,7 +1103,7 @@ static void handles_that_are_none(void **state)
 }
 
 /* A launch that returned is one that finds its objects, whatever happens to them afterwards. */
-static void destroying_waits_for_kernels(void **state)
+static void kernels_find_what_is_then_destroyed(void **state)
 {
 	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
 	struct fixture *f = *state;
@@ -1129,14 +1129,15 @@ static void destroying_waits_for_kernels(void **state)
 		OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
 		OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
 		OK(cuLaunchKernel(fn, 1, 1, 1, 32, 1, 1, 0, a, params, NULL));
+		if (!how)		/* does not wait: nothing ends the kernel yet */
+			OK(cuTexObjectDestroy(t));
 		OK(cuLaunchHostFunc(b, set_flags, flag));
 		if (how)
 			OK(cuArrayDestroy(g.array));
-		else
-			OK(cuTexObjectDestroy(t));
 		OK(cuCtxSynchronize());
 		OK(cuMemcpyDtoH(out, f->out, 16));
 		assert_true(out[0].f[0] == *(float *)g.texels);
+		FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(how ? 0 : t));
 		if (!how)
 			t = texture_of(g.array, &desc);
 	}
@@ -1220,7 +1221,7 @@ int main(void)
 		CASE(surfaces_convert_formatted_stores),
 		CASE(reductions_on_surfaces),
 		CASE(handles_that_are_none),
-		CASE(destroying_waits_for_kernels),
+		CASE(kernels_find_what_is_then_destroyed),
 		CASE(surfaces_want_alignment),
 		CASE(what_is_refused_is_named),
 	};

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "init.h"
-#include "print.h"
+#include "stream.h"
 #include "texobject.h"
 
 void texobject_view(const struct mipmapped *m, struct sg_view *v)
@@ -33,12 +33,37 @@ static bool find_array(const CUDA_RESOURCE_DESC *res, struct mipmapped **m)
 	return true;
 }
 
+/*
+ * Destroying does not wait, because a kernel that runs may wait for the program. Kernels that were
+ * queued before may still look for the object: when they are done the handle is nobody's. When those
+ * are done that found it until then, nobody has the object.
+ */
+static void reap(struct context *ctx)
+{
+	struct texobject *o, *next;
+
+	for (o = LIST_FIRST(&ctx->texobjects); o; o = next) {
+		next = LIST_NEXT(o, link);
+		if (!o->dying || !context_all_passed(o->seq))
+			continue;
+		if (o->obj.handle) {
+			handle_retire(&o->obj);
+			o->seq = stream_now();
+			if (!context_all_passed(o->seq))
+				continue;
+		}
+		LIST_REMOVE(o, link);
+		free(o);
+	}
+}
+
 CUresult texobject_create(struct context *ctx, enum handle_kind kind, const CUDA_RESOURCE_DESC *res,
 			  struct texobject **out)
 {
 	struct mipmapped *m;
 	struct texobject *o;
 
+	reap(ctx);
 	if (res->flags || !find_array(res, &m))
 		return CUDA_ERROR_INVALID_VALUE;
 	o = calloc(1, sizeof(*o));
@@ -93,10 +118,6 @@ static struct texobject *find(uint64_t handle, enum handle_kind kind)
 	return o && !o->dying ? o : NULL;
 }
 
-/*
- * Kernels that were queued may still look for it. Only when they are done is the handle nobody's,
- * and only when those are done that found it meanwhile can it go.
- */
 CUresult texobject_destroy(uint64_t handle, enum handle_kind kind)
 {
 	struct context *ctx;
@@ -109,14 +130,9 @@ CUresult texobject_destroy(uint64_t handle, enum handle_kind kind)
 	if (!o)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	o->dying = true;
-	context_drain_all(ctx);
-	handle_retire(&o->obj);
-	r = context_drain_all(ctx);
-	LIST_REMOVE(o, link);
-	free(o);
-	driver_unlock();
-	print_flush();
-	return r;
+	o->seq = stream_now();
+	reap(ctx);
+	return context_leave(CUDA_SUCCESS);
 }
 
 CUresult texobject_resource(uint64_t handle, enum handle_kind kind, CUDA_RESOURCE_DESC *res)

@@ -14,7 +14,8 @@ struct texobject {
 	LIST_ENTRY(texobject) link;	/* context.texobjects */
 	struct mipmapped *array;	/* what it looks at; NULL: device memory */
 	bool gone;			/* the array is */
-	bool dying;			/* only for kernels that were queued */
+	bool dying;			/* only for kernels that were queued ... */
+	uint64_t seq;			/* ... up to this number */
 	/* as given, for the calls that ask */
 	CUDA_RESOURCE_DESC res;
 	CUDA_TEXTURE_DESC desc;
@@ -37,7 +38,7 @@ void texobject_forget(const struct mipmapped *m);
 void texobject_retire_all(struct context *ctx);
 void texobject_release_all(struct context *ctx);
 
-/* These are whole calls. The first waits for what was queued. */
+/* These are whole calls. */
 CUresult texobject_destroy(uint64_t handle, enum handle_kind kind);
 CUresult texobject_resource(uint64_t handle, enum handle_kind kind, CUDA_RESOURCE_DESC *res);
 

@@ -4,7 +4,7 @@
  *
  * The driver side makes a descriptor when an object is created and never changes it. A kernel has
  * only the 64-bit handle. A descriptor that a running grid has found stays where it is until the grid
- * ends: destroying an object, or the array behind it, waits for it.
+ * ends, when the object is destroyed as well; destroying an array waits for the grid.
  */
 #ifndef SOFTGPU_TEXTURE_H
 #define SOFTGPU_TEXTURE_H
