@@ -312,6 +312,70 @@ static void small_floats(void **state)
 	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+/* Vectors and halves; the old values and what is left. */
+static void atoms_of_halves_and_vectors(void **state)
+{
+	static const uint16_t from[8] = { 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x7e00 };
+	struct sg_module *m = load_ok(KERNEL(
+		"mov.f32 %f0, 0f3F800000; mov.f32 %f1, 0f40000000; mov.f32 %f2, %f0; mov.f32 %f3, %f1;\n"
+		/* the destinations are the other way round than the sources */
+		"atom.global.v2.f32.add {%f1, %f0}, [%d0], {%f0, %f1}; st.global.v2.f32 [%d0+128], {%f1, %f0};\n"
+		"red.global.add.v4.f32 [%d0+16], {%f2, %f3, %f2, %f3};\n"
+		"mov.b16 %h0, 0x3c00; mov.b16 %h1, 0x4500;\n"
+		"red.global.add.noftz.v8.f16 [%d0+32], {%h0, %h0, %h0, %h0, %h0, %h0, %h0, %h0};\n"
+		"mov.b32 %r1, 0x45004500; red.global.max.noftz.v2.f16x2 [%d0+48], {%r1, %r1};\n"
+		"atom.global.add.noftz.bf16 %h2, [%d0+64], 0x3f80; st.global.b16 [%d0+144], %h2;\n"
+		"atom.global.add.noftz.bf16x2 %r2, [%d0+68], 0x3f804000; st.global.b32 [%d0+148], %r2;\n"
+		"atom.add.noftz.f16 %h2, [%d0+72], %h1;"));
+	uint8_t *o = device(256);
+	float *f = (float *)o;
+	uint16_t *h = (uint16_t *)o;
+
+	(void)state;
+	f[0] = 10;
+	f[1] = 20;
+	memcpy(o + 32, from, 16);
+	memcpy(o + 48, from, 8);
+	h[32] = 0x4000;
+	*(uint32_t *)(o + 68) = 0x3f803f80;
+	launch_ok(m, "k", 1, 1, &o);
+	assert_true(f[0] == 11 && f[1] == 22 && f[32] == 10 && f[33] == 20);
+	assert_true(f[4] == 1 && f[5] == 2 && f[6] == 1 && f[7] == 2);
+	assert_int_equal(h[16], 0x4000);
+	assert_int_equal(h[22], 0x4800);
+	assert_int_equal(h[23], 0x7fff);
+	assert_int_equal(h[24], 0x4500);
+	assert_int_equal(h[27], 0x4500);
+	assert_int_equal(h[32], 0x4040);
+	assert_int_equal(h[72], 0x4000);
+	assert_int_equal(*(uint32_t *)(o + 68), 0x40004040);
+	assert_int_equal(*(uint32_t *)(o + 148), 0x3f803f80);
+	assert_int_equal(h[36], 0x4500);
+	sg_module_destroy(m);
+	release(o);
+}
+
+/* All threads of several blocks add to 128 bits with cas: nothing is lost. */
+static void registers_of_128_bits(void **state)
+{
+	struct sg_module *m = load_ok(KERNEL(
+		".reg .b128 %q<4>; ld.global.b128 %q0, [%d0];\n"
+		"again: mov.b128 {%d1, %d2}, %q0; add.cc.u64 %d1, %d1, 0x8000000000000000; addc.u64 %d2, %d2, 1;\n"
+		"mov.b128 %q1, {%d1, %d2}; mov.b128 %q2, %q0; atom.global.cas.b128 %q0, [%d0], %q2, %q1;\n"
+		"mov.b128 {%d3, %d4}, %q2; mov.b128 {%d5, %d6}, %q0; setp.ne.u64 %p0, %d3, %d5; setp.ne.or.u64 %p0, %d4, %d6, %p0;\n"
+		"@%p0 bra again;\n"
+		"atom.global.exch.b128 _, [%d0+16], %q1; mov.b128 {_, %d7}, %q1;\n"
+		"st.global.b128 [%d0+32], %q1; mov.v2.b32 {%r1, %r0}, {%r0, %r1};"));
+	uint64_t *o = device(64);
+
+	(void)state;
+	launch_ok(m, "k", 16, 64, &o);
+	assert_true(o[0] == 0 && o[1] == 1024 + 512);
+	assert_true(o[3] > 0 && o[3] <= 1024 + 512 && (o[2] & INT64_MAX) == 0 && o[5] > 0);
+	sg_module_destroy(m);
+	release(o);
+}
+
 /* The line of the innermost .loc before the instruction, whose file may be named later. */
 static void faults_name_the_source(void **state)
 {
@@ -407,6 +471,8 @@ int main(void)
 		cmocka_unit_test(misuse_is_a_fault),
 		cmocka_unit_test(video_instructions),
 		cmocka_unit_test(small_floats),
+		cmocka_unit_test(atoms_of_halves_and_vectors),
+		cmocka_unit_test(registers_of_128_bits),
 		cmocka_unit_test(faults_name_the_source),
 		cmocka_unit_test(aliases_and_attributes),
 		cmocka_unit_test(what_no_block_alone_can_do_is_refused),

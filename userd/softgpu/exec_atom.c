@@ -7,6 +7,9 @@
  * memory is touched by one thread at a time, but the same code serves: a locked operation on a line
  * that is ours costs little more.
  */
+#include <stdatomic.h>
+
+#include "half.h"
 #include "resolve.h"
 
 #define ATOM_BEGIN(T) \
@@ -90,6 +93,116 @@ LOOP(add_f32, uint32_t, in->space == SG_SPACE_SHARED ?
      f32_bits(f32_ftz(f32_canon(f32_ftz(f32_of(a)) + f32_ftz(f32_of(b))))))
 LOOP(add_f64, uint64_t, f64_bits(f64_of(a) + f64_of(b)))
 
+/* Halves: rows have 32-bit elements, memory has T. -0 is below +0, and a number wins over a NaN. */
+static inline uint32_t half_extreme(uint32_t a, uint32_t b, uint32_t inf, bool max)
+{
+	bool na = (a & 0x7fff) > inf, nb = (b & 0x7fff) > inf;
+	int32_t x = a & 0x8000 ? -(int32_t)(a & 0x7fff) - 1 : (int32_t)a, y = b & 0x8000 ? -(int32_t)(b & 0x7fff) - 1 : (int32_t)b;
+
+	if (na || nb)
+		return na && nb ? HALF_NAN : na ? b : a;
+	return (max ? x > y : x < y) ? a : b;
+}
+
+#define PAIR(fn) ((uint32_t)fn(a >> 16, b >> 16) << 16 | fn(a & 0xffff, b & 0xffff))
+#define F16_ADD(x, y) f32_to_f16(f16_to_f32(x) + f16_to_f32(y))
+#define F16_MIN(x, y) half_extreme(x, y, 0x7c00, false)
+#define F16_MAX(x, y) half_extreme(x, y, 0x7c00, true)
+#define BF16_ADD(x, y) f32_to_bf16(bf16_to_f32(x) + bf16_to_f32(y))
+#define BF16_MIN(x, y) half_extreme(x, y, 0x7f80, false)
+#define BF16_MAX(x, y) half_extreme(x, y, 0x7f80, true)
+
+#define LOOP16(fn, T, expr) EXEC(fn) { \
+	const uint32_t *pb = SG_ROW(const uint32_t, 1); \
+	uint32_t *d = SG_ROW(uint32_t, 0); \
+	uint64_t ea[SG_LANES]; \
+	enum shape shape; \
+	enum sg_result res = resolve(w, in, mask, sizeof(T), ea, &shape); \
+	for (uint32_t m = res ? 0 : mask; m; m &= m - 1) { \
+		uint32_t i = (uint32_t)__builtin_ctz(m); \
+		T *p = (T *)(uintptr_t)ea[i], a = __atomic_load_n(p, __ATOMIC_SEQ_CST), b = (T)pb[i]; \
+		while (!__atomic_compare_exchange_n(p, &a, (T)(expr), true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) \
+			; \
+		d[i] = a; \
+	} \
+	return res; }
+#define LOOPS16(op, OP) \
+	LOOP16(op##_f16, uint16_t, F16_##OP(a, b)) LOOP16(op##_f16x2, uint32_t, PAIR(F16_##OP)) \
+	LOOP16(op##_bf16, uint16_t, BF16_##OP(a, b)) LOOP16(op##_bf16x2, uint32_t, PAIR(BF16_##OP))
+LOOPS16(add, ADD)
+LOOPS16(min, MIN)
+LOOPS16(max, MAX)
+
+typedef unsigned __int128 u128;
+
+/* *p becomes new when it is *old, and *old what it was. */
+static inline bool cas128(u128 *p, u128 *old, u128 new)
+{
+#ifdef __x86_64__
+	uint64_t lo = (uint64_t)*old, hi = (uint64_t)(*old >> 64);
+	bool done;
+
+	__asm__ volatile("lock cmpxchg16b %1" : "=@cce"(done), "+m"(*p), "+a"(lo), "+d"(hi)
+			 : "b"((uint64_t)new), "c"((uint64_t)(new >> 64)) : "memory");
+	*old = (u128)hi << 64 | lo;
+	return done;
+#else
+	/* atomic among themselves */
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	u128 was;
+
+	while (atomic_flag_test_and_set(&busy))
+		;
+	was = *p;
+	if (was == *old)
+		*p = new;
+	atomic_flag_clear(&busy);
+	new = *old;
+	*old = was;
+	return was == new;
+#endif
+}
+
+static inline u128 wide(const struct sg_warp *w, uint32_t row, uint32_t lane)
+{
+	const uint64_t *lo = (const uint64_t *)(w->regs + row), *hi = (const uint64_t *)(w->regs + row + SG_WIDE_HALF);
+
+	return (u128)hi[lane] << 64 | lo[lane];
+}
+
+/* exch tries until nobody came between. */
+static inline enum sg_result atom128(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, bool exch)
+{
+	uint64_t ea[SG_LANES], *lo = SG_ROW(uint64_t, 0), *hi = (uint64_t *)(w->regs + in->r[0] + SG_WIDE_HALF);
+	enum shape shape;
+	enum sg_result res = resolve(w, in, mask, sizeof(u128), ea, &shape);
+
+	for (uint32_t m = res ? 0 : mask; m; m &= m - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(m);
+		u128 old = exch ? 0 : wide(w, in->r[1], i), new = wide(w, in->r[exch ? 1 : 2], i);
+
+		while (!cas128((u128 *)(uintptr_t)ea[i], &old, new) && exch)
+			;
+		lo[i] = (uint64_t)old;
+		hi[i] = (uint64_t)(old >> 64);
+	}
+	return res;
+}
+
+EXEC(exch_q)
+{
+	return atom128(w, in, mask, true);
+}
+
+EXEC(cas_q)
+{
+	return atom128(w, in, mask, false);
+}
+
+#define HALVES(op) \
+	FORM("atom." #op ".f16", op##_f16, ""), FORM("atom." #op ".f16x2", op##_f16x2, ""), \
+	FORM("atom." #op ".bf16", op##_bf16, ""), FORM("atom." #op ".bf16x2", op##_bf16x2, "")
+
 const struct sg_form SG_TABLE(sg_forms_atom)[] = {
 	FORM("atom.add.u32", add_w, ""), FORM("atom.add.s32", add_w, ""), FORM("atom.add.u64", add_l, ""),
 	FORM("atom.add.s64", add_l, ""), FORM("atom.add.f32", add_f32, ""), FORM("atom.add.f64", add_f64, ""),
@@ -99,6 +212,7 @@ const struct sg_form SG_TABLE(sg_forms_atom)[] = {
 	FORM("atom.cas.b32", cas_w, ""), FORM("atom.cas.b64", cas_l, ""), FORM("atom.min.u32", min_u32, ""),
 	FORM("atom.max.u32", max_u32, ""), FORM("atom.min.s32", min_s32, ""), FORM("atom.max.s32", max_s32, ""),
 	FORM("atom.min.u64", min_u64, ""), FORM("atom.max.u64", max_u64, ""), FORM("atom.min.s64", min_s64, ""),
-	FORM("atom.max.s64", max_s64, ""), FORM("atom.inc.u32", inc_u32, ""), FORM("atom.dec.u32", dec_u32, ""),
+	FORM("atom.max.s64", max_s64, ""), HALVES(add), HALVES(min), HALVES(max),
+	FORM("atom.exch.b128", exch_q, ""), FORM("atom.cas.b128", cas_q, ""), FORM("atom.inc.u32", inc_u32, ""), FORM("atom.dec.u32", dec_u32, ""),
 	FORM_END
 };

@@ -457,10 +457,12 @@ DOT(u32, u32, false, false) DOT(u32, s32, false, true) DOT(s32, u32, true, false
 			e[k][i] = mask >> i & 1 ? (ET)(v >> (k * (BITS)) & m) : e[k][i]; \
 	} \
 	return SG_OK; }
+PACK(pack_h2, uint32_t, uint32_t, 2, 8)
 PACK(pack_w2, uint32_t, uint32_t, 2, 16)
 PACK(pack_w4, uint32_t, uint32_t, 4, 8)
 PACK(pack_l2, uint64_t, uint32_t, 2, 32)
 PACK(pack_l4, uint64_t, uint32_t, 4, 16)
+UNPACK(unpack_h2, uint32_t, uint32_t, 2, 8)
 UNPACK(unpack_w2, uint32_t, uint32_t, 2, 16)
 UNPACK(unpack_w4, uint32_t, uint32_t, 4, 8)
 UNPACK(unpack_l2, uint64_t, uint32_t, 2, 32)
@@ -571,6 +573,7 @@ const struct sg_form SG_TABLE(sg_forms_int)[] = {
 	FORM("prmt.b32.rc16", do_prmt_rc16, "w=www"),
 	DOTS(u32, u32), DOTS(u32, s32), DOTS(s32, u32), DOTS(s32, s32),
 	FORM("mov.b32", mov_w, "w=w"), FORM("mov.b64", mov_l, "l=l"),
+	FORM("@pack.h2", pack_h2, ""), FORM("@unpack.h2", unpack_h2, ""),
 	FORM("@pack.w2", pack_w2, ""), FORM("@pack.w4", pack_w4, ""), FORM("@pack.l2", pack_l2, ""),
 	FORM("@pack.l4", pack_l4, ""), FORM("@unpack.w2", unpack_w2, ""), FORM("@unpack.w4", unpack_w4, ""),
 	FORM("@unpack.l2", unpack_l2, ""), FORM("@unpack.l4", unpack_l4, ""),

@@ -45,8 +45,8 @@ static bool sort_mods(struct ptx_parser *p, struct access *a)
 			a->space = space;
 		} else if (type) {
 			a->type = type;
-		} else if (ptx_tok_is(t, "v2") || ptx_tok_is(t, "v4")) {
-			a->vec = t->s[1] == '2' ? 2 : 4;
+		} else if (ptx_tok_is(t, "v2") || ptx_tok_is(t, "v4") || ptx_tok_is(t, "v8")) {
+			a->vec = (uint32_t)(t->s[1] - '0');
 		} else if (ptx_tok_is(t, "acquire")) {
 			a->flags |= SG_F_ACQUIRE;
 		} else if (ptx_tok_is(t, "release")) {
@@ -60,7 +60,7 @@ static bool sort_mods(struct ptx_parser *p, struct access *a)
 				n = sizeof(a->rest) - 1;
 		}
 	}
-	if (a->type && a->type != PTX_PRED && a->type != PTX_B128)
+	if (a->type && a->type != PTX_PRED && (a->vec == 1 || a->type != PTX_B128))
 		return true;
 	ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 	return false;
@@ -130,6 +130,19 @@ static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct
 	const struct ptx_operand *e = op;
 	uint32_t bits = ptx_types[a->type].bits;
 
+	if (a->type == PTX_B128) {	/* two halves that follow one another */
+		*wide = true;
+		a->type = PTX_B64;
+		a->vec = 2;
+		if (!ptx_dst_row(p, op, 'q', &r[0]))
+			return false;
+		r[1] = r[0] + SG_WIDE_HALF;
+		return true;
+	}
+	if (a->vec > 4) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
+		return false;
+	}
 	if (a->vec > 1) {
 		if (op->kind != OPK_VEC || op->nr != a->vec) {
 			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected", a->vec);
@@ -220,6 +233,80 @@ void ptx_decode_st(struct ptx_parser *p)
 	*in = want;
 }
 
+/* An element of a vector, or the whole operand. */
+static const struct ptx_operand *element(const struct ptx_parser *p, const struct ptx_operand *op, uint32_t vec, uint32_t k)
+{
+	if (vec == 1)
+		return op;
+	return op->kind == OPK_VEC && op->nr == vec ? &p->st.elems[op->first + k] : NULL;
+}
+
+static bool is_half(enum ptx_type t)
+{
+	return t == PTX_F16 || t == PTX_F16X2 || t == PTX_BF16 || t == PTX_BF16X2;
+}
+
+/* What the table of forms does not say: vectors have halves and f32, in global memory. */
+static bool atom_fits(const struct ptx_stmt *st, const struct access *a)
+{
+	bool half = is_half(a->type);
+
+	if (half != ptx_has_mod(st, "noftz"))
+		return false;
+	if (a->vec == 1)
+		return !half || !strcmp(a->rest, "add");
+	return (half || a->type == PTX_F32) && a->vec * ptx_type_bytes(a->type) <= 16 && a->space == SG_SPACE_GLOBAL;
+}
+
+/* Emits want with the executor of a form, and what else the statement says. */
+static void emit_want(struct ptx_parser *p, const char *form, const struct sg_insn *want)
+{
+	struct sg_insn *in = ptx_emit_form(p, form), all = *want;
+
+	all.exec = in->exec;
+	all.line = in->line;
+	all.guard = in->guard;
+	all.guarded = in->guarded;
+	*in = all;
+}
+
+/*
+ * One instruction for each element, each atomic by itself. The old values come to temporary rows
+ * first: the vectors may share registers.
+ */
+static void emit_atoms(struct ptx_parser *p, const char *key, const struct access *a, struct sg_insn *want, bool red)
+{
+	struct ptx_stmt *st = &p->st;
+	char letter = a->type == PTX_B128 ? 'q' : ptx_letter(a->type);
+	uint32_t at = red ? 0 : 1, nr_src = !strcmp(a->rest, "cas") ? 2 : 1, dst[8], tmp[8];
+	const struct ptx_operand *e;
+
+	for (uint32_t k = 0; k < a->vec; k++) {
+		for (uint32_t i = 0; i < nr_src; i++) {
+			e = element(p, &st->ops[at + 1 + i], a->vec, k);
+			if (e && (letter == 'q' ? ptx_dst_row(p, e, letter, &want->r[1 + i]) :
+						  ptx_src_row(p, e, letter, &want->r[1 + i])))
+				continue;
+			ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
+			return;
+		}
+		e = red ? &(struct ptx_operand){ .kind = OPK_SINK } : element(p, &st->ops[0], a->vec, k);
+		if (!e || !ptx_dst_row(p, e, letter, &dst[k])) {
+			ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
+			return;
+		}
+		tmp[k] = want->r[0] = red || a->vec == 1 ? dst[k] : ptx_row(p, 4);
+		emit_want(p, key, want);
+		want->imm += ptx_type_bytes(a->type);
+	}
+	for (uint32_t k = 0; k < a->vec; k++) {
+		struct sg_insn move = { .r = { dst[k], tmp[k] } };
+
+		if (tmp[k] != dst[k])
+			emit_want(p, "mov.b32", &move);
+	}
+}
+
 /*
  * atom.op.type d, [a], b{, c} and red.op.type [a], b: one executor, red throws the old value away.
  */
@@ -228,15 +315,14 @@ void ptx_decode_atom(struct ptx_parser *p)
 	struct ptx_stmt *st = &p->st;
 	bool red = st->op.len == 3;
 	uint32_t at = red ? 0 : 1, nr_src;
-	struct sg_insn want = { 0 }, *in;
+	struct sg_insn want = { 0 };
 	struct access a;
-	char key[80], letter;
+	char key[80];
 
 	if (!sort_mods(p, &a))
 		return;
-	letter = ptx_letter(a.type);
 	snprintf(key, sizeof(key), "atom.%s.%s", a.rest, ptx_types[a.type].name);
-	if (!ptx_form_find(key, strlen(key)) || a.vec > 1) {
+	if (!ptx_form_find(key, strlen(key)) || !atom_fits(st, &a)) {
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
@@ -249,19 +335,8 @@ void ptx_decode_atom(struct ptx_parser *p)
 		ptx_decode_error(p, SG_INVALID_PTX, "no atomic operation on this state space:");
 		return;
 	}
-	for (uint32_t i = 0; i < nr_src; i++)
-		if (!ptx_src_row(p, &st->ops[at + 1 + i], letter, &want.r[1 + i]))
-			return;
-	if (!red && !ptx_dst_row(p, &st->ops[0], letter, &want.r[0]))
-		return;
-	if (red)
-		want.r[0] = p->sink ? p->sink : (p->sink = ptx_row(p, 8));
-	in = ptx_emit_form(p, key);
-	want.exec = in->exec;
-	want.line = in->line;
-	want.guard = in->guard;
-	want.guarded = in->guarded;
-	*in = want;
+	want.vec = 1;
+	emit_atoms(p, key, &a, &want, red);
 }
 
 /* fence and membar of every scope: CTAs run on several threads, and a full fence serves all. */

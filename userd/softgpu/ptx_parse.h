@@ -138,6 +138,7 @@ void ptx_parse_file(struct ptx_parser *p);
 
 /* ptx_row.c */
 uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes);	/* 0: a predicate */
+uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t);
 uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *c);
 uint32_t ptx_imm_row(struct ptx_parser *p, uint64_t value, bool wide);
 struct sg_insn *ptx_emit(struct ptx_parser *p);

@@ -78,6 +78,14 @@ uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes)
 	return p->pred_row - (uint32_t)sizeof(uint32_t);
 }
 
+/* A .b128 register is two rows of 64 bits, the lower half first. */
+uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t)
+{
+	uint32_t bits = ptx_types[t].bits;
+
+	return ptx_row(p, t == PTX_PRED ? 0 : bits > 64 ? 16 : bits > 32 ? 8 : 4);
+}
+
 uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *want)
 {
 	uint64_t key[] = { want->kind, want->wide, want->generic, want->value, (uintptr_t)want->var,
@@ -158,6 +166,8 @@ static uint32_t letter_bits(char letter)
 		return 16;
 	case 'w': case 'f':
 		return 32;
+	case 'q':
+		return 128;
 	default:
 		return 64;
 	}
@@ -178,7 +188,7 @@ bool ptx_dst_row(struct ptx_parser *p, const struct ptx_operand *op, char letter
 {
 	if (op->kind == OPK_SINK) {
 		if (!p->sink)
-			p->sink = ptx_row(p, 8);
+			p->sink = ptx_row(p, 16);
 		*row = p->sink;
 		return true;
 	}

@@ -189,7 +189,7 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 		if (!y)
 			return NULL;
 		y->type = range->type;
-		y->row = ptx_row(p, y->type == PTX_PRED ? 0 : ptx_types[y->type].bits > 32 ? 8 : 4);
+		y->row = ptx_reg_row(p, y->type);
 		return y;
 	}
 	return NULL;

@@ -45,7 +45,7 @@ void ptx_parse_regs(struct ptx_parser *p)
 	struct ptx_lex *l = &p->l;
 	enum ptx_type t = type_here(p);
 
-	if (!t || t == PTX_B128) {
+	if (!t) {
 		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "registers of type '.%.*s' are not supported",
 			     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 		return;
@@ -66,7 +66,7 @@ void ptx_parse_regs(struct ptx_parser *p)
 			return;
 		y->type = t;
 		if (!range) {
-			y->row = ptx_row(p, t == PTX_PRED ? 0 : ptx_types[t].bits > 32 ? 8 : 4);
+			y->row = ptx_reg_row(p, t);
 			continue;
 		}
 		if (l->tok.kind != TOK_INT || l->tok.u > 1000000000) {

@@ -168,6 +168,7 @@ struct sg_form {
 	const char *ops;	/* see ptx_form.c */
 };
 
+#define SG_WIDE_HALF 256	/* from the lower half of a .b128 register to the upper */
 #define SG_ROW(T, n) ((T *)(w->regs + in->r[n]))
 
 /* Fault of the lowest lane in lanes. */
