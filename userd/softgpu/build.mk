@@ -14,6 +14,8 @@ softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ct
 	streamapi surface texture vmm
 softgpu_NAMES += peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
+softgpu_NAMES += captureapi graph graph_cond graph_copy graph_dot graph_event graph_exec graph_kernel graph_kind \
+	graph_memory graph_node graph_plan graph_typed graph_update memop userobject
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
@@ -65,7 +67,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device memory texture)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device graph memory texture)
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 	$(softgpu_CALL_TESTS)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * builtin.c - functions that the device runtime provides: vprintf, malloc, free, __assertfail
+ * builtin.c - functions that the device runtime provides: vprintf, malloc, free, __assertfail,
+ * cudaGraphSetConditional
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -311,6 +312,17 @@ static bool heap_free(uint64_t addr)
 	return ok;
 }
 
+static enum sg_result do_set_conditional(struct sg_warp *w, const struct sg_insn *in, uint32_t lane)
+{
+	const struct sg_launch *l = w->cta->job->l;
+	uint64_t handle = argument(w, in->aux, 0, lane);
+
+	if (l->set_conditional && l->set_conditional(handle, (uint32_t)argument(w, in->aux, 1, lane)))
+		return SG_OK;
+	return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle,
+			     "cudaGraphSetConditional: no such handle");
+}
+
 enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
 {
 	const struct ptx_call *call = in->aux;
@@ -330,6 +342,9 @@ enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint
 		case PTX_FREE:
 			if (p && !heap_free(p))
 				res = sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, m, p, "free of what malloc did not give");
+			break;
+		case PTX_SET_CONDITIONAL:
+			res = do_set_conditional(w, in, lane);
 			break;
 		default:
 			res = do_assert(w, in, lane);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "capture.h"
 #include "device.h"
 #include "event.h"
 #include "init.h"
@@ -442,8 +443,10 @@ CUresult cuCtxSynchronize(void)
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);
 
-	if (r == CUDA_SUCCESS)
-		r = context_leave(context_drain(ctx));
+	if (r == CUDA_SUCCESS) {
+		r = capture_refuse_context(ctx);
+		r = context_leave(r == CUDA_SUCCESS ? context_drain(ctx) : r);
+	}
 	print_flush();
 	return r;
 }

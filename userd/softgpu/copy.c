@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "capture.h"
 #include "init.h"
 #include "memory.h"
 #include "print.h"
@@ -27,14 +28,31 @@ static bool span(const struct copy_end *e, size_t width, size_t height, size_t d
 	       !__builtin_add_overflow(*n, width, n) && e->addr + *n >= e->addr;
 }
 
+static bool is_live(uint64_t addr, size_t n)
+{
+	uint64_t lo, hi;
+
+	return sg_mem_find(addr, &lo, &hi) && n <= hi - addr;
+}
+
+/* LIVE: for work that was promised before, memory that is being freed is still there. */
+enum need { NEED_READ, NEED_WRITE, NEED_LIVE_READ, NEED_LIVE };
+
+static bool has(uint64_t addr, size_t n, enum need need)
+{
+	return need == NEED_LIVE ? is_live(addr, n) :
+	       need == NEED_LIVE_READ ? is_live(addr, n) || sg_mem_is_read_only(addr, n) :
+	       need == NEED_WRITE ? mem_holds_writable(addr, n) : mem_holds(addr, n);
+}
+
 static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, size_t depth,
-			 bool write)
+			 enum need need)
 {
 	size_t n;
 
 	if (!e->addr || (height > 1 && e->pitch < width) || !span(e, width, height, depth, &n))
 		return false;
-	if (write ? mem_holds_writable(e->addr, n) : mem_holds(e->addr, n))
+	if (has(e->addr, n, need))
 		return true;
 	/*
 	 * Neither the end of an allocation nor an address that is only reserved is the program's
@@ -45,20 +63,25 @@ static bool box_is_valid(const struct copy_end *e, size_t width, size_t height, 
 
 bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height)
 {
-	return box_is_valid(e, width, height, 1, true);
+	return box_is_valid(e, width, height, 1, NEED_WRITE);
 }
 
-static bool find(struct copy_end *e, const struct copy *c, bool write)
+bool copy_end_is_live(const struct copy_end *e, size_t width, size_t height)
+{
+	return box_is_valid(e, width, height, 1, NEED_LIVE);
+}
+
+static bool find(struct copy_end *e, const struct copy *c, enum need need)
 {
 	if (e->side == SIDE_ARRAY)
 		return array_locate(e, c);
-	return box_is_valid(e, c->width, c->height, c->depth, write);
+	return box_is_valid(e, c->width, c->height, c->depth, need);
 }
 
 /* Finds the arrays as well: they may be gone since the last time. Lock held. */
 static bool is_valid(struct copy *c)
 {
-	return find(&c->dst, c, true) && find(&c->src, c, false);
+	return find(&c->dst, c, NEED_WRITE) && find(&c->src, c, NEED_READ);
 }
 
 static bool is_empty(const struct copy *c)
@@ -86,6 +109,21 @@ static void copy_box(const struct copy *c)
 		copy_slice(c, d + z * c->dst.slice, s + z * c->src.slice);
 }
 
+bool copy_now(const struct copy *want)
+{
+	struct copy c = *want;
+	bool ok;
+
+	if (is_empty(&c))
+		return true;
+	driver_lock();
+	ok = find(&c.dst, &c, NEED_LIVE) && find(&c.src, &c, NEED_LIVE_READ);
+	driver_unlock();
+	if (ok)
+		copy_box(&c);
+	return ok;
+}
+
 /*
  * Waits for the stream and copies on the caller's thread. ctx->copying keeps cuMemFree() and the
  * context's end away while the lock is dropped.
@@ -110,15 +148,19 @@ static CUresult copy_here(struct copy *c, struct context *ctx, struct stream *s)
 	return CUDA_SUCCESS;
 }
 
+/* capturing: NULL for a call that waits, which a stream that captures refuses. */
 static CUresult enter(struct copy *c, CUstream stream, struct context **ctx,
-		      struct stream **s)
+		      struct stream **s, bool *capturing)
 {
 	CUresult r = context_enter(ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find_own(*ctx, stream, s);
-	if (r == CUDA_SUCCESS && !is_empty(c) && !is_valid(c))
+	if (r == CUDA_SUCCESS)
+		r = capturing ? capture_enter(*s, capturing) : capture_refuse(*s);
+	/* A graph can copy from and to memory that it will have. */
+	if (r == CUDA_SUCCESS && !is_empty(c) && !(capturing && *capturing) && !is_valid(c))
 		r = CUDA_ERROR_INVALID_VALUE;
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
@@ -128,7 +170,7 @@ CUresult copy_sync(const struct copy *want, CUstream stream)
 	struct copy c = *want;
 	struct context *ctx;
 	struct stream *s;
-	CUresult r = enter(&c, stream, &ctx, &s);
+	CUresult r = enter(&c, stream, &ctx, &s, NULL);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -185,6 +227,39 @@ static CUresult queue(const struct copy *c, struct stream *s, size_t stage)
 	return stream_submit(s, &w->work);
 }
 
+/* place: dst or src, in the names of CUDA_MEMCPY3D's members. */
+#define SET_PLACE(p, place, e)								\
+	do {										\
+		(p)->place##MemoryType = memory_type(e);				\
+		(p)->place##Device = (e)->addr;						\
+		(p)->place##Array = (e)->array;						\
+		(p)->place##Pitch = (e)->pitch;						\
+		(p)->place##Height = (e)->pitch ? (e)->slice / (e)->pitch : 0;		\
+		(p)->place##XInBytes = (e)->x;						\
+		(p)->place##Y = (e)->y;							\
+		(p)->place##Z = (e)->z;							\
+	} while (0)
+
+static CUmemorytype memory_type(const struct copy_end *e)
+{
+	return e->side == SIDE_ARRAY ? CU_MEMORYTYPE_ARRAY :
+	       e->side == SIDE_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_UNIFIED;
+}
+
+static CUresult capture(const struct copy *c, struct stream *s)
+{
+	CUgraphNodeParams p = { .type = CU_GRAPH_NODE_TYPE_MEMCPY };
+	CUDA_MEMCPY3D *m = &p.memcpy.copyParams;
+
+	p.memcpy.copyCtx = HANDLE_OF(s->ctx);
+	SET_PLACE(m, dst, &c->dst);
+	SET_PLACE(m, src, &c->src);
+	m->WidthInBytes = c->width;
+	m->Height = c->height;
+	m->Depth = c->depth;
+	return capture_node(s, &p);
+}
+
 /*
  * Pageable memory: the program may reuse a source as soon as the call returns, and may look at a
  * destination (CUDA driver API, "API synchronization behavior").
@@ -195,13 +270,15 @@ CUresult copy_async_ordered(const struct copy *want, CUstream stream, enum copy_
 	struct context *ctx;
 	struct stream *s;
 	size_t n, stage = 0;
-	bool here, early;
-	CUresult r = enter(&c, stream, &ctx, &s);
+	bool here, early, capturing = false;
+	CUresult r = enter(&c, stream, &ctx, &s, &capturing);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (is_empty(&c))
 		return context_leave(CUDA_SUCCESS);
+	if (capturing)
+		return context_leave(capture(&c, s));
 	n = c.width * c.height * c.depth;	/* no overflow: the boxes are valid */
 	early = order == ORDER_NOW || (order == ORDER_USUAL && is_pageable(&c.src));
 	here = is_pageable(&c.dst) || (early && n > STAGE_MAX);
@@ -221,7 +298,8 @@ CUresult copy_check(const struct copy *want, CUstream stream)
 	struct copy c = *want;
 	struct context *ctx;
 	struct stream *s;
-	CUresult r = enter(&c, stream, &ctx, &s);
+	bool capturing;
+	CUresult r = enter(&c, stream, &ctx, &s, &capturing);
 
 	return r == CUDA_SUCCESS ? context_leave(CUDA_SUCCESS) : r;
 }

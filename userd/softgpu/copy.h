@@ -68,5 +68,14 @@ bool copy_end_is_valid(const struct copy_end *e, size_t width, size_t height);
  * fills the device's memory: the host can look at it, or SYNC_MEMOPS says so.
  */
 bool copy_is_seen_by_host(uint64_t addr);
+/* The copy that cuMemcpy3D() would do, not looked at further. */
+CUresult copy_of_3d(const CUDA_MEMCPY3D *p, struct copy *c);
+
+/*
+ * The same for work that was promised before: memory that is being freed is still there.
+ */
+bool copy_end_is_live(const struct copy_end *e, size_t width, size_t height);
+/* Copies on the calling thread, without the lock. False: an end is not there. */
+bool copy_now(const struct copy *c);
 
 #endif

@@ -56,6 +56,19 @@ CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struc
 	.x = (p)->side##XInBytes, .y = (p)->side##Y, .z = (p)->side##Z,		\
 }
 
+CUresult copy_of_3d(const CUDA_MEMCPY3D *p, struct copy *c)
+{
+	if (p->srcLOD || p->dstLOD || p->reserved0 || p->reserved1)
+		return CUDA_ERROR_INVALID_VALUE;
+
+	const struct copy_place dst = PLACE(p, dst), src = PLACE(p, src);
+	CUresult r;
+
+	*c = (struct copy){ .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
+	r = copy_end_of(&c->dst, &dst, c);
+	return r == CUDA_SUCCESS ? copy_end_of(&c->src, &src, c) : r;
+}
+
 static CUresult copy_box(const struct copy_place *dst, const struct copy_place *src,
 			 struct copy *c, CUstream stream, bool async)
 {
@@ -70,13 +83,12 @@ static CUresult copy_box(const struct copy_place *dst, const struct copy_place *
 
 static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 {
-	if (!p || p->srcLOD || p->dstLOD || p->reserved0 || p->reserved1)
-		return CUDA_ERROR_INVALID_VALUE;
+	struct copy c;
+	CUresult r = p ? copy_of_3d(p, &c) : CUDA_ERROR_INVALID_VALUE;
 
-	const struct copy_place dst = PLACE(p, dst), src = PLACE(p, src);
-	struct copy c = { .width = p->WidthInBytes, .height = p->Height, .depth = p->Depth };
-
-	return copy_box(&dst, &src, &c, stream, async);
+	if (r != CUDA_SUCCESS)
+		return r;
+	return async ? copy_async(&c, stream) : copy_sync(&c, stream);
 }
 
 /* An array belongs to the context it was made in, whatever the structure says. */

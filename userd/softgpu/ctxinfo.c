@@ -4,6 +4,7 @@
  */
 #include "context.h"
 #include "init.h"
+#include "stream.h"
 
 static bool limit_is_settable(CUlimit limit)
 {
@@ -110,7 +111,7 @@ CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 	if (least)
 		*least = 0;
 	if (greatest)
-		*greatest = 0;
+		*greatest = STREAM_PRIORITY_GREATEST;
 	return context_leave(CUDA_SUCCESS);
 }
 

@@ -75,6 +75,7 @@ struct sg_launch {
 	struct sg_dim grid, block;
 	uint32_t dynamic_shared;	/* bytes */
 	bool cooperative;
+	int priority;			/* lower is more urgent: its CTAs are taken first */
 	const void *params;		/* kernel_info.param_bytes bytes, already packed */
 	/*
 	 * Text of device printf and __assertfail; may be called from any engine thread, never
@@ -82,6 +83,11 @@ struct sg_launch {
 	 */
 	void (*print)(void *arg, const char *text, size_t len);
 	void *print_arg;
+	/*
+	 * cudaGraphSetConditional() of the device; false: no such handle. NULL: none is. Any engine
+	 * thread.
+	 */
+	bool (*set_conditional)(uint64_t handle, uint32_t value);
 };
 
 /*

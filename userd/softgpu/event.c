@@ -41,6 +41,7 @@ void event_destroy(struct event *e)
 	LIST_REMOVE(e, link);
 	e->ctx = NULL;
 	forget_record(e);
+	capture_forget_event(e);
 	event_put(e);
 }
 
@@ -99,6 +100,19 @@ static CUresult enter(CUevent handle, struct event **e, struct context **ctx)
 	if (!*e)
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
 	r = (*e)->ctx->error;
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
+/* The same for calls that ask what became of the event. */
+static CUresult enter_to_ask(CUevent handle, struct event **e, struct context **ctx)
+{
+	CUresult r = enter(handle, e, ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = (*e)->capture ? CUDA_ERROR_CAPTURED_EVENT : capture_unsafe();
+	if ((*e)->capture)
+		capture_invalidate((*e)->capture);
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
@@ -168,8 +182,50 @@ static CUresult record_later(struct event *e, struct stream *s)
 	return CUDA_SUCCESS;
 }
 
-CUresult cuEventRecord(CUevent handle, CUstream stream)
+void event_expect(struct event *e, struct stream *s, uint64_t seq)
 {
+	stream_get(s);
+	forget_record(e);
+	capture_forget_event(e);
+	e->stream = s;
+	e->seq = seq;
+	e->recorded = true;
+}
+
+void event_happens(struct event *e, struct stream *s, uint64_t seq)
+{
+	if (e->stream != s || e->seq != seq)
+		return;
+	e->time = now_ns();
+	forget_record(e);
+}
+
+CUresult event_record(struct event *e, struct stream *s)
+{
+	bool capturing;
+	CUresult r = capture_enter(s, &capturing);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (capturing)
+		return e->ipc ? capture_refuse(s) : capture_record(s, e);
+	if (e->ipc)
+		return ipc_event_record(e->ipc, s);
+	capture_forget_event(e);
+	if (!stream_is_idle(s))
+		return record_later(e, s);
+	/* Nothing precedes it: it is complete now, and needs no thread. */
+	forget_record(e);
+	e->seq = 0;
+	e->time = now_ns();
+	e->recorded = true;
+	return CUDA_SUCCESS;
+}
+
+static CUresult record(CUevent handle, CUstream stream, bool external)
+{
+	CUgraphNodeParams p = { .type = CU_GRAPH_NODE_TYPE_EVENT_RECORD,
+				.eventRecord.event = handle };
 	struct context *ctx;
 	struct stream *s;
 	struct event *e;
@@ -180,28 +236,26 @@ CUresult cuEventRecord(CUevent handle, CUstream stream)
 	r = stream_find(ctx, stream, &s);
 	if (r == CUDA_SUCCESS && s->ctx != e->ctx)
 		r = CUDA_ERROR_INVALID_HANDLE;
-	if (r != CUDA_SUCCESS)
-		return context_leave(r);
-	if (e->ipc)
-		return context_leave(ipc_event_record(e->ipc, s));
-	if (!stream_is_idle(s))
-		return context_leave(record_later(e, s));
-	/* Nothing precedes it: it is complete now, and needs no thread. */
-	forget_record(e);
-	e->seq = 0;
-	e->time = now_ns();
-	e->recorded = true;
-	return context_leave(CUDA_SUCCESS);
+	if (r == CUDA_SUCCESS && external && !s->capture)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		r = external ? capture_node(s, &p) : event_record(e, s);
+	return context_leave(r);
+}
+
+CUresult cuEventRecord(CUevent handle, CUstream stream)
+{
+	return record(handle, stream, false);
 }
 
 CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned int flags)
 {
 	if (flags & ~CU_EVENT_RECORD_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	return cuEventRecord(handle, stream);
+	return record(handle, stream, flags & CU_EVENT_RECORD_EXTERNAL);
 }
 
-static bool is_complete(const struct event *e)
+bool event_is_complete(const struct event *e)
 {
 	if (e->ipc)
 		return ipc_event_is_done(e->ipc);
@@ -212,11 +266,11 @@ CUresult cuEventQuery(CUevent handle)
 {
 	struct context *ctx;
 	struct event *e;
-	CUresult r = enter(handle, &e, &ctx);
+	CUresult r = enter_to_ask(handle, &e, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	return context_leave(is_complete(e) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
+	return context_leave(event_is_complete(e) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
 }
 
 /* The lock is dropped meanwhile. */
@@ -237,12 +291,12 @@ CUresult cuEventSynchronize(CUevent handle)
 {
 	struct context *ctx, *owner;
 	struct event *e;
-	CUresult r = enter(handle, &e, &ctx);
+	CUresult r = enter_to_ask(handle, &e, &ctx);
 
 	if (r == CUDA_SUCCESS) {
 		owner = e->ctx;
 		owner->busy++;
-		if (!is_complete(e))
+		if (!event_is_complete(e))
 			wait_for(e);
 		pool_synchronized();
 		owner->busy--;
@@ -257,16 +311,18 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 {
 	struct event *a, *b;
 	struct context *ctx;
-	CUresult r = enter(start, &a, &ctx);
+	CUresult r = enter_to_ask(start, &a, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	b = HANDLE_FIND(end, HANDLE_EVENT);
+	if (b && b->capture)
+		return context_leave(CUDA_ERROR_CAPTURED_EVENT);
 	if (!b || !a->recorded || !b->recorded || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING))
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
 	if (!ms)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (!is_complete(a) || !is_complete(b))
+	if (!event_is_complete(a) || !event_is_complete(b))
 		return context_leave(CUDA_ERROR_NOT_READY);
 	*ms = (b->time - a->time) / 1e6;
 	return context_leave(CUDA_SUCCESS);

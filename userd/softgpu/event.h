@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "capture.h"
 #include "context.h"
 
 struct ipc_event;
@@ -25,11 +26,23 @@ struct event {
 	uint64_t seq;
 	int64_t time;			/* ns */
 	struct ipc_event *ipc;		/* CU_EVENT_INTERPROCESS: its records count, ipcevent.h */
+	/* Recorded last in a stream that captured: no record at all (capture.h). */
+	struct capture *capture;	/* NULL: no; else a reference */
+	struct frontier frontier;
 };
 
 /* All with the lock held. */
 CUresult event_create(struct context *ctx, unsigned int flags, struct event **out);
 void event_destroy(struct event *e);
 void event_put(struct event *e);
+/* With the lock held, and e and s of one context. */
+CUresult event_record(struct event *e, struct stream *s);
+bool event_is_complete(const struct event *e);
+/*
+ * A record that is part of other work of s, with the number seq: pending from event_expect() on,
+ * complete at event_happens() unless another record came between.
+ */
+void event_expect(struct event *e, struct stream *s, uint64_t seq);
+void event_happens(struct event *e, struct stream *s, uint64_t seq);
 
 #endif

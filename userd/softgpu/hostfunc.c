@@ -2,8 +2,11 @@
 /*
  * hostfunc.c - the program's functions in streams
  */
+#include "hostfunc.h"
+
 #include <stdlib.h>
 
+#include "capture.h"
 #include "init.h"
 #include "stream.h"
 
@@ -15,30 +18,52 @@ struct host_work {
 	void *arg;
 };
 
+void hostfunc_call(CUhostFn fn, void *arg)
+{
+	driver_host_function(true);
+	fn(arg);
+	driver_host_function(false);
+}
+
 static CUresult host_run(struct work *w, struct context *ctx)
 {
 	struct host_work *h = (struct host_work *)w;
 
+	if (h->fn) {
+		hostfunc_call(h->fn, h->arg);
+		return CUDA_SUCCESS;
+	}
 	driver_host_function(true);
-	if (h->fn)
-		h->fn(h->arg);
-	else
-		h->callback(h->stream, __atomic_load_n(&ctx->error, __ATOMIC_RELAXED), h->arg);
+	h->callback(h->stream, __atomic_load_n(&ctx->error, __ATOMIC_RELAXED), h->arg);
 	driver_host_function(false);
 	return CUDA_SUCCESS;
+}
+
+/* A callback wants the stream's error, which a graph has no place for. */
+static CUresult capture_host(struct stream *s, const struct host_work *h)
+{
+	CUgraphNodeParams p = { .type = CU_GRAPH_NODE_TYPE_HOST,
+				.host = { .fn = h->fn, .userData = h->arg } };
+
+	return h->fn ? capture_node(s, &p) : capture_refuse(s);
 }
 
 static CUresult queue(const struct host_work *h)
 {
 	struct host_work *w;
 	struct context *ctx;
+	bool capturing = false;
 	struct stream *s;
 	CUresult r = context_enter(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find(ctx, h->stream, &s);
-	if (r != CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS)
+		r = capture_enter(s, &capturing);
+	if (r == CUDA_SUCCESS && capturing)
+		r = capture_host(s, h);
+	if (r != CUDA_SUCCESS || capturing)
 		return context_leave(r);
 	w = malloc(sizeof(*w));
 	if (!w)

@@ -2,44 +2,39 @@
 /*
  * launch.c - cuLaunchKernel*
  */
+#include "launch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture.h"
 #include "device.h"
+#include "event.h"
+#include "graph.h"
 #include "init.h"
-#include "module.h"
 #include "occupancy.h"
 #include "print.h"
-#include "stream.h"
-
-struct launch {
-	struct work work;
-	struct sg_launch l;
-	unsigned char params[];
-};
-
-struct geometry {
-	struct sg_dim grid, block;
-	unsigned int shared;
-	bool cooperative;
-};
 
 /*
  * The first fault of a context is told on stderr, because the program learns of it late and without
  * the place.
  */
-static CUresult launch_run(struct work *w, struct context *ctx)
+CUresult launch_grid(const struct sg_launch *l)
 {
-	struct launch *launch = (struct launch *)w;
 	struct sg_fault fault = { .result = SG_OK };
-	enum sg_result r = sg_launch_run(&launch->l, &fault);
+	enum sg_result r = sg_launch_run(l, &fault);
 
-	(void)ctx;
 	if (r != SG_OK)
-		driver_log("kernel %s: %s%s%s", sg_kernel_info(launch->l.kernel)->name,
+		driver_log("kernel %s: %s%s%s", sg_kernel_info(l->kernel)->name,
 			   fault.text[0] ? fault.text : "failed", fault.source[0] ? ", at " : "",
 			   fault.source);
 	return image_error(r);
+}
+
+static CUresult launch_run(struct work *w, struct context *ctx)
+{
+	(void)ctx;
+	return launch_grid(&((struct launch *)w)->l);
 }
 
 static bool dims_are_valid(const struct geometry *g)
@@ -65,16 +60,17 @@ static bool is_resident(const struct function *f, const struct geometry *g)
 	       (uint64_t)g->grid.x * g->grid.y * g->grid.z <= room;
 }
 
-static CUresult check_geometry(const struct function *f, const struct geometry *g)
+CUresult launch_check(const struct function *f, const struct geometry *g)
 {
-	const struct sg_kernel_info *info = sg_kernel_info(f->code);
+	unsigned int threads;
 
 	if (!dims_are_valid(g))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (g->shared > function_max_dynamic_shared(f))
 		return CUDA_ERROR_INVALID_VALUE;
-	/* More than .maxntid promised to the compiler: registers would not suffice. */
-	if (g->block.x * g->block.y * g->block.z > info->max_threads)
+	/* More than .maxntid promised to the compiler, or than there are registers for. */
+	threads = g->block.x * g->block.y * g->block.z;
+	if (!occupancy_blocks(f, threads, g->shared))
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (g->cooperative && !is_resident(f, g))
 		return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
@@ -129,8 +125,8 @@ static CUresult pack(const struct sg_kernel_info *info, void **pointers, void **
 	return pointers ? pack_pointers(info, pointers, block) : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult queue(struct function *f, const struct geometry *g, struct stream *s,
-		      void **pointers, void **extra)
+CUresult launch_create(const struct function *f, const struct geometry *g, void **pointers,
+		       void **extra, struct launch **out)
 {
 	const struct sg_kernel_info *info = sg_kernel_info(f->code);
 	struct launch *w = calloc(1, sizeof(*w) + info->param_bytes);
@@ -150,15 +146,98 @@ static CUresult queue(struct function *f, const struct geometry *g, struct strea
 		.block = g->block,
 		.dynamic_shared = g->shared,
 		.cooperative = g->cooperative,
+		.priority = g->priority,
 		.params = w->params,
 		.print = print_append,
+		.set_conditional = conditional_set,
 	};
+	*out = w;
+	return CUDA_SUCCESS;
+}
+
+static CUresult queue(struct function *f, const struct geometry *g, struct stream *s,
+		      void **pointers, void **extra)
+{
+	struct launch *w;
+	CUresult r = launch_create(f, g, pointers, extra, &w);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (w->l.priority == LAUNCH_INHERIT)
+		w->l.priority = s->priority;
 	return stream_submit(s, &w->work);
 }
 
-static CUresult launch(CUfunction handle, const struct geometry *g, CUstream stream,
-		       void **pointers, void **extra)
+static CUresult capture(CUfunction handle, const CUlaunchConfig *c, struct stream *s,
+			void **pointers, void **extra)
 {
+	CUgraphNodeParams p = {
+		.type = CU_GRAPH_NODE_TYPE_KERNEL,
+		.kernel = {
+			.func = handle,
+			.gridDimX = c->gridDimX,
+			.gridDimY = c->gridDimY,
+			.gridDimZ = c->gridDimZ,
+			.blockDimX = c->blockDimX,
+			.blockDimY = c->blockDimY,
+			.blockDimZ = c->blockDimZ,
+			.sharedMemBytes = c->sharedMemBytes,
+			.kernelParams = pointers,
+			.extra = extra,
+			.ctx = HANDLE_OF(s->ctx),
+		},
+	};
+
+	return capture_kernel(s, &p, c->attrs, c->numAttrs);
+}
+
+/*
+ * The event that a launch records. It comes when the whole kernel is done: "dependents are not
+ * guaranteed to observe the release precisely when it is released".
+ */
+static CUevent event_of(const CUlaunchAttribute *a)
+{
+	return a->id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT ? a->value.programmaticEvent.event :
+	       a->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT ?
+	       a->value.launchCompletionEvent.event : NULL;
+}
+
+static CUresult record_events(const CUlaunchConfig *c, struct stream *s)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (unsigned int i = 0; i < c->numAttrs && r == CUDA_SUCCESS; i++)
+		if (event_of(&c->attrs[i]))
+			r = event_record(HANDLE_FIND(event_of(&c->attrs[i]), HANDLE_EVENT), s);
+	return r;
+}
+
+static CUresult read_attributes(const CUlaunchConfig *c, struct context *ctx, struct geometry *g)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (unsigned int i = 0; i < c->numAttrs && r == CUDA_SUCCESS; i++) {
+		CUevent handle = event_of(&c->attrs[i]);
+		struct event *e = HANDLE_FIND(handle, HANDLE_EVENT);
+
+		r = launch_attribute(&c->attrs[i], g);
+		if (r == CUDA_SUCCESS && handle &&
+		    (!e || e->ctx != ctx || !(e->flags & CU_EVENT_DISABLE_TIMING)))
+			r = CUDA_ERROR_INVALID_VALUE;
+	}
+	return r;
+}
+
+static CUresult launch(CUfunction handle, const CUlaunchConfig *c, void **pointers, void **extra)
+{
+	struct geometry g = {
+		{ c->gridDimX, c->gridDimY, c->gridDimZ },
+		{ c->blockDimX, c->blockDimY, c->blockDimZ },
+		c->sharedMemBytes,
+		false,
+		LAUNCH_INHERIT,
+	};
+	bool capturing = false;
 	struct context *ctx;
 	struct function *f;
 	struct stream *s;
@@ -168,11 +247,18 @@ static CUresult launch(CUfunction handle, const struct geometry *g, CUstream str
 		return r;
 	r = function_find(ctx, handle, &f);
 	if (r == CUDA_SUCCESS)
-		r = stream_find_own(ctx, stream, &s);
+		r = stream_find_own(ctx, c->hStream, &s);
 	if (r == CUDA_SUCCESS)
-		r = check_geometry(f, g);
+		r = capture_enter(s, &capturing);
 	if (r == CUDA_SUCCESS)
-		r = queue(f, g, s, pointers, extra);
+		r = read_attributes(c, ctx, &g);
+	if (r == CUDA_SUCCESS)
+		r = launch_check(f, &g);
+	if (r == CUDA_SUCCESS)
+		r = capturing ? capture(handle, c, s, pointers, extra)
+			      : queue(f, &g, s, pointers, extra);
+	if (r == CUDA_SUCCESS && c->numAttrs)
+		r = record_events(c, s);
 	return context_leave(r);
 }
 
@@ -180,73 +266,79 @@ CUresult cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, unsigned
 			unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,
 			CUstream stream, void **params, void **extra)
 {
-	struct geometry g = { { gx, gy, gz }, { bx, by, bz }, shared, false };
+	CUlaunchConfig c = { gx, gy, gz, bx, by, bz, shared, stream, NULL, 0 };
 
-	return launch(f, &g, stream, params, extra);
+	return launch(f, &c, params, extra);
 }
 
 static bool is_one(const CUlaunchAttributeValue *v)
 {
-	return v->clusterDim.x == 1 && v->clusterDim.y == 1 && v->clusterDim.z == 1;
+	return v->clusterDim.x <= 1 && v->clusterDim.y <= 1 && v->clusterDim.z <= 1;
 }
 
 /*
- * Some attributes are hints, or ask for what happens anyway; the others would change what the
+ * Some attributes are hints, or allow an overlap that need not be; the others would change what the
  * program may rely on.
  */
-static CUresult check_attribute(const CUlaunchAttribute *a)
+CUresult launch_attribute(const CUlaunchAttribute *a, struct geometry *g)
 {
-	switch (a->id) {
+	switch ((int)a->id) {
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+		g->cooperative = a->value.cooperative;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+		g->priority = stream_clamp_priority(a->value.priority);
+		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_IGNORE:
 	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
 	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+	case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-		return is_one(&a->value) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
-	default:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+		if (is_one(&a->value))
+			return CUDA_SUCCESS;
+		driver_log("launch: clusters of more than one block are not supported");
 		return CUDA_ERROR_NOT_SUPPORTED;
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		if (!a->value.deviceUpdatableKernelNode.deviceUpdatable)
+			return CUDA_SUCCESS;
+		break;
 	}
+	driver_log("launch attribute %d is not supported", (int)a->id);
+	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
 {
-	bool cooperative = false;
-	struct geometry g;
-
 	if (!c || (c->numAttrs && !c->attrs))
 		return CUDA_ERROR_INVALID_VALUE;
-	for (unsigned int i = 0; i < c->numAttrs; i++) {
-		CUresult r = check_attribute(&c->attrs[i]);
-
-		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
-			cooperative = c->attrs[i].value.cooperative;
-		if (r != CUDA_SUCCESS) {
-			driver_log("cuLaunchKernelEx: attribute %d is not supported",
-				   c->attrs[i].id);
-			return r;
-		}
-	}
-	g = (struct geometry){
-		{ c->gridDimX, c->gridDimY, c->gridDimZ },
-		{ c->blockDimX, c->blockDimY, c->blockDimZ },
-		c->sharedMemBytes,
-		cooperative,
-	};
-	return launch(f, &g, c->hStream, params, extra);
+	return launch(f, c, params, extra);
 }
 
 CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz,
 				   unsigned int bx, unsigned int by, unsigned int bz,
 				   unsigned int shared, CUstream stream, void **params)
 {
-	struct geometry g = { { gx, gy, gz }, { bx, by, bz }, shared, true };
+	CUlaunchAttribute a = { .id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value.cooperative = 1 };
+	CUlaunchConfig c = { gx, gy, gz, bx, by, bz, shared, stream, &a, 1 };
 
-	return launch(f, &g, stream, params, NULL);
+	return launch(f, &c, params, NULL);
+}
+
+/* Deprecated, and for several devices with grid synchronisation across them. */
+CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *list, unsigned int nr,
+					      unsigned int flags)
+{
+	(void)flags;
+	if (!list || !nr)
+		return CUDA_ERROR_INVALID_VALUE;
+	driver_log("cuLaunchCooperativeKernelMultiDevice is not supported");
+	return CUDA_ERROR_NOT_SUPPORTED;
 }

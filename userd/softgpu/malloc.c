@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "capture.h"
+#include "graph_memory.h"
 #include "init.h"
 #include "memory.h"
 #include "pool.h"
@@ -29,7 +31,11 @@ CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);
 
-	return r == CUDA_SUCCESS ? context_leave(allocate(ctx, out, size)) : r;
+	if (r == CUDA_SUCCESS) {
+		r = capture_unsafe();
+		r = context_leave(r == CUDA_SUCCESS ? allocate(ctx, out, size) : r);
+	}
+	return r;
 }
 
 CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
@@ -46,7 +52,9 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 	if (width > SIZE_MAX / 4 || height > SIZE_MAX / 4 / (width + PITCH_ALIGN))
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
 	row = (width + PITCH_ALIGN - 1) / PITCH_ALIGN * PITCH_ALIGN;
-	r = allocate(ctx, out, row * height);
+	r = capture_unsafe();
+	if (r == CUDA_SUCCESS)
+		r = allocate(ctx, out, row * height);
 	if (r == CUDA_SUCCESS)
 		*pitch = row;
 	return context_leave(r);
@@ -77,6 +85,8 @@ static CUresult free_now(struct context *ctx, uint64_t addr)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.kind == MEM_POOL)
 		return pool_free_now(addr, ctx);
+	if (range.kind == MEM_GRAPH)
+		return graph_memory_free_now(addr, ctx);
 	if (!malloc_can_free(range.kind))
 		return CUDA_ERROR_INVALID_VALUE;
 	return malloc_release(ctx, addr, range.kind, CUDA_ERROR_INVALID_VALUE);
@@ -89,7 +99,8 @@ CUresult cuMemFree_v2(CUdeviceptr addr)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (addr)
+	r = capture_unsafe();
+	if (r == CUDA_SUCCESS && addr)
 		r = free_now(ctx, addr);
 	driver_unlock();
 	print_flush();

@@ -136,7 +136,8 @@ bool mem_add(const struct mem_range *r)
 
 static bool is_device(enum mem_kind kind)
 {
-	return kind == MEM_DEVICE || kind == MEM_MODULE || kind == MEM_MANAGED;
+	return kind == MEM_DEVICE || kind == MEM_MODULE || kind == MEM_MANAGED ||
+	       kind == MEM_GRAPH;
 }
 
 /* Not the host's, which every device may touch. */
@@ -187,6 +188,26 @@ uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int f
 	return 0;
 }
 
+/* Pages at an address that is reserved, or back to only that. */
+static bool map_fixed(const struct mem_range *r, int prot)
+{
+	return mmap((void *)(uintptr_t)r->lo, r->bytes, prot,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+bool mem_commit(const struct mem_range *r)
+{
+	if (!mem_charge(r->device, r->bytes))
+		return false;
+	if (map_fixed(r, PROT_READ | PROT_WRITE)) {
+		if (mem_add(r))
+			return true;
+		map_fixed(r, PROT_NONE);
+	}
+	mem_uncharge(r->device, r->bytes);
+	return false;
+}
+
 uint64_t sg_mem_alloc(size_t size, size_t align)
 {
 	return mem_alloc(size ? size : 1, align, MEM_MODULE, 0, NULL);
@@ -212,7 +233,10 @@ static void give_back(const struct mem_range *r)
 		close(r->shared_fd);
 	if (r->kind == MEM_REGISTERED || r->kind == MEM_MAPPED || r->kind == MEM_POOL)
 		return;
-	munmap((void *)(uintptr_t)r->lo, r->bytes);
+	if (r->kind == MEM_GRAPH)
+		map_fixed(r, PROT_NONE);
+	else
+		munmap((void *)(uintptr_t)r->lo, r->bytes);
 	if (is_device(r->kind))
 		mem_uncharge(r->device, r->bytes);
 }

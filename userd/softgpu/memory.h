@@ -44,6 +44,7 @@ enum mem_kind {
 	MEM_MANAGED,		/* cuMemAllocManaged() */
 	MEM_POOL,		/* cuMemAllocAsync(): pages and accounting are the pool's */
 	MEM_IPC,		/* cuIpcOpenMemHandle(): another process pays */
+	MEM_GRAPH,		/* of an allocation node: the address stays reserved */
 };
 
 /* Of the host, or the engine's own: open to all devices and not counted. */
@@ -69,6 +70,11 @@ struct mem_range {
 
 /* Like sg_mem_alloc(), for an owner: device memory is its device's; or host memory. */
 uint64_t mem_alloc(size_t size, size_t align, enum mem_kind kind, unsigned int flags, void *owner);
+/*
+ * Makes an address range that the caller has reserved memory, counted, until mem_remove() leaves it
+ * reserved. r->bytes is a multiple of the page size.
+ */
+bool mem_commit(const struct mem_range *r);
 /* Adds memory that somebody else mapped; false when it overlaps something or there is no memory. */
 bool mem_add(const struct mem_range *r);
 /*

@@ -5,20 +5,20 @@
  * All are queued; the calls without "Async" may return before device memory is set, too, and are
  * ordered by the legacy stream. Memory that the host can look at is set when they return.
  */
+#include "memset.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture.h"
 #include "context.h"
 #include "copy.h"
 #include "init.h"
 #include "stream.h"
 
-struct fill {
+struct fill_work {
 	struct work work;
-	uint64_t addr;
-	size_t pitch, width, height;	/* bytes, elements, rows */
-	uint32_t value;
-	unsigned int size;		/* bytes of an element */
+	struct fill fill;
 };
 
 static void fill_row(char *p, const struct fill *f)
@@ -34,13 +34,16 @@ static void fill_row(char *p, const struct fill *f)
 	}
 }
 
-static CUresult fill_run(struct work *w, struct context *ctx)
+void fill_memory(const struct fill *f)
 {
-	const struct fill *f = (const struct fill *)w;
-
-	(void)ctx;
 	for (size_t y = 0; y < f->height; y++)
 		fill_row((char *)(uintptr_t)f->addr + y * f->pitch, f);
+}
+
+static CUresult fill_run(struct work *w, struct context *ctx)
+{
+	(void)ctx;
+	fill_memory(&((struct fill_work *)w)->fill);
 	return CUDA_SUCCESS;
 }
 
@@ -55,24 +58,47 @@ static bool is_valid(const struct fill *f)
 	       copy_end_is_valid(&e, bytes, f->height);
 }
 
+static CUresult capture(const struct fill *f, struct stream *s)
+{
+	CUgraphNodeParams p = {
+		.type = CU_GRAPH_NODE_TYPE_MEMSET,
+		.memset = {
+			.dst = f->addr,
+			.pitch = f->pitch,
+			.value = f->value,
+			.elementSize = f->size,
+			.width = f->width,
+			.height = f->height,
+			.ctx = HANDLE_OF(s->ctx),
+		},
+	};
+
+	return capture_node(s, &p);
+}
+
 static CUresult fill(const struct fill *f, CUstream stream, bool sync)
 {
 	struct context *ctx;
+	bool capturing = false;
+	struct fill_work *w;
 	struct stream *s;
-	struct fill *w;
 	CUresult r = context_enter(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find_own(ctx, stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_enter(s, &capturing);
 	if (r != CUDA_SUCCESS || !f->width || !f->height)
 		return context_leave(r);
+	if (capturing)
+		return context_leave(capture(f, s));
 	if (!is_valid(f))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	w = malloc(sizeof(*w));
+	w = calloc(1, sizeof(*w));
 	if (!w)
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	*w = *f;
+	w->fill = *f;
 	w->work.run = fill_run;
 	r = stream_submit(s, &w->work);
 	if (r == CUDA_SUCCESS && sync && copy_is_seen_by_host(f->addr))

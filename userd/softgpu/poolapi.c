@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "device.h"
+#include "graph_memory.h"
 #include "init.h"
 #include "malloc.h"
 #include "memory.h"
@@ -336,12 +338,15 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	struct context *ctx;
 	struct stream *s;
 	struct pool *p;
+	bool capturing;
 	uint64_t addr;
 	CUresult r = context_enter(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find_own(ctx, stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_enter(s, &capturing);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
 	p = named ? pool_find(handle) : pool_default(ctx->device);
@@ -350,7 +355,8 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	if (!out || !p)
 		return context_leave(named || !out ? CUDA_ERROR_INVALID_VALUE
 						   : CUDA_ERROR_OUT_OF_MEMORY);
-	r = pool_alloc(p, s, size, &addr);
+	/* The memory of a graph is of no pool. */
+	r = capturing ? capture_add_alloc(s, size, &addr) : pool_alloc(p, s, size, &addr);
 	if (r == CUDA_SUCCESS)
 		*out = addr;
 	return context_leave(r);
@@ -375,6 +381,7 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *out, size_t size, CUmemoryPoo
 CUresult cuMemFreeAsync(CUdeviceptr addr, CUstream stream)
 {
 	struct mem_range range;
+	bool capturing = false;
 	struct context *ctx;
 	struct stream *s;
 	CUresult r = context_enter(&ctx);
@@ -382,10 +389,16 @@ CUresult cuMemFreeAsync(CUdeviceptr addr, CUstream stream)
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = stream_find(ctx, stream, &s);
+	if (r == CUDA_SUCCESS)
+		r = capture_enter(s, &capturing);
+	if (r == CUDA_SUCCESS && capturing)
+		return context_leave(capture_add_free(s, addr));
 	if (r == CUDA_SUCCESS && !mem_lookup(addr, &range))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		r = range.kind == MEM_POOL ? pool_free(addr, s) : malloc_free_later(addr, s);
+		r = range.kind == MEM_POOL ? pool_free(addr, s) :
+		    range.kind == MEM_GRAPH ? graph_memory_free_later(addr, s) :
+		    malloc_free_later(addr, s);
 	return context_leave(r);
 }
 

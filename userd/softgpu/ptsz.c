@@ -130,6 +130,62 @@ CUresult cuStreamGetCaptureInfo_v3_ptsz(CUstream hStream, CUstreamCaptureStatus 
 					 dependencies_out, edgeData_out, numDependencies_out);
 }
 
+CUresult cuStreamBeginCapture_ptsz(CUstream hStream)
+{
+	return cuStreamBeginCapture(own(hStream));
+}
+
+CUresult cuStreamBeginCapture_v2_ptsz(CUstream hStream, CUstreamCaptureMode mode)
+{
+	return cuStreamBeginCapture_v2(own(hStream), mode);
+}
+
+CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream hStream, CUgraph hGraph,
+					  const CUgraphNode *dependencies,
+					  const CUgraphEdgeData *dependencyData,
+					  size_t numDependencies, CUstreamCaptureMode mode)
+{
+	return cuStreamBeginCaptureToGraph(own(hStream), hGraph, dependencies, dependencyData,
+					   numDependencies, mode);
+}
+
+CUresult cuStreamEndCapture_ptsz(CUstream hStream, CUgraph *phGraph)
+{
+	return cuStreamEndCapture(own(hStream), phGraph);
+}
+
+CUresult cuStreamUpdateCaptureDependencies_ptsz(CUstream hStream, CUgraphNode *dependencies,
+						size_t numDependencies, unsigned int flags)
+{
+	return cuStreamUpdateCaptureDependencies(own(hStream), dependencies, numDependencies,
+						 flags);
+}
+
+CUresult cuStreamUpdateCaptureDependencies_v2_ptsz(CUstream hStream, CUgraphNode *dependencies,
+						   const CUgraphEdgeData *dependencyData,
+						   size_t numDependencies, unsigned int flags)
+{
+	return cuStreamUpdateCaptureDependencies_v2(own(hStream), dependencies, dependencyData,
+						    numDependencies, flags);
+}
+
+CUresult cuStreamCopyAttributes_ptsz(CUstream dst, CUstream src)
+{
+	return cuStreamCopyAttributes(own(dst), own(src));
+}
+
+CUresult cuStreamGetAttribute_ptsz(CUstream hStream, CUstreamAttrID attr,
+				   CUstreamAttrValue *value_out)
+{
+	return cuStreamGetAttribute(own(hStream), attr, value_out);
+}
+
+CUresult cuStreamSetAttribute_ptsz(CUstream hStream, CUstreamAttrID attr,
+				   const CUstreamAttrValue *value)
+{
+	return cuStreamSetAttribute(own(hStream), attr, value);
+}
+
 CUresult cuEventRecord_ptsz(CUevent hEvent, CUstream hStream)
 {
 	return cuEventRecord(hEvent, own(hStream));

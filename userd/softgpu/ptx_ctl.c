@@ -97,7 +97,7 @@ static enum ptx_builtin builtin(const char *name)
 {
 	static const struct { const char *name; enum ptx_builtin id; } names[] = {
 		{ "vprintf", PTX_VPRINTF }, { "malloc", PTX_MALLOC }, { "free", PTX_FREE },
-		{ "__assertfail", PTX_ASSERTFAIL },
+		{ "__assertfail", PTX_ASSERTFAIL }, { "cudaGraphSetConditional", PTX_SET_CONDITIONAL },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

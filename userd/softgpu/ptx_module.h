@@ -101,7 +101,7 @@ struct ptx_arg {
 
 #define SG_CODE_ADDRESS(index) (SG_WINDOW_CODE | ((index) + 1ull) << 4)
 
-enum ptx_builtin { PTX_NOT_BUILTIN, PTX_VPRINTF, PTX_MALLOC, PTX_FREE, PTX_ASSERTFAIL };
+enum ptx_builtin { PTX_NOT_BUILTIN, PTX_VPRINTF, PTX_MALLOC, PTX_FREE, PTX_ASSERTFAIL, PTX_SET_CONDITIONAL };
 
 struct ptx_call {
 	struct ptx_func *fn;	/* NULL: indirect, the address is in row r[0] */

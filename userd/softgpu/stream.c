@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "capture.h"
 #include "engine.h"
+#include "graph_memory.h"
 #include "init.h"
 #include "malloc.h"
 #include "peer.h"
@@ -51,7 +53,9 @@ struct stream *stream_create(struct context *ctx, unsigned int flags, int priori
 	s->ctx = ctx;
 	s->refs = 1;
 	s->flags = flags;
-	s->priority = priority;
+	s->priority = stream_clamp_priority(priority);
+	s->sync_policy = CU_SYNC_POLICY_AUTO;
+	s->domain_map.remote = 1;
 	s->id = ++last_id;
 	s->oldest = STREAM_IDLE;
 	STAILQ_INIT(&s->queue);
@@ -71,6 +75,7 @@ static void stream_unlink(struct stream *s)
 void stream_close(struct stream *s)
 {
 	handle_retire(&s->obj);
+	capture_forget_stream(s);
 	s->closing = true;
 	if (s->started)
 		pthread_cond_signal(&s->more);	/* its thread unlinks it when the queue is empty */
@@ -139,6 +144,7 @@ static void run_head(struct stream *s, struct work *w)
 	work_destroy(w);
 	if (!SLIST_EMPTY(&ctx->zombies))
 		malloc_reap(ctx);
+	graph_memory_reap();
 	driver_wake();
 }
 
@@ -273,21 +279,27 @@ static void make_thread_key(void)
 	pthread_key_create(&thread_key, thread_exit);
 }
 
-static struct stream *per_thread_stream(struct context *ctx)
+uint64_t stream_thread_number(void)
 {
-	struct stream *s;
-
 	if (!thread_number) {
 		pthread_once(&thread_once, make_thread_key);
 		thread_number = ++last_thread;
 		pthread_setspecific(thread_key, (void *)(uintptr_t)thread_number);
 	}
+	return thread_number;
+}
+
+static struct stream *per_thread_stream(struct context *ctx)
+{
+	uint64_t number = stream_thread_number();
+	struct stream *s;
+
 	LIST_FOREACH(s, &ctx->streams, link)
-		if (s->owner == thread_number && !s->closing)
+		if (s->owner == number && !s->closing)
 			return s;
 	s = stream_create(ctx, 0, 0);
 	if (s)
-		s->owner = thread_number;
+		s->owner = number;
 	return s;
 }
 

@@ -43,6 +43,11 @@ struct stream {
 	uint64_t oldest;		/* number of the oldest unfinished work, or STREAM_IDLE */
 	STAILQ_HEAD(, work) queue;
 	pthread_cond_t more;
+	struct stream_capture *capture;	/* NULL: does not capture (capture.c) */
+	CUlaunchAttributeValue policy;	/* access policy window, a hint */
+	CUsynchronizationPolicy sync_policy;
+	CUlaunchMemSyncDomainMap domain_map;
+	CUlaunchMemSyncDomain domain;
 };
 
 static inline bool stream_passed(const struct stream *s, uint64_t seq)
@@ -50,7 +55,19 @@ static inline bool stream_passed(const struct stream *s, uint64_t seq)
 	return s->oldest > seq;
 }
 
+/* Priorities go from 0 down to this, the most urgent. */
+#define STREAM_PRIORITY_GREATEST	-5
+
+static inline int stream_clamp_priority(int priority)
+{
+	return priority > 0 ? 0 :
+	       priority < STREAM_PRIORITY_GREATEST ? STREAM_PRIORITY_GREATEST : priority;
+}
+
 /* All of the following with the lock held. */
+
+/* The calling thread's number, from 1 on; never used twice. */
+uint64_t stream_thread_number(void);
 struct stream *stream_create(struct context *ctx, unsigned int flags, int priority);
 void stream_close(struct stream *s);
 void stream_get(struct stream *s);

@@ -3,7 +3,9 @@
  * streamapi.c - cuStream*: the calls on streams themselves
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "capture.h"
 #include "device.h"
 #include "event.h"
 #include "init.h"
@@ -11,7 +13,7 @@
 #include "print.h"
 #include "stream.h"
 
-static CUresult create(CUstream *out, unsigned int flags)
+static CUresult create(CUstream *out, unsigned int flags, int priority)
 {
 	struct context *ctx;
 	struct stream *s;
@@ -21,7 +23,7 @@ static CUresult create(CUstream *out, unsigned int flags)
 		return r;
 	if (!out || (flags & ~CU_STREAM_NON_BLOCKING))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	s = stream_create(ctx, flags, 0);
+	s = stream_create(ctx, flags, priority);
 	if (!s)
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
 	if (handle_create(&s->obj, HANDLE_STREAM)) {
@@ -34,14 +36,13 @@ static CUresult create(CUstream *out, unsigned int flags)
 
 CUresult cuStreamCreate(CUstream *out, unsigned int flags)
 {
-	return create(out, flags);
+	return create(out, flags, 0);
 }
 
-/* The range of priorities is 0 to 0, and out of range ones are clamped to it. */
+/* Priorities out of range are clamped to it. */
 CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int priority)
 {
-	(void)priority;
-	return create(out, flags);
+	return create(out, flags, priority);
 }
 
 /* Returns at once; the work that is queued still runs. */
@@ -79,6 +80,14 @@ static CUresult enter(CUstream handle, struct stream **s)
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
+/* What a stream captured does not run; and others may be waited for with some captures only. */
+static CUresult check_wait(struct stream *s)
+{
+	CUresult r = capture_refuse(s);
+
+	return r == CUDA_SUCCESS ? capture_unsafe() : r;
+}
+
 CUresult cuStreamQuery(CUstream handle)
 {
 	struct stream *s;
@@ -86,6 +95,9 @@ CUresult cuStreamQuery(CUstream handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	r = check_wait(s);
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
 	return context_leave(stream_is_done(s) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
 }
 
@@ -94,8 +106,10 @@ CUresult cuStreamSynchronize(CUstream handle)
 	struct stream *s;
 	CUresult r = enter(handle, &s);
 
-	if (r == CUDA_SUCCESS)
-		r = context_leave(stream_sync(s));
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = check_wait(s);
+	r = context_leave(r == CUDA_SUCCESS ? stream_sync(s) : r);
 	print_flush();
 	return r;
 }
@@ -180,12 +194,30 @@ static CUresult wait_run(struct work *w, struct context *ctx)
 	return CUDA_SUCCESS;	/* work.after was all there is to it */
 }
 
-/* The record that counts is the latest one now; recording the event again later changes nothing. */
+static CUresult wait_later(struct stream *s, struct event *e)
+{
+	struct work *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	w->run = wait_run;
+	w->after = e->stream;
+	w->after_seq = e->seq;
+	stream_get(e->stream);
+	return stream_submit(s, w);
+}
+
+/*
+ * The record that counts is the latest one now; recording the event again later changes nothing. A
+ * wait of a stream that captures, or for an event that one recorded, is an edge of the graph; an
+ * external one is a node.
+ */
 CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 {
+	CUgraphNodeParams p = { .type = CU_GRAPH_NODE_TYPE_WAIT_EVENT, .eventWait.event = event };
+	bool external = flags & CU_EVENT_WAIT_EXTERNAL;
 	struct stream *s;
 	struct event *e;
-	struct work *w;
 	CUresult r = enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
@@ -193,18 +225,110 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 	e = HANDLE_FIND(event, HANDLE_EVENT);
 	if (!e)
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
-	if (flags & ~CU_EVENT_WAIT_EXTERNAL)
+	if ((flags & ~CU_EVENT_WAIT_EXTERNAL) || (external && !s->capture))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (external)
+		return context_leave(capture_node(s, &p));
+	if (s->capture || e->capture)
+		return context_leave(capture_wait(s, e));
 	if (e->ipc)
 		return context_leave(ipc_event_queue_wait(e, s));
 	if (!e->stream || stream_passed(e->stream, e->seq) || e->stream == s)
 		return context_leave(CUDA_SUCCESS);
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	w->run = wait_run;
-	w->after = e->stream;
-	w->after_seq = e->seq;
-	stream_get(e->stream);
-	return context_leave(stream_submit(s, w));
+	return context_leave(wait_later(s, e));
+}
+
+/* Attributes of a stream hold for what is put on it from then on. */
+static CUresult get_attribute(const struct stream *s, CUstreamAttrID id, CUstreamAttrValue *v)
+{
+	memset(v, 0, sizeof(*v));
+	switch ((int)id) {
+	case CU_STREAM_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		*v = s->policy;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+		v->syncPolicy = s->sync_policy;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_PRIORITY:
+		v->priority = s->priority;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		v->memSyncDomainMap = s->domain_map;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_MEM_SYNC_DOMAIN:
+		v->memSyncDomain = s->domain;
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+static CUresult set_attribute(struct stream *s, CUstreamAttrID id, const CUstreamAttrValue *v)
+{
+	switch ((int)id) {
+	case CU_STREAM_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		if (!(v->accessPolicyWindow.hitRatio >= 0 && v->accessPolicyWindow.hitRatio <= 1))
+			return CUDA_ERROR_INVALID_VALUE;
+		s->policy = *v;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+		if (v->syncPolicy < CU_SYNC_POLICY_AUTO ||
+		    v->syncPolicy > CU_SYNC_POLICY_BLOCKING_SYNC)
+			return CUDA_ERROR_INVALID_VALUE;
+		s->sync_policy = v->syncPolicy;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_PRIORITY:
+		s->priority = stream_clamp_priority(v->priority);
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		s->domain_map = v->memSyncDomainMap;
+		return CUDA_SUCCESS;
+	case CU_STREAM_ATTRIBUTE_MEM_SYNC_DOMAIN:
+		if (v->memSyncDomain > CU_LAUNCH_MEM_SYNC_DOMAIN_REMOTE)
+			return CUDA_ERROR_INVALID_VALUE;
+		s->domain = v->memSyncDomain;
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID id, CUstreamAttrValue *value)
+{
+	struct stream *s;
+	CUresult r = enter(handle, &s);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return context_leave(value ? get_attribute(s, id, value) : CUDA_ERROR_INVALID_VALUE);
+}
+
+CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID id, const CUstreamAttrValue *value)
+{
+	struct stream *s;
+	CUresult r = enter(handle, &s);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	return context_leave(value ? set_attribute(s, id, value) : CUDA_ERROR_INVALID_VALUE);
+}
+
+CUresult cuStreamCopyAttributes(CUstream dst, CUstream src)
+{
+	struct stream *to, *from;
+	CUresult r = enter(dst, &to);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find(to->ctx, src, &from);
+	if (r == CUDA_SUCCESS && from->ctx != to->ctx)
+		r = CUDA_ERROR_INVALID_HANDLE;
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	to->policy = from->policy;
+	to->sync_policy = from->sync_policy;
+	to->domain_map = from->domain_map;
+	to->domain = from->domain;
+	to->priority = from->priority;
+	return context_leave(CUDA_SUCCESS);
 }
