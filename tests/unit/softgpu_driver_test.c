@@ -1023,7 +1023,8 @@ static void blocks_of_a_cooperative_grid_meet(void **state)
 		for (int i = 0; i < BLOCKS; i++)
 			assert_int_equal(n[i], (i + 1) % BLOCKS + 1);
 	}
-	attr.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT;
+	attr = (CUlaunchAttribute){ .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+				    .value.clusterDim = { 2, 1, 1 } };
 	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuLaunchKernelEx(&config, fn, params, NULL));
 }
 
