@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Textures and surfaces through objects, on arrays of every shape, on linear memory and on rows with
- * a pitch, against the formulas of the programming guide. Filtered values may differ by what 8 bits
- * of weight leave open; everything else is exact.
+ * Textures and surfaces through objects, on arrays of every shape, on linear memory and on rows
+ * with a pitch, against the formulas of the programming guide. Filtered values may differ by what 8
+ * bits of weight leave open; everything else is exact.
  */
 #include "check.h"
 
@@ -104,7 +104,8 @@ __global__ void fetch_1d(cudaTextureObject_t t, float *out)
 
 static void linear_memory(void)
 {
-	cudaTextureDesc desc = describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
+	cudaTextureDesc desc =
+		describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
 	cudaResourceDesc res = {};
 	cudaTextureObject_t t;
 	int texels[4 * 40], *dev;
@@ -188,7 +189,8 @@ static void rows_with_a_pitch(void)
 	for (int i = 0; i < W * H; i++)
 		image[i / W][i % W] = number(-1, 1);
 	CHECK(cudaMallocPitch(&dev, &pitch, W * sizeof(float), H));
-	CHECK(cudaMemcpy2D(dev, pitch, image, sizeof(image[0]), sizeof(image[0]), H, cudaMemcpyHostToDevice));
+	CHECK(cudaMemcpy2D(dev, pitch, image, sizeof(image[0]), sizeof(image[0]), H,
+			   cudaMemcpyHostToDevice));
 	res.resType = cudaResourceTypePitch2D;
 	res.res.pitch2D.devPtr = dev;
 	res.res.pitch2D.desc = cudaCreateChannelDesc<float>();
@@ -197,7 +199,8 @@ static void rows_with_a_pitch(void)
 	res.res.pitch2D.pitchInBytes = pitch;
 	for (int border = 0; border < 2; border++) {
 		cudaTextureAddressMode mode = border ? cudaAddressModeBorder : cudaAddressModeClamp;
-		cudaTextureDesc desc = describe(mode, cudaFilterModeLinear, cudaReadModeElementType, 0);
+		cudaTextureDesc desc =
+			describe(mode, cudaFilterModeLinear, cudaReadModeElementType, 0);
 
 		CHECK(cudaCreateTextureObject(&t, &res, &desc, NULL));
 		random_points(-5, W + 5);
@@ -214,7 +217,8 @@ static void rows_with_a_pitch(void)
 static void arrays_of_bytes(void)
 {
 	static const cudaTextureAddressMode modes[] = { cudaAddressModeWrap, cudaAddressModeClamp,
-							cudaAddressModeMirror, cudaAddressModeBorder };
+							cudaAddressModeMirror,
+							cudaAddressModeBorder };
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<uchar4>();
 	static uchar4 bytes[H][W];
 	cudaArray_t a;
@@ -230,7 +234,8 @@ static void arrays_of_bytes(void)
 				  cudaMemcpyHostToDevice));
 	for (int m = 0; m < 8; m++) {
 		cudaTextureFilterMode filter = m / 4 ? cudaFilterModeLinear : cudaFilterModePoint;
-		cudaTextureDesc desc = describe(modes[m % 4], filter, cudaReadModeNormalizedFloat, 1);
+		cudaTextureDesc desc =
+			describe(modes[m % 4], filter, cudaReadModeNormalizedFloat, 1);
 		cudaTextureObject_t t = texture_of(a, &desc);
 
 		random_points(-2, 3);
@@ -293,7 +298,8 @@ static int face_texel(const float *d)
 
 static void layers_and_faces(void)
 {
-	cudaTextureDesc desc = describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
+	cudaTextureDesc desc =
+		describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
 	float texels[96];
 	cudaTextureObject_t t;
@@ -341,13 +347,15 @@ __global__ void fetch_lod(cudaTextureObject_t t, float *out)
 
 static void mipmaps(void)
 {
-	cudaTextureDesc desc = describe(cudaAddressModeClamp, cudaFilterModeLinear, cudaReadModeElementType, 1);
+	cudaTextureDesc desc =
+		describe(cudaAddressModeClamp, cudaFilterModeLinear, cudaReadModeElementType, 1);
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
 	cudaMipmappedArray_t m;
 	cudaResourceDesc res = {};
 	cudaTextureObject_t t;
 
-	CHECK(cudaMallocMipmappedArray(&m, &format, make_cudaExtent(8, 8, 0), 4, cudaArraySurfaceLoadStore));
+	CHECK(cudaMallocMipmappedArray(&m, &format, make_cudaExtent(8, 8, 0), 4,
+				       cudaArraySurfaceLoadStore));
 	for (int l = 0; l < 4; l++) {
 		cudaSurfaceObject_t s;
 		cudaArray_t a;
@@ -389,7 +397,8 @@ __global__ void fetch_3d(cudaTextureObject_t t, const float *p, float *out)
 
 static void volumes(void)
 {
-	cudaTextureDesc desc = describe(cudaAddressModeClamp, cudaFilterModeLinear, cudaReadModeElementType, 0);
+	cudaTextureDesc desc =
+		describe(cudaAddressModeClamp, cudaFilterModeLinear, cudaReadModeElementType, 0);
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
 	cudaTextureObject_t t;
 	cudaSurfaceObject_t s;
@@ -403,8 +412,10 @@ static void volumes(void)
 	fetch_3d<<<1, N>>>(t, dev_points, dev_out);
 	fetch_results();
 	for (int i = 0; i < N; i++)
-		expect("a volume", i, got[4 * i], points[3 * i] - 0.5 + 10 * (points[3 * i + 1] - 0.5) +
-		       100 * (points[3 * i + 2] - 0.5), 0.5);
+		expect("a volume", i, got[4 * i],
+		       points[3 * i] - 0.5 + 10 * (points[3 * i + 1] - 0.5) +
+			       100 * (points[3 * i + 2] - 0.5),
+		       0.5);
 	CHECK(cudaDestroyTextureObject(t));
 	CHECK(cudaDestroySurfaceObject(s));
 	CHECK(cudaFreeArray(a));
@@ -456,13 +467,15 @@ static void surfaces(void)
 
 __global__ void gather(cudaTextureObject_t t, const float *p, float *out)
 {
-	((float4 *)out)[threadIdx.x] = tex2Dgather<float4>(t, p[3 * threadIdx.x], p[3 * threadIdx.x + 1], 0);
+	((float4 *)out)[threadIdx.x] =
+		tex2Dgather<float4>(t, p[3 * threadIdx.x], p[3 * threadIdx.x + 1], 0);
 }
 
 static void four_texels(void)
 {
 	static const int order[4][2] = { { 0, 1 }, { 1, 1 }, { 1, 0 }, { 0, 0 } };
-	cudaTextureDesc desc = describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
+	cudaTextureDesc desc =
+		describe(cudaAddressModeClamp, cudaFilterModePoint, cudaReadModeElementType, 0);
 	cudaChannelFormatDesc format = cudaCreateChannelDesc<float>();
 	cudaTextureObject_t t;
 	cudaArray_t a;
@@ -474,7 +487,8 @@ static void four_texels(void)
 	/* away from the middle of texels, where a few bits more or less choose others */
 	random_points(0, W);
 	for (int i = 0; i < 3 * N; i++)
-		points[i] = floorf(points[i]) + (points[i] - floorf(points[i]) < 0.5f ? 0.25f : 0.75f);
+		points[i] =
+			floorf(points[i]) + (points[i] - floorf(points[i]) < 0.5f ? 0.25f : 0.75f);
 	CHECK(cudaMemcpy(dev_points, points, sizeof(points), cudaMemcpyHostToDevice));
 	gather<<<1, N>>>(t, dev_points, dev_out);
 	fetch_results();

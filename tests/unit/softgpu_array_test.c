@@ -83,7 +83,9 @@ static void extents_follow_the_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CUDA_ARRAY3D_DESCRIPTOR d = shape(cases[i].w, cases[i].h, cases[i].d, cases[i].flags), got;
+		CUDA_ARRAY3D_DESCRIPTOR d = shape(cases[i].w, cases[i].h, cases[i].d,
+						  cases[i].flags),
+					got;
 		CUresult r = cuArray3DCreate(&a, &d);
 
 		if (r != cases[i].r)
@@ -99,9 +101,10 @@ static void extents_follow_the_table(void **state)
 static void formats_and_channels(void **state)
 {
 	static const CUarray_format formats[] = {
-		CU_AD_FORMAT_UNSIGNED_INT8, CU_AD_FORMAT_UNSIGNED_INT16, CU_AD_FORMAT_UNSIGNED_INT32,
-		CU_AD_FORMAT_SIGNED_INT8, CU_AD_FORMAT_SIGNED_INT16, CU_AD_FORMAT_SIGNED_INT32,
-		CU_AD_FORMAT_HALF, CU_AD_FORMAT_FLOAT,
+		CU_AD_FORMAT_UNSIGNED_INT8,  CU_AD_FORMAT_UNSIGNED_INT16,
+		CU_AD_FORMAT_UNSIGNED_INT32, CU_AD_FORMAT_SIGNED_INT8,
+		CU_AD_FORMAT_SIGNED_INT16,   CU_AD_FORMAT_SIGNED_INT32,
+		CU_AD_FORMAT_HALF,	     CU_AD_FORMAT_FLOAT,
 	};
 	CUDA_ARRAY_DESCRIPTOR d = { .Width = 8, .Height = 2 }, got;
 	CUarray a;
@@ -113,7 +116,8 @@ static void formats_and_channels(void **state)
 
 			d.Format = formats[i];
 			d.NumChannels = n;
-			FAILS(good ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE, cuArrayCreate(&a, &d));
+			FAILS(good ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE,
+			      cuArrayCreate(&a, &d));
 			if (!good)
 				continue;
 			OK(cuArrayGetDescriptor(&got, a));
@@ -228,8 +232,8 @@ static void fill(uint8_t *p, size_t n)
 }
 
 /* A box of linear memory, by plain loops. */
-static void box(uint8_t *dst, size_t dp, size_t dr, const uint8_t *src, size_t sp, size_t sr, size_t w,
-		size_t h, size_t d)
+static void box(uint8_t *dst, size_t dp, size_t dr, const uint8_t *src, size_t sp, size_t sr,
+		size_t w, size_t h, size_t d)
 {
 	for (size_t z = 0; z < d; z++)
 		for (size_t y = 0; y < h; y++)
@@ -241,15 +245,35 @@ static void boxes_go_from_memory_to_memory(void **state)
 	enum { SP = 48, SR = 7, DP = 64, DR = 9, D = 5 };
 	static uint8_t src[SP * SR * D], want[DP * DR * D], got[sizeof(want)];
 	CUDA_MEMCPY3D p = {
-		.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = src, .srcPitch = SP, .srcHeight = SR,
-		.srcXInBytes = 3, .srcY = 2, .srcZ = 1, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-		.dstPitch = DP, .dstHeight = DR, .dstXInBytes = 11, .dstY = 4, .dstZ = 2,
-		.WidthInBytes = 33, .Height = 5, .Depth = 3,
+		.srcMemoryType = CU_MEMORYTYPE_HOST,
+		.srcHost = src,
+		.srcPitch = SP,
+		.srcHeight = SR,
+		.srcXInBytes = 3,
+		.srcY = 2,
+		.srcZ = 1,
+		.dstMemoryType = CU_MEMORYTYPE_DEVICE,
+		.dstPitch = DP,
+		.dstHeight = DR,
+		.dstXInBytes = 11,
+		.dstY = 4,
+		.dstZ = 2,
+		.WidthInBytes = 33,
+		.Height = 5,
+		.Depth = 3,
 	};
 	CUDA_MEMCPY3D_PEER peer = {
-		.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = src, .srcPitch = SP, .srcHeight = SR,
-		.dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstPitch = DP, .dstHeight = DR,
-		.WidthInBytes = 33, .Height = 5, .Depth = 3, .dstContext = *state,
+		.srcMemoryType = CU_MEMORYTYPE_HOST,
+		.srcHost = src,
+		.srcPitch = SP,
+		.srcHeight = SR,
+		.dstMemoryType = CU_MEMORYTYPE_DEVICE,
+		.dstPitch = DP,
+		.dstHeight = DR,
+		.WidthInBytes = 33,
+		.Height = 5,
+		.Depth = 3,
+		.dstContext = *state,
 	};
 	CUdeviceptr m;
 	CUstream s;
@@ -262,7 +286,8 @@ static void boxes_go_from_memory_to_memory(void **state)
 		memset(want, 0, sizeof(want));
 		OK(cuMemsetD8(m, 0, sizeof(want)));
 		OK(cuCtxSynchronize());
-		box(want + (2 * DR + 4) * DP + 11, DP, DR, src + (SR + 2) * SP + 3, SP, SR, 33, 5, 3);
+		box(want + (2 * DR + 4) * DP + 11, DP, DR, src + (SR + 2) * SP + 3, SP, SR, 33, 5,
+		    3);
 		OK(async ? cuMemcpy3DAsync(&p, s) : cuMemcpy3D(&p));
 		OK(cuStreamSynchronize(s));
 		OK(cuMemcpyDtoH(got, m, sizeof(got)));
@@ -304,13 +329,27 @@ static void boxes_go_through_arrays(void **state)
 	for (int i = 0; i < 2; i++) {
 		CUDA_ARRAY3D_DESCRIPTOR d = shape(W, H, D, flags[i]);
 		CUDA_MEMCPY3D in = {
-			.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = src, .srcPitch = ROW, .srcHeight = H,
-			.dstMemoryType = CU_MEMORYTYPE_ARRAY, .WidthInBytes = ROW, .Height = H, .Depth = D,
+			.srcMemoryType = CU_MEMORYTYPE_HOST,
+			.srcHost = src,
+			.srcPitch = ROW,
+			.srcHeight = H,
+			.dstMemoryType = CU_MEMORYTYPE_ARRAY,
+			.WidthInBytes = ROW,
+			.Height = H,
+			.Depth = D,
 		};
 		CUDA_MEMCPY3D across = {
-			.srcMemoryType = CU_MEMORYTYPE_ARRAY, .dstMemoryType = CU_MEMORYTYPE_ARRAY,
-			.srcXInBytes = 8, .srcY = 1, .srcZ = 2, .dstXInBytes = 4, .dstY = 2, .dstZ = 0,
-			.WidthInBytes = 20, .Height = 3, .Depth = 2,
+			.srcMemoryType = CU_MEMORYTYPE_ARRAY,
+			.dstMemoryType = CU_MEMORYTYPE_ARRAY,
+			.srcXInBytes = 8,
+			.srcY = 1,
+			.srcZ = 2,
+			.dstXInBytes = 4,
+			.dstY = 2,
+			.dstZ = 0,
+			.WidthInBytes = 20,
+			.Height = 3,
+			.Depth = 2,
 		};
 		CUDA_MEMCPY3D out = {
 			.srcMemoryType = CU_MEMORYTYPE_ARRAY, .dstMemoryType = CU_MEMORYTYPE_HOST,
@@ -412,7 +451,9 @@ static void textures_are_checked_when_made(void **state)
 	CUDA_ARRAY3D_DESCRIPTOR d = shape(16, 8, 0, 0);
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY }, got_res;
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER }, got_desc;
-	CUDA_RESOURCE_VIEW_DESC view = { .format = CU_RES_VIEW_FORMAT_UINT_1X32, .width = 16, .height = 8 },
+	CUDA_RESOURCE_VIEW_DESC view = { .format = CU_RES_VIEW_FORMAT_UINT_1X32,
+					 .width = 16,
+					 .height = 8 },
 				got_view;
 	CUtexObject t;
 	CUarray a;
@@ -458,11 +499,16 @@ static void textures_on_linear_memory_are_checked(void **state)
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };
 	CUDA_RESOURCE_DESC res = {
 		.resType = CU_RESOURCE_TYPE_LINEAR,
-		.res.linear = { .format = CU_AD_FORMAT_FLOAT, .numChannels = 4, .sizeInBytes = 4096 },
+		.res.linear = { .format = CU_AD_FORMAT_FLOAT,
+				.numChannels = 4,
+				.sizeInBytes = 4096 },
 	};
 	CUDA_RESOURCE_DESC pitch = {
 		.resType = CU_RESOURCE_TYPE_PITCH2D,
-		.res.pitch2D = { .format = CU_AD_FORMAT_HALF, .numChannels = 2, .width = 30, .height = 32,
+		.res.pitch2D = { .format = CU_AD_FORMAT_HALF,
+				 .numChannels = 2,
+				 .width = 30,
+				 .height = 32,
 				 .pitchInBytes = 128 },
 	};
 	CUtexObject t;
@@ -489,7 +535,8 @@ static void textures_on_linear_memory_are_checked(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &pitch, &desc, NULL));
 	OK(cuDeviceGetTexture1DLinearMaxWidth(&n, CU_AD_FORMAT_FLOAT, 4, 0));
 	assert_true(n >= 1 << 27);
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuDeviceGetTexture1DLinearMaxWidth(&n, CU_AD_FORMAT_FLOAT, 3, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuDeviceGetTexture1DLinearMaxWidth(&n, CU_AD_FORMAT_FLOAT, 3, 0));
 	OK(cuMemFree(m));
 }
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
@@ -76,7 +77,8 @@ static int tear_down(void **state)
 static const char head[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"
 	".visible .entry k(.param .u64 pt, .param .u64 pi, .param .u64 po)\n{\n"
-	".reg .b32 %c<16>, %d<4>, %i; .reg .b16 %h<4>; .reg .b64 %t, %a, %o, %q<2>; .reg .pred %p;\n"
+	".reg .b32 %c<16>, %d<4>, %i; .reg .b16 %h<4>; .reg .b64 %t, %a, %o, %q<2>; .reg .pred "
+	"%p;\n"
 	"ld.param.u64 %t, [pt]; ld.param.u64 %a, [pi]; ld.param.u64 %o, [po];\n"
 	"mov.u32 %i, %tid.x; mad.wide.u32 %a, %i, 64, %a; mad.wide.u32 %o, %i, 16, %o;\n"
 	"mov.u32 %d0, 0; mov.u32 %d1, 0; mov.u32 %d2, 0; mov.u32 %d3, 0;\n"
@@ -208,9 +210,14 @@ static void copy(struct image *g, CUarray a, bool out_of_array)
 static void make_array(struct image *g)
 {
 	CUDA_ARRAY3D_DESCRIPTOR d = {
-		.Width = g->w, .Height = g->dims > 1 ? g->h : 0, .Format = g->format,
-		.NumChannels = g->channels, .Flags = g->flags,
-		.Depth = g->dims > 2 || g->flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP) ? g->d : 0,
+		.Width = g->w,
+		.Height = g->dims > 1 ? g->h : 0,
+		.Format = g->format,
+		.NumChannels = g->channels,
+		.Flags = g->flags,
+		.Depth = g->dims > 2 || g->flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP)
+				 ? g->d
+				 : 0,
 	};
 
 	fill(g);
@@ -311,7 +318,8 @@ static double texel_at(const struct how *how, const long i[3], unsigned int slic
 	return channel(g, ((size_t)k[2] * g->h + k[1]) * g->w + k[0], c, how->fraction);
 }
 
-static double reference(const struct how *how, const float at[3], unsigned int slice, unsigned int c)
+static double reference(const struct how *how, const float at[3], unsigned int slice,
+			unsigned int c)
 {
 	const unsigned int n[3] = { how->g->w, how->g->h, how->g->d };
 	double weight[3] = { 0 }, sum = 0;
@@ -351,7 +359,8 @@ static void random_points(const struct image *g, bool normalized, unsigned int n
 	for (unsigned int i = 0; i < n; i++) {
 		in[i].layer = number(g->d + 2);
 		for (int d = 0; d < 3; d++) {
-			float x = ((float)number(size[d] * 6 * 64) + 0.37f) / 64 - 2.0f * (float)size[d];
+			float x = ((float)number(size[d] * 6 * 64) + 0.37f) / 64 -
+				  2.0f * (float)size[d];
 
 			in[i].at[d] = normalized ? x / (float)size[d] : x;
 		}
@@ -365,17 +374,24 @@ static void compare(const struct how *how, const char *insn, unsigned int n, boo
 	bool is_signed = how->g->format >= CU_AD_FORMAT_SIGNED_INT8;
 
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int slice = !layered ? 0 : in[i].layer < how->g->d ? in[i].layer : how->g->d - 1;
+		unsigned int slice = !layered		       ? 0
+				     : in[i].layer < how->g->d ? in[i].layer
+							       : how->g->d - 1;
 
 		for (unsigned int c = 0; c < 4; c++) {
-			double want = reference(how, in[i].at, slice, c), got = floats ? out[i].f[c] :
-				      is_signed ? (double)out[i].s[c] : (double)out[i].u[c];
+			double want = reference(how, in[i].at, slice, c),
+			       got = floats	 ? out[i].f[c]
+				     : is_signed ? (double)out[i].s[c]
+						 : (double)out[i].u[c];
 
-			if (fabs(got - want) > fabs(want) * 3e-7 + 1e-5 * (floats && how->desc->filterMode))
-				fail_msg("%s: format 0x%x mode %d filter %d flags %u, (%g, %g, %g) channel %u: "
-					 "%.9g is %.9g", insn, how->g->format, how->desc->addressMode[0],
-					 how->desc->filterMode, how->desc->flags, in[i].at[0], in[i].at[1],
-					 in[i].at[2], c, got, want);
+			if (fabs(got - want) >
+			    fabs(want) * 3e-7 + 1e-5 * (floats && how->desc->filterMode))
+				fail_msg("%s: format 0x%x mode %d filter %d flags %u, (%g, %g, %g) "
+					 "channel %u: "
+					 "%.9g is %.9g",
+					 insn, how->g->format, how->desc->addressMode[0],
+					 how->desc->filterMode, how->desc->flags, in[i].at[0],
+					 in[i].at[1], in[i].at[2], c, got, want);
 		}
 	}
 }
@@ -398,13 +414,18 @@ static const CUarray_format formats[] = {
 };
 
 /* One object, all that can be asked of it. */
-static void sweep_modes(struct fixture *f, const struct geometry *geo, struct image *g, bool fraction)
+static void sweep_modes(struct fixture *f, const struct geometry *geo, struct image *g,
+			bool fraction)
 {
 	bool floats = fraction || g->format == CU_AD_FORMAT_HALF || g->format == CU_AD_FORMAT_FLOAT;
 	char insn[160];
 
-	snprintf(insn, sizeof(insn), "tex.%s.v4.%s.f32 {%%d0, %%d1, %%d2, %%d3}, [%%t, %s];", geo->name,
-		 floats ? "f32" : g->format >= CU_AD_FORMAT_SIGNED_INT8 ? "s32" : "u32", geo->coords);
+	snprintf(insn, sizeof(insn), "tex.%s.v4.%s.f32 {%%d0, %%d1, %%d2, %%d3}, [%%t, %s];",
+		 geo->name,
+		 floats					 ? "f32"
+		 : g->format >= CU_AD_FORMAT_SIGNED_INT8 ? "s32"
+							 : "u32",
+		 geo->coords);
 	for (int mode = 0; mode < 4; mode++) {
 		for (int rest = 0; rest < (floats ? 4 : 2); rest++) {
 			CUDA_TEXTURE_DESC desc = {
@@ -435,8 +456,12 @@ static void every_geometry_mode_filter_and_format(void **state)
 		const struct geometry *geo = &geometries[k];
 
 		for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-			g = (struct image){ .format = formats[i], .channels = channels[(i + k) % 3],
-					    .w = geo->w, .h = geo->h, .d = geo->d, .dims = geo->dims,
+			g = (struct image){ .format = formats[i],
+					    .channels = channels[(i + k) % 3],
+					    .w = geo->w,
+					    .h = geo->h,
+					    .d = geo->d,
+					    .dims = geo->dims,
 					    .flags = geo->flags };
 			make_array(&g);
 			sweep_modes(*state, geo, &g, false);
@@ -450,9 +475,12 @@ static void every_geometry_mode_filter_and_format(void **state)
 /* Formats that are fractions by themselves: texels and stores. */
 static void normalised_formats(void **state)
 {
-	static const struct { CUarray_format format; unsigned int bits, channels; bool is_signed; } cases[] = {
-		{ CU_AD_FORMAT_UNORM_INT8X1, 8, 1, false }, { CU_AD_FORMAT_UNORM_INT8X4, 8, 4, false },
-		{ CU_AD_FORMAT_UNORM_INT16X2, 16, 2, false }, { CU_AD_FORMAT_SNORM_INT8X2, 8, 2, true },
+	static const struct { CUarray_format format; unsigned int bits, channels; bool is_signed;
+	} cases[] = {
+		{ CU_AD_FORMAT_UNORM_INT8X1, 8, 1, false },
+		{ CU_AD_FORMAT_UNORM_INT8X4, 8, 4, false },
+		{ CU_AD_FORMAT_UNORM_INT16X2, 16, 2, false },
+		{ CU_AD_FORMAT_SNORM_INT8X2, 8, 2, true },
 		{ CU_AD_FORMAT_SNORM_INT16X4, 16, 4, true },
 	};
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };	/* says nothing to them */
@@ -460,8 +488,10 @@ static void normalised_formats(void **state)
 	static const float in_range[4] = { 0.5f, 1, 0.25f, 0 };
 
 	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
-		CUDA_ARRAY3D_DESCRIPTOR d = { .Width = 8, .Format = cases[k].format,
-					      .NumChannels = cases[k].channels, .Flags = CUDA_ARRAY3D_SURFACE_LDST };
+		CUDA_ARRAY3D_DESCRIPTOR d = { .Width = 8,
+					      .Format = cases[k].format,
+					      .NumChannels = cases[k].channels,
+					      .Flags = CUDA_ARRAY3D_SURFACE_LDST };
 		uint32_t most = (1u << (cases[k].bits - cases[k].is_signed)) - 1;
 		CUtexObject t;
 		CUsurfObject s;
@@ -473,7 +503,11 @@ static void normalised_formats(void **state)
 		for (int i = 0; i < 8; i++) {
 			in[i].s[1] = i;
 			for (int c = 0; c < 4; c++) {
-				float v = i == 0 ? -9 : i == 1 ? 9 : i == 2 ? NAN : i == 3 ? -0.5f : in_range[(i + c) % 4];
+				float v = i == 0   ? -9
+					  : i == 1 ? 9
+					  : i == 2 ? NAN
+					  : i == 3 ? -0.5f
+						   : in_range[(i + c) % 4];
 
 				memcpy(&in[i].u[12 + c], &v, 4);
 			}
@@ -491,8 +525,8 @@ static void normalised_formats(void **state)
 				v = given == given ? fmin(fmax(given, low), 1) : 0;
 				v = c < cases[k].channels ? rint(v * most) / most : c == 3;
 				if (fabs(out[i].f[c] - v) > 1e-6)
-					fail_msg("format 0x%x texel %d channel %u: %g is %g", cases[k].format, i, c,
-						 out[i].f[c], v);
+					fail_msg("format 0x%x texel %d channel %u: %g is %g",
+						 cases[k].format, i, c, out[i].f[c], v);
 			}
 		OK(cuArrayDestroy(res.res.array.hArray));
 	}
@@ -501,10 +535,19 @@ static void normalised_formats(void **state)
 /* Some of the layers, and the same bits as another format. */
 static void views_choose_layers_and_format(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 2, .d = 5, .dims = 2,
+	struct image g = { .format = CU_AD_FORMAT_FLOAT,
+			   .channels = 1,
+			   .w = 4,
+			   .h = 2,
+			   .d = 5,
+			   .dims = 2,
 			   .flags = CUDA_ARRAY3D_LAYERED };
-	CUDA_RESOURCE_VIEW_DESC view = { .format = CU_RES_VIEW_FORMAT_UINT_2X16, .width = 4, .height = 2, .depth = 5,
-					 .firstLayer = 1, .lastLayer = 3 };
+	CUDA_RESOURCE_VIEW_DESC view = { .format = CU_RES_VIEW_FORMAT_UINT_2X16,
+					 .width = 4,
+					 .height = 2,
+					 .depth = 5,
+					 .firstLayer = 1,
+					 .lastLayer = 3 };
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
 	CUtexObject t;
@@ -520,7 +563,8 @@ static void views_choose_layers_and_format(void **state)
 	run(*state, "tex.a2d.v4.u32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c2}]; "
 	    "txq.array_size.b32 %d2, [%t];", t, 5);
 	for (int i = 0; i < 5; i++) {
-		const uint16_t *want = (const uint16_t *)g.texels + 2 * ((i < 2 ? 1 + i : 3) * 8 + 6);
+		const uint16_t *want =
+			(const uint16_t *)g.texels + 2 * ((i < 2 ? 1 + i : 3) * 8 + 6);
 
 		assert_int_equal(out[i].u[0], want[0]);
 		assert_int_equal(out[i].u[1], want[1]);
@@ -540,11 +584,14 @@ static void views_choose_layers_and_format(void **state)
 static void linear_memory_is_fetched_by_index(void **state)
 {
 	struct fixture *f = *state;
-	struct image g = { .format = CU_AD_FORMAT_SIGNED_INT16, .channels = 2, .w = 100, .h = 1, .d = 1 };
+	struct image g = {
+		.format = CU_AD_FORMAT_SIGNED_INT16, .channels = 2, .w = 100, .h = 1, .d = 1
+	};
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_READ_AS_INTEGER };
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_LINEAR };
 	CUdeviceptr p;
 	CUtexObject t;
+	void *host;
 
 	fill(&g);
 	OK(cuMemAlloc(&p, 400));
@@ -563,7 +610,23 @@ static void linear_memory_is_fetched_by_index(void **state)
 		assert_int_equal(out[i].s[0], inside ? channel(&g, i - 10, 0, false) : 0);
 		assert_int_equal(out[i].s[1], inside ? channel(&g, i - 10, 1, false) : 0);
 	}
-	/* and is device memory as any other */
+	OK(cuTexObjectDestroy(t));
+	/* memory that kernels may only read */
+	host = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(host != MAP_FAILED);
+	memcpy(host, g.texels, 400);
+	OK(cuMemHostRegister(host, 4096,
+			     CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY));
+	OK(cuMemHostGetDevicePointer(&res.res.linear.devPtr, host, 0));
+	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
+	run(f, "tex.1d.v4.s32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 128);
+	assert_int_equal(out[20].s[1], channel(&g, 10, 1, false));
+	OK(cuTexObjectDestroy(t));
+	OK(cuMemHostUnregister(host));
+	munmap(host, 4096);
+	/* and device memory as any other */
+	res.res.linear.devPtr = p;
+	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
 	OK(cuMemFree(p));
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS,
 	      try_run(f, "tex.1d.v4.s32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 1));
@@ -571,8 +634,11 @@ static void linear_memory_is_fetched_by_index(void **state)
 
 static void rows_with_a_pitch(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 19, .h = 6, .d = 1, .dims = 2 };
-	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_BORDER, CU_TR_ADDRESS_MODE_CLAMP },
+	struct image g = {
+		.format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 19, .h = 6, .d = 1, .dims = 2
+	};
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_BORDER,
+						    CU_TR_ADDRESS_MODE_CLAMP },
 				   .filterMode = CU_TR_FILTER_MODE_LINEAR };
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_PITCH2D };
 	struct how how = { &g, &desc, 2, false };
@@ -601,8 +667,11 @@ static void rows_with_a_pitch(void **state)
 /* Integer coordinates, offsets and halves. */
 static void other_operands(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 4, .w = 9, .h = 7, .d = 1, .dims = 2 };
-	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP } };
+	struct image g = {
+		.format = CU_AD_FORMAT_FLOAT, .channels = 4, .w = 9, .h = 7, .d = 1, .dims = 2
+	};
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP,
+						    CU_TR_ADDRESS_MODE_CLAMP } };
 	struct how how = { &g, &desc, 2, false };
 	CUtexObject t;
 
@@ -614,13 +683,15 @@ static void other_operands(void **state)
 	}
 	run(*state, "tex.2d.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 64);
 	for (int i = 0; i < 64; i++)
-		assert_true(out[i].f[1] == texel_at(&how, (long[]){ in[i].s[1], in[i].s[2], 0 }, 0, 1));
+		assert_true(out[i].f[1] ==
+			    texel_at(&how, (long[]){ in[i].s[1], in[i].s[2], 0 }, 0, 1));
 	random_points(&g, false, 64);
 	for (int i = 0; i < 64; i++) {
 		in[i].offset[0] = i % 16 - 8;
 		in[i].offset[1] = i / 4 % 16 - 8;
 	}
-	run(*state, "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c11, %c12};", t, 64);
+	run(*state, "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c11, %c12};", t,
+	    64);
 	for (int i = 0; i < 64; i++) {
 		long at[3] = { (long)floorf(in[i].at[0]) + in[i].offset[0],
 			       (long)floorf(in[i].at[1]) + in[i].offset[1] };
@@ -628,15 +699,18 @@ static void other_operands(void **state)
 		assert_true(out[i].f[2] == texel_at(&how, at, 0, 2));
 	}
 	/* destinations that are coordinates; two halves to a register */
-	run(*state, "tex.2d.v2.f16x2.f32 {%c2, %c1}, [%t, {%c1, %c2}]; mov.b32 %d0, %c2; mov.b32 %d1, %c1;", t,
-	    64);
+	run(*state,
+	    "tex.2d.v2.f16x2.f32 {%c2, %c1}, [%t, {%c1, %c2}]; mov.b32 %d0, %c2; mov.b32 %d1, %c1;",
+	    t, 64);
 	for (int i = 0; i < 64; i++)
 		for (int c = 0; c < 4; c++) {
 			double want = reference(&how, in[i].at, 0, c);
 
 			assert_true(half_value(out[i].u[c / 2] >> 16 * (c % 2)) == want);
 		}
-	run(*state, "tex.2d.v4.f16.f32 {%h0, %h1, %h2, %h3}, [%t, {%c1, %c2}]; mov.b32 %d0, {%h3, %h0};", t, 8);
+	run(*state,
+	    "tex.2d.v4.f16.f32 {%h0, %h1, %h2, %h3}, [%t, {%c1, %c2}]; mov.b32 %d0, {%h3, %h0};", t,
+	    8);
 	assert_true(half_value(out[5].u[0] >> 16) == reference(&how, in[5].at, 0, 0));
 	assert_true(half_value((uint16_t)out[5].u[0]) == reference(&how, in[5].at, 0, 3));
 	OK(cuTexObjectDestroy(t));
@@ -645,8 +719,14 @@ static void other_operands(void **state)
 
 static void four_texels_are_gathered(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT16, .channels = 2, .w = 9, .h = 7, .d = 1, .dims = 2 };
-	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP },
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT16,
+			   .channels = 2,
+			   .w = 9,
+			   .h = 7,
+			   .d = 1,
+			   .dims = 2 };
+	CUDA_TEXTURE_DESC desc = { .addressMode = { CU_TR_ADDRESS_MODE_CLAMP,
+						    CU_TR_ADDRESS_MODE_CLAMP },
 				   .flags = CU_TRSF_READ_AS_INTEGER };
 	struct how how = { &g, &desc, 2, false };
 	static const int order[4][2] = { { 0, 1 }, { 1, 1 }, { 1, 0 }, { 0, 0 } };
@@ -669,7 +749,12 @@ static void four_texels_are_gathered(void **state)
 
 static void srgb_is_decoded(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT8, .channels = 4, .w = 64, .h = 1, .d = 1, .dims = 1 };
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT8,
+			   .channels = 4,
+			   .w = 64,
+			   .h = 1,
+			   .d = 1,
+			   .dims = 1 };
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_SRGB };
 	CUtexObject t;
 
@@ -682,9 +767,11 @@ static void srgb_is_decoded(void **state)
 		in[i].at[0] = (float)i + 0.5f;
 	run(*state, "tex.1d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", t, 64);
 	for (int i = 0; i < 256; i++) {
-		double v = i / 255.0, want = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+		double v = i / 255.0,
+		       want = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
 
-		assert_true(fabs(out[i / 4].f[i % 4] - (i % 4 == 3 ? v : want)) < 1e-6);	/* alpha is not */
+		assert_true(fabs(out[i / 4].f[i % 4] - (i % 4 == 3 ? v : want)) <
+			    1e-6); /* alpha is not */
 	}
 	OK(cuTexObjectDestroy(t));
 	OK(cuArrayDestroy(g.array));
@@ -693,15 +780,21 @@ static void srgb_is_decoded(void **state)
 /* Level l of a mipmapped array is filled with 10 * l. */
 static void levels_are_chosen_and_mixed(void **state)
 {
-	static const struct { float lod, bias, min, max; bool linear; float want; } cases[] = {
-		{ 0, 0, 0, 9, false, 0 }, { 0.4f, 0, 0, 9, false, 0 }, { 0.6f, 0, 0, 9, false, 10 },
-		{ 1.75f, 0, 0, 9, true, 17.5f }, { 100, 0, 0, 9, true, 30 }, { -5, 0, 0, 9, true, 0 },
-		{ 1, 0.5f, 0, 9, true, 15 }, { 0, 0, 1.25f, 9, true, 12.5f }, { 3, 0, 0, 2.5f, true, 25 },
-		{ NAN, 0, 0, 9, true, 0 },
+	static const struct { float lod, bias, min, max; bool linear; float want;
+	} cases[] = {
+		{ 0, 0, 0, 9, false, 0 },     { 0.4f, 0, 0, 9, false, 0 },
+		{ 0.6f, 0, 0, 9, false, 10 }, { 1.75f, 0, 0, 9, true, 17.5f },
+		{ 100, 0, 0, 9, true, 30 },   { -5, 0, 0, 9, true, 0 },
+		{ 1, 0.5f, 0, 9, true, 15 },  { 0, 0, 1.25f, 9, true, 12.5f },
+		{ 3, 0, 0, 2.5f, true, 25 },  { NAN, 0, 0, 9, true, 0 },
 	};
-	CUDA_ARRAY3D_DESCRIPTOR d = { .Width = 8, .Height = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1 };
+	CUDA_ARRAY3D_DESCRIPTOR d = {
+		.Width = 8, .Height = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1
+	};
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY };
-	CUDA_RESOURCE_VIEW_DESC view = { .width = 8, .height = 8, .firstMipmapLevel = 1, .lastMipmapLevel = 2 };
+	CUDA_RESOURCE_VIEW_DESC view = {
+		.width = 8, .height = 8, .firstMipmapLevel = 1, .lastMipmapLevel = 2
+	};
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
 	CUmipmappedArray m;
 	CUtexObject t;
@@ -710,8 +803,10 @@ static void levels_are_chosen_and_mixed(void **state)
 
 	OK(cuMipmappedArrayCreate(&m, &d, 4));
 	for (unsigned int l = 0; l < 4; l++) {
-		CUDA_MEMCPY2D c = { .srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = texels,
-				    .dstMemoryType = CU_MEMORYTYPE_ARRAY, .WidthInBytes = 4 * (8 >> l),
+		CUDA_MEMCPY2D c = { .srcMemoryType = CU_MEMORYTYPE_HOST,
+				    .srcHost = texels,
+				    .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+				    .WidthInBytes = 4 * (8 >> l),
 				    .Height = 8 >> l };
 
 		for (int i = 0; i < 64; i++)
@@ -729,18 +824,24 @@ static void levels_are_chosen_and_mixed(void **state)
 		desc.maxMipmapLevelClamp = cases[i].max;
 		OK(cuTexObjectCreate(&t, &res, &desc, NULL));
 		in[0].lod = cases[i].lod;
-		run(*state, "tex.level.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;", t, 1);
+		run(*state, "tex.level.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;",
+		    t, 1);
 		if (out[0].f[0] != cases[i].want)
 			fail_msg("case %zu: %g is not %g", i, out[0].f[0], cases[i].want);
 		OK(cuTexObjectDestroy(t));
 	}
-	desc = (CUDA_TEXTURE_DESC){ .flags = CU_TRSF_NORMALIZED_COORDINATES, .maxMipmapLevelClamp = 9,
-				    .mipmapFilterMode = CU_TR_FILTER_MODE_LINEAR, .maxAnisotropy = 16 };
+	desc = (CUDA_TEXTURE_DESC){ .flags = CU_TRSF_NORMALIZED_COORDINATES,
+				    .maxMipmapLevelClamp = 9,
+				    .mipmapFilterMode = CU_TR_FILTER_MODE_LINEAR,
+				    .maxAnisotropy = 16 };
 	OK(cuTexObjectCreate(&t, &res, &desc, NULL));
 	/* 4 texels a step in x, less in y: level 2 */
 	in[0].dx[0] = 0.5f;
 	in[0].dy[1] = 0.25f;
-	run(*state, "tex.grad.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c5, %c6}, {%c8, %c9};", t, 1);
+	run(*state,
+	    "tex.grad.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], {%c5, %c6}, {%c8, "
+	    "%c9};",
+	    t, 1);
 	assert_true(out[0].f[0] == 20);
 	run(*state, "tex.base.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", t, 1);
 	assert_true(out[0].f[0] == 0);
@@ -770,7 +871,12 @@ static void cubes_have_faces(void **state)
 		{ { 0.6f, 1, 0.4f }, 2, 0.8f, 0.7f }, { { 0.6f, -1, 0.4f }, 3, 0.8f, 0.3f },
 		{ { 0.6f, 0.4f, 1 }, 4, 0.8f, 0.3f }, { { 0.6f, 0.4f, -1 }, 5, 0.2f, 0.3f },
 	};
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 2, .h = 2, .d = 12, .dims = 2,
+	struct image g = { .format = CU_AD_FORMAT_FLOAT,
+			   .channels = 1,
+			   .w = 2,
+			   .h = 2,
+			   .d = 12,
+			   .dims = 2,
 			   .flags = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP };
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
 	float *texels = (float *)g.texels;
@@ -785,9 +891,11 @@ static void cubes_have_faces(void **state)
 		memcpy(in[i].at, cases[i % 6].d, sizeof(in[i].at));
 		in[i].layer = i < 6 ? 0 : i < 9 ? 1 : 99;
 	}
-	run(*state, "tex.acube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];", t, 12);
+	run(*state, "tex.acube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];", t,
+	    12);
 	for (int i = 0; i < 12; i++) {
-		int face = cases[i % 6].face, x = cases[i % 6].s >= 0.5f, y = cases[i % 6].t >= 0.5f;
+		int face = cases[i % 6].face, x = cases[i % 6].s >= 0.5f,
+		    y = cases[i % 6].t >= 0.5f;
 
 		assert_true(out[i].f[0] == texels[i / 6 * 24 + face * 4 + y * 2 + x]);
 	}
@@ -801,7 +909,8 @@ static void cubes_have_faces(void **state)
 	in[0].at[0] = in[0].at[2] = 1;
 	in[0].at[1] = 0;
 	run(*state, "tex.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", t, 1);
-	assert_true(fabsf(out[0].f[0] - (texels[0] + texels[2] + texels[17] + texels[19]) / 4) < 1e-5f);
+	assert_true(fabsf(out[0].f[0] - (texels[0] + texels[2] + texels[17] + texels[19]) / 4) <
+		    1e-5f);
 	OK(cuTexObjectDestroy(t));
 	desc.flags &= ~CU_TRSF_SEAMLESS_CUBEMAP;
 	t = texture_of(g.array, &desc);
@@ -814,7 +923,12 @@ static void cubes_have_faces(void **state)
 static void wild_coordinates_do_no_harm(void **state)
 {
 	static const float wild[] = { NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f, -0.0f, 1 };
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 6, .dims = 2,
+	struct image g = { .format = CU_AD_FORMAT_FLOAT,
+			   .channels = 1,
+			   .w = 4,
+			   .h = 4,
+			   .d = 6,
+			   .dims = 2,
 			   .flags = CUDA_ARRAY3D_CUBEMAP };
 	CUDA_TEXTURE_DESC desc = { .filterMode = CU_TR_FILTER_MODE_LINEAR };
 	static const char *const insns[] = {
@@ -824,9 +938,10 @@ static void wild_coordinates_do_no_harm(void **state)
 		"tex.acube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c0, %c1, %c2, %c3}];",
 		"tex.level.cube.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], %c1;",
 		"tex.grad.3d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], "
-			"{%c1, %c2, %c3, %c3}, {%c3, %c2, %c1, %c1};",
+		"{%c1, %c2, %c3, %c3}, {%c3, %c2, %c1, %c1};",
 		"tld4.r.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];",
-		"tex.3d.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], {%c1, %c2, %c3, %c3};",
+		"tex.3d.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}], {%c1, %c2, "
+		"%c3, %c3};",
 	};
 
 	make_array(&g);
@@ -840,7 +955,8 @@ static void wild_coordinates_do_no_harm(void **state)
 			for (size_t i = 0; i < sizeof(insns) / sizeof(insns[0]); i++) {
 				CUtexObject t;
 
-				desc.addressMode[0] = desc.addressMode[1] = desc.addressMode[2] = mode;
+				desc.addressMode[0] = desc.addressMode[1] = desc.addressMode[2] =
+					mode;
 				desc.flags = (rest & 1 ? CU_TRSF_NORMALIZED_COORDINATES : 0) |
 					     (rest & 2 ? CU_TRSF_SEAMLESS_CUBEMAP : 0);
 				t = texture_of(g.array, &desc);
@@ -852,7 +968,12 @@ static void wild_coordinates_do_no_harm(void **state)
 
 static void objects_describe_themselves(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_HALF, .channels = 2, .w = 9, .h = 7, .d = 5, .dims = 3,
+	struct image g = { .format = CU_AD_FORMAT_HALF,
+			   .channels = 2,
+			   .w = 9,
+			   .h = 7,
+			   .d = 5,
+			   .dims = 3,
 			   .flags = CUDA_ARRAY3D_SURFACE_LDST };
 	CUDA_TEXTURE_DESC desc = { .flags = CU_TRSF_NORMALIZED_COORDINATES };
 	CUDA_RESOURCE_DESC res = { .resType = CU_RESOURCE_TYPE_ARRAY };
@@ -912,19 +1033,30 @@ static void surfaces_are_read_and_written(void **state)
 		{ "a1d", "{%c3, %c1}", 1, 4, 1, 4, CUDA_ARRAY3D_LAYERED },
 		{ "a2d", "{%c3, %c1, %c2, %c2}", 2, 4, 2, 2, CUDA_ARRAY3D_LAYERED },
 	};
-	static const struct { const char *type, *regs; unsigned int bytes; } types[] = {
-		{ "b8", "{%h0}", 1 }, { "b16", "{%h0}", 2 }, { "b32", "{%c12}", 4 }, { "b64", "{%q0}", 8 },
-		{ "v2.b8", "{%h0, %h1}", 2 }, { "v2.b32", "{%c12, %c13}", 8 },
-		{ "v4.b16", "{%h0, %h1, %h2, %h3}", 8 }, { "v4.b32", "{%c12, %c13, %c14, %c15}", 16 },
+	static const struct { const char *type, *regs; unsigned int bytes;
+	} types[] = {
+		{ "b8", "{%h0}", 1 },
+		{ "b16", "{%h0}", 2 },
+		{ "b32", "{%c12}", 4 },
+		{ "b64", "{%q0}", 8 },
+		{ "v2.b8", "{%h0, %h1}", 2 },
+		{ "v2.b32", "{%c12, %c13}", 8 },
+		{ "v4.b16", "{%h0, %h1, %h2, %h3}", 8 },
+		{ "v4.b32", "{%c12, %c13, %c14, %c15}", 16 },
 		{ "v2.b64", "{%q0, %q1}", 16 },
 	};
 	char insn[600], put[160], get[160];
 
 	seed = 5;
 	for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
-		struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 4, .w = shapes[k].w,
-				   .h = shapes[k].h, .d = shapes[k].d, .dims = shapes[k].dims,
-				   .flags = shapes[k].flags }, got;
+		struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32,
+				   .channels = 4,
+				   .w = shapes[k].w,
+				   .h = shapes[k].h,
+				   .d = shapes[k].d,
+				   .dims = shapes[k].dims,
+				   .flags = shapes[k].flags },
+			     got;
 		CUsurfObject s = surface_of(&g);
 
 		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -938,15 +1070,18 @@ static void surfaces_are_read_and_written(void **state)
 				in[p].s[2] = (int)(at / row % g.h);
 				in[p].s[3] = (int)(at / row / g.h);
 			}
-			snprintf(get, sizeof(get), "suld.b.%s.%s.trap %s, [%%t, %s];", shapes[k].geom,
-				 types[i].type, types[i].regs, shapes[k].coords);
-			snprintf(put, sizeof(put), "sust.b.%s.%s.trap [%%t, %s], %s;", shapes[k].geom,
-				 types[i].type, shapes[k].coords, types[i].regs);
+			snprintf(get, sizeof(get), "suld.b.%s.%s.trap %s, [%%t, %s];",
+				 shapes[k].geom, types[i].type, types[i].regs, shapes[k].coords);
+			snprintf(put, sizeof(put), "sust.b.%s.%s.trap [%%t, %s], %s;",
+				 shapes[k].geom, types[i].type, shapes[k].coords, types[i].regs);
 			/* complement every bit through registers */
-			snprintf(insn, sizeof(insn), "%s not.b16 %%h0, %%h0; not.b16 %%h1, %%h1; "
-				 "not.b16 %%h2, %%h2; not.b16 %%h3, %%h3; not.b32 %%c12, %%c12; "
-				 "not.b32 %%c13, %%c13; not.b32 %%c14, %%c14; not.b32 %%c15, %%c15; "
-				 "not.b64 %%q0, %%q0; not.b64 %%q1, %%q1; %s", get, put);
+			snprintf(
+				insn, sizeof(insn),
+				"%s not.b16 %%h0, %%h0; not.b16 %%h1, %%h1; "
+				"not.b16 %%h2, %%h2; not.b16 %%h3, %%h3; not.b32 %%c12, %%c12; "
+				"not.b32 %%c13, %%c13; not.b32 %%c14, %%c14; not.b32 %%c15, %%c15; "
+				"not.b64 %%q0, %%q0; not.b64 %%q1, %%q1; %s",
+				get, put);
 			run(*state, insn, s, n);
 			got = g;
 			copy(&got, g.array, true);
@@ -962,10 +1097,17 @@ static void surfaces_are_read_and_written(void **state)
 
 static void the_edge_of_a_surface(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 },
-		got;
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32,
+			   .channels = 1,
+			   .w = 4,
+			   .h = 4,
+			   .d = 1,
+			   .dims = 2 },
+		     got;
 	CUsurfObject s = surface_of(&g);
-	static const int at[][2] = { { -4, 1 }, { 16, 1 }, { 4, -1 }, { 4, 4 }, { INT32_MIN, INT32_MAX - 3 }, { 8, 2 } };
+	static const int at[][2] = {
+		{ -4, 1 }, { 16, 1 }, { 4, -1 }, { 4, 4 }, { INT32_MIN, INT32_MAX - 3 }, { 8, 2 }
+	};
 	static const int clamped[] = { 4, 7, 1, 13, 12, 10 };	/* texel */
 
 	for (int i = 0; i < 6; i++) {
@@ -973,7 +1115,10 @@ static void the_edge_of_a_surface(void **state)
 		in[i].s[2] = at[i][1];
 		in[i].u[12] = 1000 + (uint32_t)i;
 	}
-	run(*state, "suld.b.2d.b32.clamp {%d0}, [%t, {%c1, %c2}]; suld.b.2d.b32.zero {%d1}, [%t, {%c1, %c2}];", s, 6);
+	run(*state,
+	    "suld.b.2d.b32.clamp {%d0}, [%t, {%c1, %c2}]; suld.b.2d.b32.zero {%d1}, [%t, {%c1, "
+	    "%c2}];",
+	    s, 6);
 	for (int i = 0; i < 6; i++) {
 		assert_int_equal(out[i].u[0], ((uint32_t *)g.texels)[clamped[i]]);
 		assert_int_equal(out[i].u[1], i == 5 ? ((uint32_t *)g.texels)[10] : 0);
@@ -994,10 +1139,14 @@ static void the_edge_of_a_surface(void **state)
 
 static void surfaces_convert_formatted_stores(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_SIGNED_INT8, .channels = 4, .w = 4, .h = 1, .d = 1, .dims = 1 };
+	struct image g = {
+		.format = CU_AD_FORMAT_SIGNED_INT8, .channels = 4, .w = 4, .h = 1, .d = 1, .dims = 1
+	};
 	CUsurfObject s = surface_of(&g);
 	static const int8_t want[] = { 127, -128, 5, -5 };
-	struct image h = { .format = CU_AD_FORMAT_HALF, .channels = 2, .w = 4, .h = 1, .d = 1, .dims = 1 };
+	struct image h = {
+		.format = CU_AD_FORMAT_HALF, .channels = 2, .w = 4, .h = 1, .d = 1, .dims = 1
+	};
 
 	in[0].s[1] = 2;
 	in[0].s[12] = 1000;
@@ -1020,14 +1169,24 @@ static void surfaces_convert_formatted_stores(void **state)
 
 static void reductions_on_surfaces(void **state)
 {
-	static const struct { const char *op; uint32_t start; uint32_t want; } cases[] = {
-		{ "b.add.2d.u32", 10, 10 + 96 * 97 / 2 }, { "b.min.2d.s32", 0xffffffff, 0xffffffff },
-		{ "b.min.2d.u32", 0xffffffff, 1 }, { "b.max.2d.s32", 0xffffffff, 96 },
-		{ "b.max.2d.u32", 0xffffffff, 0xffffffff }, { "b.and.2d.b32", 7, 0 },
-		{ "b.or.2d.b32", 0x100, 0x17f }, { "p.add.2d.b32", 1, 1 + 96 * 97 / 2 },
+	static const struct { const char *op; uint32_t start; uint32_t want;
+	} cases[] = {
+		{ "b.add.2d.u32", 10, 10 + 96 * 97 / 2 },
+		{ "b.min.2d.s32", 0xffffffff, 0xffffffff },
+		{ "b.min.2d.u32", 0xffffffff, 1 },
+		{ "b.max.2d.s32", 0xffffffff, 96 },
+		{ "b.max.2d.u32", 0xffffffff, 0xffffffff },
+		{ "b.and.2d.b32", 7, 0 },
+		{ "b.or.2d.b32", 0x100, 0x17f },
+		{ "p.add.2d.b32", 1, 1 + 96 * 97 / 2 },
 		{ "p.min.2d.b32", 0xffffffff, 1 },
 	};
-	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	struct image g = { .format = CU_AD_FORMAT_UNSIGNED_INT32,
+			   .channels = 1,
+			   .w = 4,
+			   .h = 4,
+			   .d = 1,
+			   .dims = 2 };
 	CUsurfObject s = surface_of(&g);
 	char insn[100];
 
@@ -1041,11 +1200,13 @@ static void reductions_on_surfaces(void **state)
 			in[k].s[1] = bytes ? 4 : 1;
 			in[k].s[2] = 2;
 		}
-		snprintf(insn, sizeof(insn), "sured.%s.trap [%%t, {%%c1, %%c2}], %%c12;", cases[i].op);
+		snprintf(insn, sizeof(insn), "sured.%s.trap [%%t, {%%c1, %%c2}], %%c12;",
+			 cases[i].op);
 		run(*state, insn, s, 96);
 		copy(&g, g.array, true);
 		if (((uint32_t *)g.texels)[9] != cases[i].want)
-			fail_msg("%s: %u is not %u", insn, ((uint32_t *)g.texels)[9], cases[i].want);
+			fail_msg("%s: %u is not %u", insn, ((uint32_t *)g.texels)[9],
+				 cases[i].want);
 	}
 	OK(cuArrayDestroy(g.array));
 }
@@ -1076,7 +1237,12 @@ static void handles_that_are_none(void **state)
 	uint64_t handle;
 
 	for (int how = 0; how < 6; how++) {
-		g = (struct image){ .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+		g = (struct image){ .format = CU_AD_FORMAT_FLOAT,
+				    .channels = 1,
+				    .w = 4,
+				    .h = 4,
+				    .d = 1,
+				    .dims = 2 };
 		handle = surface_of(&g);
 		if (how == 0)
 			handle = 0;
@@ -1094,7 +1260,8 @@ static void handles_that_are_none(void **state)
 		FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
 		renew(*state);
 	}
-	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "sust.b.2d.b32.zero [%t, {%c1, %c2}], {%c12};", 77, 32));
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS,
+	      try_run(*state, "sust.b.2d.b32.zero [%t, {%c1, %c2}], {%c12};", 77, 32));
 	renew(*state);
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, try_run(*state, "txq.width.b32 %d0, [%t];", 77, 32));
 	renew(*state);
@@ -1105,7 +1272,9 @@ static void handles_that_are_none(void **state)
 /* A launch that returned is one that finds its objects, whatever happens to them afterwards. */
 static void kernels_find_what_is_then_destroyed(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	struct image g = {
+		.format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2
+	};
 	struct fixture *f = *state;
 	CUDA_TEXTURE_DESC desc = { 0 };
 	CUtexObject t;
@@ -1145,7 +1314,9 @@ static void kernels_find_what_is_then_destroyed(void **state)
 
 static void surfaces_want_alignment(void **state)
 {
-	struct image g = { .format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2 };
+	struct image g = {
+		.format = CU_AD_FORMAT_FLOAT, .channels = 1, .w = 4, .h = 4, .d = 1, .dims = 2
+	};
 	CUsurfObject s = surface_of(&g);
 
 	in[0].s[1] = 2;
@@ -1155,16 +1326,21 @@ static void surfaces_want_alignment(void **state)
 
 static void what_is_refused_is_named(void **state)
 {
-	static const struct { const char *insn, *says; } cases[] = {
-		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}|%p, [%t, {%c1, %c2}];", "residency predicate" },
+	static const struct { const char *insn, *says;
+	} cases[] = {
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}|%p, [%t, {%c1, %c2}];",
+		  "residency predicate" },
 		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, %a, {%c1, %c2}];", "sampler" },
-		{ "tex.2dms.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", "tex.2dms" },
-		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;", "depth to compare" },
+		{ "tex.2dms.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];",
+		  "tex.2dms" },
+		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}], %c4;",
+		  "depth to compare" },
 		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1}];", "2 coordinates" },
 		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2}, [%t, {%c1, %c2}];", "vector of 4" },
 		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%t];", "coordinates" },
 		{ "tex.2d.v4.f32.f32 {%d0, %d1, %d2, %d3}, [%c0, {%c1, %c2}];", "64 bits" },
-		{ "tex.cube.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];", "tex.cube" },
+		{ "tex.cube.v4.f32.s32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2, %c3, %c3}];",
+		  "tex.cube" },
 		{ "tex.2d.v4.f64.f32 {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", "tex.2d.v4.f64" },
 		{ "tex.2d {%d0, %d1, %d2, %d3}, [%t, {%c1, %c2}];", "tex.2d" },
 		{ "tex;", "tex" },
@@ -1174,7 +1350,8 @@ static void what_is_refused_is_named(void **state)
 		{ "suld.b.2d.b32 {%d0}, [%t, {%c1, %c2}];", "suld.b.2d.b32" },
 		{ "suld.p.2d.b32.trap {%d0}, [%t, {%c1, %c2}];", "suld.p" },
 		{ "sust.b.2d.f32.trap [%t, {%c1, %c2}], {%c12};", "sust.b.2d.f32" },
-		{ "sust.b.2d.v4.b64.trap [%t, {%c1, %c2}], {%q0, %q0, %q0, %q0};", "sust.b.2d.v4.b64" },
+		{ "sust.b.2d.v4.b64.trap [%t, {%c1, %c2}], {%q0, %q0, %q0, %q0};",
+		  "sust.b.2d.v4.b64" },
 		{ "sured.b.xor.2d.u32.trap [%t, {%c1, %c2}], %c12;", "sured.b.xor" },
 		{ "sured.b.and.2d.u32.trap [%t, {%c1, %c2}], %c12;", "sured.b.and" },
 		{ "ld.global.u32 %d0, [%t, {%c1}];", "address in brackets" },
@@ -1189,7 +1366,8 @@ static void what_is_refused_is_named(void **state)
 
 		memset(log, 0, sizeof(log));
 		snprintf(text, sizeof(text), "%s%s%s", head, cases[i].insn, tail);
-		if (cuModuleLoadDataEx(&m, text, 2, options, values) == CUDA_SUCCESS || !strstr(log, cases[i].says))
+		if (cuModuleLoadDataEx(&m, text, 2, options, values) == CUDA_SUCCESS ||
+		    !strstr(log, cases[i].says))
 			fail_msg("%s: '%s'", cases[i].insn, log);
 	}
 	memset(log, 0, sizeof(log));

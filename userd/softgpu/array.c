@@ -86,7 +86,8 @@ static bool within(const CUDA_ARRAY3D_DESCRIPTOR *d, const struct limit *l)
 /* The table in cuArray3DCreate()'s description. */
 static bool extents_fit(const CUDA_ARRAY3D_DESCRIPTOR *desc, bool mipmapped)
 {
-	bool layered = desc->Flags & CUDA_ARRAY3D_LAYERED, surface = desc->Flags & CUDA_ARRAY3D_SURFACE_LDST;
+	bool layered = desc->Flags & CUDA_ARRAY3D_LAYERED,
+	     surface = desc->Flags & CUDA_ARRAY3D_SURFACE_LDST;
 
 	if (desc->Flags & CUDA_ARRAY3D_CUBEMAP) {
 		size_t edge = surface ? A(SURFACECUBEMAP_WIDTH) : A(TEXTURECUBEMAP_WIDTH);
@@ -100,11 +101,14 @@ static bool extents_fit(const CUDA_ARRAY3D_DESCRIPTOR *desc, bool mipmapped)
 			    A(TEXTURE2D_LAYERED_LAYERS));
 	if (desc->Depth)
 		return FITS(A(TEXTURE3D_WIDTH), A(TEXTURE3D_HEIGHT), A(TEXTURE3D_DEPTH)) ||
-		       (!surface && FITS(A(TEXTURE3D_WIDTH_ALTERNATE), A(TEXTURE3D_HEIGHT_ALTERNATE),
-					 A(TEXTURE3D_DEPTH_ALTERNATE)));
+		       (!surface &&
+			FITS(A(TEXTURE3D_WIDTH_ALTERNATE), A(TEXTURE3D_HEIGHT_ALTERNATE),
+			     A(TEXTURE3D_DEPTH_ALTERNATE)));
 	if (!desc->Height)
-		return FITS(surface ? A(SURFACE1D_WIDTH) : mipmapped ? A(TEXTURE1D_MIPMAPPED_WIDTH) :
-			    A(TEXTURE1D_WIDTH), 0, 0);
+		return FITS(surface	? A(SURFACE1D_WIDTH)
+			    : mipmapped ? A(TEXTURE1D_MIPMAPPED_WIDTH)
+					: A(TEXTURE1D_WIDTH),
+			    0, 0);
 	if (desc->Flags & CUDA_ARRAY3D_TEXTURE_GATHER)
 		return FITS(A(TEXTURE2D_GATHER_WIDTH), A(TEXTURE2D_GATHER_HEIGHT), 0);
 	if (mipmapped)
@@ -196,8 +200,8 @@ static CUresult allocate(struct mipmapped *m)
 	m->bytes = align(m->bytes, 4096);
 	if (!mem_charge(m->ctx->device, m->bytes))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
+	p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED) {
 		mem_uncharge(m->ctx->device, m->bytes);
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -33,7 +33,7 @@ CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struc
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (!e->pitch && __builtin_add_overflow(c->width, p->x, &e->pitch))	/* "tightly packed" */
+	if (!e->pitch && __builtin_add_overflow(c->width, p->x, &e->pitch)) /* "tightly packed" */
 		return CUDA_ERROR_INVALID_VALUE;
 	if (p->x > e->pitch || c->width > e->pitch - p->x)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -27,8 +27,8 @@ static bool fit(enum sg_surface_mode mode, int64_t *i, int64_t n)
 }
 
 /* Where bytes bytes of a lane lie. */
-static enum sg_result locate(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint32_t bytes,
-			     struct target *t)
+static enum sg_result locate(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			     uint32_t bytes, struct target *t)
 {
 	const struct sg_surf_insn *si = in->aux;
 	const struct sg_surface *s = sg_lane_surface(w, in, si->place.object, lane);
@@ -47,18 +47,20 @@ static enum sg_result locate(struct sg_warp *w, const struct sg_insn *in, uint32
 	z = word(w, si->place.geom->layered ? si->place.layer : si->place.at[2], lane);
 	if (!si->formatted && x & (bytes - 1))
 		return sg_warp_fault(w, in, SG_MISALIGNED, 1u << lane, (uint64_t)x,
-				     "misaligned surface access of %u bytes at x = %lld", bytes, (long long)x);
+				     "misaligned surface access of %u bytes at x = %lld", bytes,
+				     (long long)x);
 	if (!si->formatted)
 		x = x < 0 ? -1 : x / bytes;
 	inside = row && fit(si->mode, &x, row) && fit(si->mode, &y, s->image.height) &&
 		 fit(si->mode, &z, s->image.depth);
 	if (!inside && si->mode != SG_SURF_ZERO)
-		return sg_warp_fault(w, in, SG_TRAP, 1u << lane, 0,
-				     "surface access outside the surface at x = %lld, y = %lld, z = %lld",
-				     (long long)word(w, si->place.at[0], lane), (long long)y, (long long)z);
+		return sg_warp_fault(
+			w, in, SG_TRAP, 1u << lane, 0,
+			"surface access outside the surface at x = %lld, y = %lld, z = %lld",
+			(long long)word(w, si->place.at[0], lane), (long long)y, (long long)z);
 	if (inside)
-		t->at = s->image.texels + (uint64_t)z * s->image.slice + (uint64_t)y * s->image.pitch +
-			(uint64_t)x * bytes;
+		t->at = s->image.texels + (uint64_t)z * s->image.slice +
+			(uint64_t)y * s->image.pitch + (uint64_t)x * bytes;
 	return SG_OK;
 }
 
@@ -79,11 +81,13 @@ static void load(struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
 	}
 }
 
-static uint64_t datum(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_t k, uint32_t lane)
+static uint64_t datum(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_t k,
+		      uint32_t lane)
 {
 	const uint8_t *row = w->regs + s->data[k];
 
-	return ptx_types[s->type].bits == 64 ? ((const uint64_t *)row)[lane] : ((const uint32_t *)row)[lane];
+	return ptx_types[s->type].bits == 64 ? ((const uint64_t *)row)[lane]
+					     : ((const uint32_t *)row)[lane];
 }
 
 enum sg_result sg_exec_suld(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
@@ -102,7 +106,8 @@ enum sg_result sg_exec_suld(struct sg_warp *w, const struct sg_insn *in, uint32_
 	return SG_OK;
 }
 
-static void store(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane, const struct target *t)
+static void store(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
+		  const struct target *t)
 {
 	uint32_t bytes = ptx_type_bytes(s->type), c[4];
 
@@ -134,7 +139,12 @@ enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_
 	return SG_OK;
 }
 
-static uint64_t reduce(enum sg_surface_red op, bool is_signed, uint32_t bytes, uint64_t a, uint64_t b)
+/* old becomes what is there when somebody else was faster. */
+#define SWAP(at, old, new) \
+	__atomic_compare_exchange_n(at, &(old), new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+
+static uint64_t reduce(enum sg_surface_red op, bool is_signed, uint32_t bytes, uint64_t a,
+		       uint64_t b)
 {
 	bool less = a < b;
 
@@ -158,7 +168,7 @@ static uint64_t reduce(enum sg_surface_red op, bool is_signed, uint32_t bytes, u
 	T *at_ = (T *)t->at, old_ = __atomic_load_n(at_, __ATOMIC_RELAXED), new_; \
 	do { \
 		new_ = (T)reduce(s->red, is_signed, sizeof(T), old_, (T)v); \
-	} while (!__atomic_compare_exchange_n(at_, &old_, new_, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)); \
+	} while (!SWAP(at_, old_, new_)); \
 } while (0)
 
 static void apply(const struct sg_surf_insn *s, const struct target *t, uint64_t v)

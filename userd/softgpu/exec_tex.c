@@ -3,6 +3,7 @@
  * exec_tex.c - tex, tld4, txq, suq, istypep, lane by lane
  */
 #include "half.h"
+#include "memory.h"
 #include "resolve.h"
 #include "texinsn.h"
 
@@ -42,32 +43,41 @@ static const struct sg_surface *surface(struct sg_warp *w, uint64_t handle)
 	return o->object;
 }
 
-const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row, uint32_t lane)
+static bool memory_is_live(struct sg_warp *w, const struct sg_view *v)
+{
+	return v->lo == v->hi || sg_extent_find(w->ext, v->lo, v->hi) ||
+	       sg_mem_is_read_only(v->lo, v->hi - v->lo);
+}
+
+const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
+					 uint32_t lane)
 {
 	uint64_t handle = ((const uint64_t *)(w->regs + row))[lane];
 	const struct sg_texture *t = texture(w, handle);
 
 	if (!t) {
-		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle, "no texture object 0x%llx",
-			      (unsigned long long)handle);
+		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle,
+			      "no texture object 0x%llx", (unsigned long long)handle);
 		return NULL;
 	}
-	if (t->view.lo != t->view.hi && !sg_extent_find(w->ext, t->view.lo, t->view.hi)) {
+	if (!memory_is_live(w, &t->view)) {
 		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, t->view.lo,
-			      "the memory of texture object 0x%llx is gone", (unsigned long long)handle);
+			      "the memory of texture object 0x%llx is gone",
+			      (unsigned long long)handle);
 		return NULL;
 	}
 	return t;
 }
 
-const struct sg_surface *sg_lane_surface(struct sg_warp *w, const struct sg_insn *in, uint32_t row, uint32_t lane)
+const struct sg_surface *sg_lane_surface(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
+					 uint32_t lane)
 {
 	uint64_t handle = ((const uint64_t *)(w->regs + row))[lane];
 	const struct sg_surface *s = surface(w, handle);
 
 	if (!s)
-		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle, "no surface object 0x%llx",
-			      (unsigned long long)handle);
+		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle,
+			      "no surface object 0x%llx", (unsigned long long)handle);
 	return s;
 }
 
@@ -76,7 +86,8 @@ static uint32_t word(const struct sg_warp *w, uint32_t row, uint32_t lane)
 	return ((const uint32_t *)(w->regs + row))[lane];
 }
 
-static void point_of(const struct sg_warp *w, const struct sg_tex_insn *t, uint32_t lane, struct sg_point *p)
+static void point_of(const struct sg_warp *w, const struct sg_tex_insn *t, uint32_t lane,
+		     struct sg_point *p)
 {
 	*p = (struct sg_point){ .geom = t->place.geom, .is_texel = t->texel };
 	if (t->place.layer)
@@ -91,7 +102,8 @@ static void point_of(const struct sg_warp *w, const struct sg_tex_insn *t, uint3
 	}
 }
 
-static void write_lane(struct sg_warp *w, const struct sg_tex_insn *t, uint32_t lane, const struct sg_channels *c)
+static void write_lane(struct sg_warp *w, const struct sg_tex_insn *t, uint32_t lane,
+		       const struct sg_channels *c)
 {
 	uint32_t v[4];
 
@@ -126,14 +138,16 @@ enum sg_result fn(struct sg_warp *w, const struct sg_insn *in, uint32_t mask) \
 	return SG_OK; \
 }
 
-static struct sg_channels at_lod(const struct sg_warp *w, const struct sg_tex_insn *ti, uint32_t lane,
-				 const struct sg_texture *t, const struct sg_point *p)
+static struct sg_channels at_lod(const struct sg_warp *w, const struct sg_tex_insn *ti,
+				 uint32_t lane, const struct sg_texture *t,
+				 const struct sg_point *p)
 {
 	return sg_sample_level(t, p, f32_of(word(w, ti->lod, lane)));
 }
 
-static struct sg_channels at_grad(const struct sg_warp *w, const struct sg_tex_insn *ti, uint32_t lane,
-				  const struct sg_texture *t, const struct sg_point *p)
+static struct sg_channels at_grad(const struct sg_warp *w, const struct sg_tex_insn *ti,
+				  uint32_t lane, const struct sg_texture *t,
+				  const struct sg_point *p)
 {
 	float dx[3] = { 0 }, dy[3] = { 0 };
 
@@ -149,7 +163,7 @@ FETCH(sg_exec_tex_level, at_lod(w, ti, lane, t, &p))
 FETCH(sg_exec_tex_grad, at_grad(w, ti, lane, t, &p))
 FETCH(sg_exec_tld4, sg_sample_gather(t, &p, ti->channel))
 
-/* The numbers of OpenCL, which PTX uses (PTX ISA 5.3, "Channel Data Type and Channel Order Fields"). */
+/* The numbers of OpenCL, which PTX uses (PTX ISA 5.3, "Channel Data Type and Channel Order"). */
 static uint32_t data_type(const struct sg_texel *t)
 {
 	static const uint16_t types[][3] = {		/* 8, 16, 32 bits */
@@ -214,12 +228,15 @@ enum sg_result sg_exec_txq(struct sg_warp *w, const struct sg_insn *in, uint32_t
 	uint32_t *d = SG_ROW(uint32_t, 0);
 
 	for (uint32_t m = mask; m; m &= m - 1) {
-		uint32_t lane = (uint32_t)__builtin_ctz(m), level = in->r[2] ? word(w, in->r[2], lane) : 0;
+		uint32_t lane = (uint32_t)__builtin_ctz(m),
+			 level = in->r[2] ? word(w, in->r[2], lane) : 0;
 		const struct sg_texture *t = sg_lane_texture(w, in, in->r[1], lane);
 
 		if (!t)
 			return SG_ILLEGAL_ADDRESS;
-		d[lane] = level < t->nr_levels ? query_texture(t, &t->levels[level], (enum sg_query)in->imm) : 0;
+		d[lane] = level < t->nr_levels
+				  ? query_texture(t, &t->levels[level], (enum sg_query)in->imm)
+				  : 0;
 	}
 	return SG_OK;
 }

@@ -11,8 +11,10 @@
 /* NULL: not a geometry. */
 const struct sg_geometry_info *ptx_geometry(const struct ptx_tok *t);
 /* Rows of the first nr elements of a vector, or of a single register if nr is 1. */
-bool ptx_vector(struct ptx_parser *p, const struct ptx_operand *op, uint32_t nr, char letter, uint32_t *rows);
+bool ptx_vector(struct ptx_parser *p, const struct ptx_operand *op, uint32_t nr, char letter,
+		uint32_t *rows);
 /* [object, {layer, x, y, z}] as place->geom says */
-bool ptx_place(struct ptx_parser *p, const struct ptx_operand *op, char letter, struct sg_place *place);
+bool ptx_place(struct ptx_parser *p, const struct ptx_operand *op, char letter,
+	       struct sg_place *place);
 
 #endif

@@ -108,7 +108,8 @@ void ptx_decode_suld(struct ptx_parser *p)
 	if (!ptx_place(p, &st->ops[1], 'w', &s->place))
 		return;
 	if (d->kind == OPK_VEC ? d->nr != s->nr : s->nr != 1) {
-		ptx_error_at(&p->l, &d->tok, SG_INVALID_PTX, "a vector of %u registers expected", s->nr);
+		ptx_error_at(&p->l, &d->tok, SG_INVALID_PTX, "a vector of %u registers expected",
+			     s->nr);
 		return;
 	}
 	if (d->kind == OPK_VEC)
@@ -129,7 +130,8 @@ void ptx_decode_sust(struct ptx_parser *p)
 		return;
 	ok = finish(p, s, i) && p->st.nr_ops == 2 && s->nr * ptx_type_bytes(s->type) <= 16;
 	if (s->formatted)
-		ok = ok && (s->type == PTX_B32 || s->type == PTX_U32 || s->type == PTX_S32 || s->type == PTX_F32);
+		ok = ok && (s->type == PTX_B32 || s->type == PTX_U32 || s->type == PTX_S32 ||
+			    s->type == PTX_F32);
 	else
 		ok = ok && is_plain(s->type);
 	if (!ok) {
@@ -160,7 +162,8 @@ void ptx_decode_sured(struct ptx_parser *p)
 
 	if (!s)
 		return;
-	if (!finish(p, s, i) || s->nr != 1 || s->place.geom->layered || !red_type(s) || p->st.nr_ops != 2) {
+	if (!finish(p, s, i) || s->nr != 1 || s->place.geom->layered || !red_type(s) ||
+	    p->st.nr_ops != 2) {
 		unknown(p);
 		return;
 	}

@@ -24,12 +24,14 @@ const struct sg_geometry_info *ptx_geometry(const struct ptx_tok *t)
 	return NULL;
 }
 
-bool ptx_vector(struct ptx_parser *p, const struct ptx_operand *op, uint32_t nr, char letter, uint32_t *rows)
+bool ptx_vector(struct ptx_parser *p, const struct ptx_operand *op, uint32_t nr, char letter,
+		uint32_t *rows)
 {
 	const struct ptx_operand *e = op->kind == OPK_VEC ? &p->st.elems[op->first] : op;
 
 	if (op->kind == OPK_VEC ? op->nr < nr || op->nr > 4 : nr != 1) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u elements expected", nr);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u elements expected",
+			     nr);
 		return false;
 	}
 	for (uint32_t i = 0; i < nr; i++)
@@ -42,15 +44,18 @@ static bool object_row(struct ptx_parser *p, const struct ptx_operand *op, uint3
 {
 	const struct ptx_operand *base = op->nr ? &p->st.elems[op->first] : NULL;
 
-	if ((op->kind != OPK_POINT && op->kind != OPK_ADDR) || !base || base->kind != OPK_REG || op->imm) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "the handle of an object in a register expected");
+	if ((op->kind != OPK_POINT && op->kind != OPK_ADDR) || !base || base->kind != OPK_REG ||
+	    op->imm) {
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+			     "the handle of an object in a register expected");
 		return false;
 	}
 	return ptx_src_row(p, base, 'l', row);
 }
 
 /* Components that an instruction does not look at may follow. */
-bool ptx_place(struct ptx_parser *p, const struct ptx_operand *op, char letter, struct sg_place *place)
+bool ptx_place(struct ptx_parser *p, const struct ptx_operand *op, char letter,
+	       struct sg_place *place)
 {
 	const struct sg_geometry_info *g = place->geom;
 	const struct ptx_operand *e = &p->st.elems[op->first + 1];
@@ -94,8 +99,8 @@ static bool types(struct ptx_parser *p, uint32_t i, struct sg_tex_insn *t, uint3
 	}
 	if (!ptx_tok_is(&m[1], *nr == 2 ? "v2" : "v4") || (ctype != PTX_S32 && ctype != PTX_F32) ||
 	    (t->texel && t->place.geom->cube) ||
-	    (t->dtype != PTX_U32 && t->dtype != PTX_S32 && t->dtype != PTX_F32 && t->dtype != PTX_F16 &&
-	     t->dtype != PTX_F16X2)) {
+	    (t->dtype != PTX_U32 && t->dtype != PTX_S32 && t->dtype != PTX_F32 &&
+	     t->dtype != PTX_F16 && t->dtype != PTX_F16X2)) {
 		unknown(p);
 		return false;
 	}
@@ -107,26 +112,33 @@ static bool results(struct ptx_parser *p, struct sg_tex_insn *t, uint32_t nr)
 	const struct ptx_operand *op = &p->st.ops[0];
 
 	if (op->kind != OPK_VEC || op->nr != nr) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected", nr);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected",
+			     nr);
 		return false;
 	}
 	for (uint32_t i = 0; i < nr; i++)
-		if (!ptx_dst_row(p, &p->st.elems[op->first + i], t->dtype == PTX_F16 ? 'h' : 'w', &t->dst[i]))
+		if (!ptx_dst_row(p, &p->st.elems[op->first + i], t->dtype == PTX_F16 ? 'h' : 'w',
+				 &t->dst[i]))
 			return false;
 	return true;
 }
 
-/* What may follow: offsets in texels. A depth to compare with is for textures that do not exist here. */
+/*
+ * What may follow: offsets in texels. A depth to compare with is for textures that do not exist
+ * here.
+ */
 static bool offsets(struct ptx_parser *p, uint32_t at, struct sg_tex_insn *t)
 {
 	const struct sg_geometry_info *g = t->place.geom;
 	const struct ptx_operand *op = &p->st.ops[at];
-	bool vector = p->st.nr_ops > at && (op->kind == OPK_VEC || (g->dims == 1 && op->type != PTX_F32));
+	bool vector = p->st.nr_ops > at &&
+		      (op->kind == OPK_VEC || (g->dims == 1 && op->type != PTX_F32));
 
 	if (p->st.nr_ops == at)
 		return true;
 	if (!vector || g->cube || p->st.nr_ops > at + 1) {
-		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "an offset in a cube, or a depth to compare with, for");
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX,
+				 "an offset in a cube, or a depth to compare with, for");
 		return false;
 	}
 	return ptx_vector(p, op, g->dims, 'w', t->offset);
@@ -172,7 +184,8 @@ void ptx_decode_tld4(struct ptx_parser *p)
 
 	if (!t)
 		return;
-	while (t->channel < 4 && !(p->st.nr_mods && ptx_tok_is(&p->st.mods[0], channels[t->channel])))
+	while (t->channel < 4 &&
+	       !(p->st.nr_mods && ptx_tok_is(&p->st.mods[0], channels[t->channel])))
 		t->channel++;
 	if (t->channel == 4) {
 		unknown(p);
@@ -180,7 +193,8 @@ void ptx_decode_tld4(struct ptx_parser *p)
 	}
 	if (!types(p, 1, t, &nr))
 		return;
-	if (t->place.geom->dims != 2 || t->texel || t->dtype == PTX_F16 || nr != 4 || p->st.nr_ops < 2) {
+	if (t->place.geom->dims != 2 || t->texel || t->dtype == PTX_F16 || nr != 4 ||
+	    p->st.nr_ops < 2) {
 		unknown(p);
 		return;
 	}
@@ -193,7 +207,8 @@ static const struct {
 	enum sg_query query;
 	bool texture, surface, level;	/* of which it can be asked */
 } queries[] = {
-	{ "width", SG_QUERY_WIDTH, true, true, true }, { "height", SG_QUERY_HEIGHT, true, true, true },
+	{ "width", SG_QUERY_WIDTH, true, true, true },
+	{ "height", SG_QUERY_HEIGHT, true, true, true },
 	{ "depth", SG_QUERY_DEPTH, true, true, true },
 	{ "channel_data_type", SG_QUERY_DATA_TYPE, true, true, false },
 	{ "channel_order", SG_QUERY_ORDER, true, true, false },
@@ -213,7 +228,8 @@ static const struct {
 void ptx_decode_txq(struct ptx_parser *p)
 {
 	struct ptx_stmt *st = &p->st;
-	bool surface = st->op.s[0] == 's', level = st->nr_mods == 3 && ptx_tok_is(&st->mods[0], "level");
+	bool surface = st->op.s[0] == 's',
+	     level = st->nr_mods == 3 && ptx_tok_is(&st->mods[0], "level");
 	uint32_t object, lod = 0, dst;
 	struct sg_insn *in;
 	size_t q = 0;
@@ -221,13 +237,15 @@ void ptx_decode_txq(struct ptx_parser *p)
 	while (q < sizeof(queries) / sizeof(queries[0]) &&
 	       !(st->nr_mods == 2u + level && ptx_tok_is(&st->mods[level], queries[q].name)))
 		q++;
-	if (q == sizeof(queries) / sizeof(queries[0]) || !(surface ? queries[q].surface : queries[q].texture) ||
+	if (q == sizeof(queries) / sizeof(queries[0]) ||
+	    !(surface ? queries[q].surface : queries[q].texture) ||
 	    (level && (surface || !queries[q].level)) || !ptx_tok_is(&st->mods[1 + level], "b32") ||
 	    st->nr_ops != 2u + level) {
 		unknown(p);
 		return;
 	}
-	if (!object_row(p, &st->ops[1], &object) || (level && !ptx_src_row(p, &st->ops[2], 'w', &lod)) ||
+	if (!object_row(p, &st->ops[1], &object) ||
+	    (level && !ptx_src_row(p, &st->ops[2], 'w', &lod)) ||
 	    !ptx_dst_row(p, &st->ops[0], 'w', &dst))
 		return;
 	in = ptx_emit(p);

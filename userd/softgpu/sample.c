@@ -153,7 +153,8 @@ static void direction_of(uint32_t face, double s, double t, double d[3])
 					      { 0, -1, 0 }, { 0, -1, 0 } };
 
 	for (int i = 0; i < 3; i++)
-		d[i] = major[face][i] + along_s[face][i] * (2 * s - 1) + along_t[face][i] * (2 * t - 1);
+		d[i] = major[face][i] + along_s[face][i] * (2 * s - 1) +
+		       along_t[face][i] * (2 * t - 1);
 }
 
 /* A texel beyond the edge of a face is one of its neighbour's. */
@@ -181,7 +182,8 @@ static struct sg_channels outside(const struct sg_texture *t)
 }
 
 /* The texel at corner (a bit for each direction) of the footprint. */
-static struct sg_channels texel(const struct sg_texture *t, const struct footprint *f, uint32_t corner)
+static struct sg_channels texel(const struct sg_texture *t, const struct footprint *f,
+				uint32_t corner)
 {
 	const struct sg_image *g = f->image;
 	uint32_t slice = f->slice, at[3] = { 0, 0, 0 };
@@ -213,7 +215,8 @@ static struct sg_channels filter(const struct sg_texture *t, const struct footpr
 		uint32_t weight = 1;
 
 		for (uint32_t d = 0; d < f->dims; d++)
-			weight *= corner >> d & 1 ? f->span[d].weight : WEIGHT_ONE - f->span[d].weight;
+			weight *= corner >> d & 1 ? f->span[d].weight
+						  : WEIGHT_ONE - f->span[d].weight;
 		if (!weight)
 			continue;
 		c = texel(t, f, corner);
@@ -257,7 +260,8 @@ static void place(const struct sg_texture *t, const struct sg_point *p, uint32_t
 	}
 }
 
-static struct sg_channels at_level(const struct sg_texture *t, const struct sg_point *p, uint32_t level)
+static struct sg_channels at_level(const struct sg_texture *t, const struct sg_point *p,
+				   uint32_t level)
 {
 	bool linear = t->linear && !p->is_texel;
 	struct footprint f;
@@ -319,7 +323,8 @@ float sg_sample_lod(const struct sg_texture *t, const struct sg_point *p, const 
 	return (float)(p->geom->cube && m > 0 ? x - log2(m) : x);
 }
 
-struct sg_channels sg_sample_gather(const struct sg_texture *t, const struct sg_point *p, uint32_t channel)
+struct sg_channels sg_sample_gather(const struct sg_texture *t, const struct sg_point *p,
+				    uint32_t channel)
 {
 	static const uint32_t corners[] = { 2, 3, 1, 0 };
 	struct sg_channels c;

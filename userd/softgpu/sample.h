@@ -38,7 +38,7 @@ struct sg_channels sg_sample_level(const struct sg_texture *t, const struct sg_p
 /* The level of detail that derivatives of the coordinates ask for. */
 float sg_sample_lod(const struct sg_texture *t, const struct sg_point *p, const float dx[3],
 		    const float dy[3]);
-/* One channel of the four texels that a linear filter would use, counter-clockwise from below left. */
+/* One channel of the four texels of a linear filter, counter-clockwise from below left. */
 struct sg_channels sg_sample_gather(const struct sg_texture *t, const struct sg_point *p,
 				    uint32_t channel);
 

@@ -35,8 +35,8 @@ static bool find_array(const CUDA_RESOURCE_DESC *res, struct mipmapped **m)
 
 /*
  * Destroying does not wait, because a kernel that runs may wait for the program. Kernels that were
- * queued before may still look for the object: when they are done the handle is nobody's. When those
- * are done that found it until then, nobody has the object.
+ * queued before may still look for the object: when they are done the handle is nobody's. When
+ * those are done that found it until then, nobody has the object.
  */
 static void reap(struct context *ctx)
 {

@@ -38,12 +38,24 @@ struct sg_surf_insn {
 };
 
 enum sg_query {
-	SG_QUERY_WIDTH, SG_QUERY_HEIGHT, SG_QUERY_DEPTH, SG_QUERY_DATA_TYPE, SG_QUERY_ORDER,
-	SG_QUERY_NORMALIZED, SG_QUERY_ARRAY_SIZE, SG_QUERY_LEVELS, SG_QUERY_SAMPLES, SG_QUERY_UNNORMALIZED,
-	SG_QUERY_FILTER, SG_QUERY_ADDRESS_0, SG_QUERY_ADDRESS_1, SG_QUERY_ADDRESS_2, SG_QUERY_MEMORY_LAYOUT,
+	SG_QUERY_WIDTH,
+	SG_QUERY_HEIGHT,
+	SG_QUERY_DEPTH,
+	SG_QUERY_DATA_TYPE,
+	SG_QUERY_ORDER,
+	SG_QUERY_NORMALIZED,
+	SG_QUERY_ARRAY_SIZE,
+	SG_QUERY_LEVELS,
+	SG_QUERY_SAMPLES,
+	SG_QUERY_UNNORMALIZED,
+	SG_QUERY_FILTER,
+	SG_QUERY_ADDRESS_0,
+	SG_QUERY_ADDRESS_1,
+	SG_QUERY_ADDRESS_2,
+	SG_QUERY_MEMORY_LAYOUT,
 };
 
-/* Executors: aux is one of the structures above, or for queries and istypep all is in struct sg_insn. */
+/* aux is one of the structures above; of queries and istypep all is in struct sg_insn. */
 enum sg_result sg_exec_tex(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 enum sg_result sg_exec_tex_level(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 enum sg_result sg_exec_tex_grad(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
@@ -56,7 +68,9 @@ enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_
 enum sg_result sg_exec_sured(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 
 /* The object of a lane, or NULL and the fault. */
-const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row, uint32_t lane);
-const struct sg_surface *sg_lane_surface(struct sg_warp *w, const struct sg_insn *in, uint32_t row, uint32_t lane);
+const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
+					 uint32_t lane);
+const struct sg_surface *sg_lane_surface(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
+					 uint32_t lane);
 
 #endif

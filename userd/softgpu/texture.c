@@ -169,7 +169,7 @@ static bool desc_is_valid(const CUDA_TEXTURE_DESC *d)
 	       !(d->flags & ~FLAGS_KNOWN);
 }
 
-/* Without normalised coordinates, wrap and mirror are clamp (programming guide, "Texture memory"). */
+/* Without normalised coordinates, wrap and mirror are clamp (guide, "Texture memory"). */
 static uint8_t address_of(const struct sg_texture *t, CUaddress_mode mode)
 {
 	static const uint8_t modes[] = {

@@ -3,8 +3,8 @@
  * texture.h - textures and surfaces as the engine sees them
  *
  * The driver side makes a descriptor when an object is created and never changes it. A kernel has
- * only the 64-bit handle. A descriptor that a running grid has found stays where it is until the grid
- * ends, when the object is destroyed as well; destroying an array waits for the grid.
+ * only the 64-bit handle. A descriptor that a running grid has found stays where it is until the
+ * grid ends, when the object is destroyed as well; destroying an array waits for the grid.
  */
 #ifndef SOFTGPU_TEXTURE_H
 #define SOFTGPU_TEXTURE_H
@@ -14,7 +14,13 @@
 
 #define SG_MAX_LEVELS	18		/* of an edge of 131,072 */
 
-enum sg_texel_class { SG_TEXEL_UINT, SG_TEXEL_SINT, SG_TEXEL_FLOAT, SG_TEXEL_UNORM, SG_TEXEL_SNORM };
+enum sg_texel_class {
+	SG_TEXEL_UINT,
+	SG_TEXEL_SINT,
+	SG_TEXEL_FLOAT,
+	SG_TEXEL_UNORM,
+	SG_TEXEL_SNORM
+};
 
 struct sg_texel {
 	uint8_t cls;			/* enum sg_texel_class */
