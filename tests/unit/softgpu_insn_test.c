@@ -376,6 +376,38 @@ static void registers_of_128_bits(void **state)
 	release(o);
 }
 
+/* Two pieces, a call above them, and the stack restored in a loop that would else overflow it. */
+static void alloca_grows_a_frame(void **state)
+{
+	uint32_t *o = run_text(HEAD
+		".func (.reg .b32 r) deep(.reg .b32 a) { .local .b32 l[4]; st.local.b32 [l+12], a; ld.local.b32 r, [l+12]; ret; }\n"
+		".visible .entry k(.param .u64 out) { .reg .b32 %r<8>; .reg .b64 %d<8>; .reg .pred %p;\n"
+		".local .align 16 .b32 own[4]; ld.param.u64 %d0, [out]; mov.u32 %r0, %tid.x; mad.wide.u32 %d0, %r0, 16, %d0;\n"
+		"st.local.b32 [own], 77; mov.u32 %r1, 0;\n"
+		"again: stacksave.u64 %d1; add.u32 %r2, %r0, 1; mul.wide.u32 %d2, %r2, 4;\n"
+		"alloca.u64 %d3, %d2; alloca.u64 %d4, 64, 32; st.local.b32 [%d3], %r0; st.local.b32 [%d4+60], %r1;\n"
+		"call (%r3), deep, (5); ld.local.b32 %r4, [%d3]; ld.local.b32 %r5, [%d4+60];\n"
+		"stackrestore.u64 %d1; add.u32 %r1, %r1, 1; setp.lt.u32 %p, %r1, 5000; @%p bra again;\n"
+		"ld.local.b32 %r6, [own]; and.b64 %d5, %d4, 31; cvt.u32.u64 %r2, %d5; add.u32 %r6, %r6, %r2;\n"
+		"st.global.v4.b32 [%d0], {%r3, %r4, %r5, %r6}; ret; }\n", 40, 40 * 16);
+	struct sg_module *m = load_ok(KERNEL(
+		"again: alloca.u64 %d1, 1024; st.local.u32 [%d1], %r0; bra again;"));
+	void *out = device(64);
+
+	(void)state;
+	for (uint32_t i = 0; i < 40; i++) {
+		assert_int_equal(o[4 * i], 5);
+		assert_int_equal(o[4 * i + 1], i);
+		assert_int_equal(o[4 * i + 2], 4999);
+		assert_int_equal(o[4 * i + 3], 77);
+	}
+	assert_int_equal(launch(m, "k", 1, 32, &out), SG_ILLEGAL_ADDRESS);
+	assert_non_null(strstr(fault.text, "stack overflow"));
+	sg_module_destroy(m);
+	release(out);
+	release(o);
+}
+
 /* The line of the innermost .loc before the instruction, whose file may be named later. */
 static void faults_name_the_source(void **state)
 {
@@ -473,6 +505,7 @@ int main(void)
 		cmocka_unit_test(small_floats),
 		cmocka_unit_test(atoms_of_halves_and_vectors),
 		cmocka_unit_test(registers_of_128_bits),
+		cmocka_unit_test(alloca_grows_a_frame),
 		cmocka_unit_test(faults_name_the_source),
 		cmocka_unit_test(aliases_and_attributes),
 		cmocka_unit_test(what_no_block_alone_can_do_is_refused),

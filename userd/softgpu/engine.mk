@@ -11,7 +11,7 @@ softgpu_engine_c := ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_fun
 	ptx_mem ptx_mov ptx_video ptx_cvt ptx_ctl ptx_tex ptx_surf ptx_async ptx_cache ptx_loc ptx_link ptx_module warp frame barrier resolve builtin grid mbarrier \
 	ptx_mma \
 	texel sample exec_tex exec_surf
-softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_fp8 exec_video exec_mem exec_atom exec_warp exec_async \
+softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_stack exec_fp8 exec_video exec_mem exec_atom exec_warp exec_async \
 	exec_mbarrier exec_mma exec_matrix exec_isa
 
 softgpu_engine_cflags := -O2 -fPIC -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing \

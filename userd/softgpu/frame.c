@@ -117,7 +117,7 @@ static void fill_const(struct sg_warp *w, struct sg_frame *f, const struct ptx_c
 }
 
 /* A stack of local memory for each lane; what is there keeps its offsets when the stacks grow. */
-static bool need_local(struct sg_warp *w, uint32_t bytes)
+bool sg_local_need(struct sg_warp *w, uint32_t bytes)
 {
 	uint32_t cap = w->local_cap ? w->local_cap : 256;
 	uint8_t *mem;
@@ -142,10 +142,10 @@ static bool need_local(struct sg_warp *w, uint32_t bytes)
 struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, struct sg_frame *parent, uint32_t mask)
 {
 	struct sg_frame *f = w->pool[fn->index];
-	uint32_t base = parent ? parent->local_base + parent->fn->local_bytes : 0;
+	uint32_t base = parent ? parent->local_base + parent->fn->local_bytes + ((parent->grown + 15) & ~15u) : 0;
 	bool fresh = !f;
 
-	if ((parent && parent->depth + 1 >= SG_MAX_DEPTH) || !need_local(w, base + fn->local_bytes))
+	if ((parent && parent->depth + 1 >= SG_MAX_DEPTH) || !sg_local_need(w, base + fn->local_bytes))
 		return NULL;
 	if (f) {
 		w->pool[fn->index] = f->next;
@@ -163,6 +163,7 @@ struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, str
 	f->parent = parent;
 	f->depth = parent ? parent->depth + 1 : 0;
 	f->local_base = base;
+	f->grown = 0;
 	f->live = mask;
 	for (const struct ptx_const *c = fn->consts; c && (fresh || c->kind != CONST_IMM); c = c->next)
 		fill_const(w, f, c);

@@ -257,6 +257,29 @@ static bool pair_dst(struct ptx_parser *p, const struct ptx_operand *op, uint32_
 	return ptx_dst_row(p, e, 'w', d) && (op->kind != OPK_PAIR || ptx_dst_row(p, e + 1, 'p', pred));
 }
 
+/* alloca.u64 d, size{, alignment} */
+void ptx_decode_alloca(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	enum ptx_type t = ptx_stmt_type(st);
+	char letter = t == PTX_U64 ? 'l' : 'w';
+	uint64_t align = st->nr_ops == 3 ? st->ops[2].imm : 8;
+	uint32_t src, dst;
+	struct sg_insn *in;
+
+	if (st->nr_mods != 1 || (t != PTX_U32 && t != PTX_U64) || st->nr_ops < 2 || st->nr_ops > 3 ||
+	    (st->nr_ops == 3 && st->ops[2].kind != OPK_INT) || !align || align > 4096 || (align & (align - 1))) {
+		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
+		return;
+	}
+	if (!ptx_src_row(p, &st->ops[1], letter, &src) || !ptx_dst_row(p, &st->ops[0], letter, &dst))
+		return;
+	in = ptx_emit_form(p, t == PTX_U64 ? "@alloca.l" : "@alloca.w");
+	in->r[0] = dst;
+	in->r[1] = src;
+	in->imm = (int64_t)align;
+}
+
 /* elect.sync d|p, membermask */
 void ptx_decode_elect(struct ptx_parser *p)
 {

@@ -26,6 +26,7 @@ static const struct ptx_op ptx_ops[] = {
 	{ "activemask", 0, NULL },
 	{ "add", FP, NULL },
 	{ "addc", 0, NULL },
+	{ "alloca", 0, ptx_decode_alloca },
 	{ "and", 0, NULL },
 	{ "applypriority", 0, ptx_decode_hint },
 	{ "atom", M_NOFTZ, ptx_decode_atom },
@@ -106,6 +107,8 @@ static const struct ptx_op ptx_ops[] = {
 	{ "slct", M_FTZ, NULL },
 	{ "sqrt", M_ROUND | M_APPROX | M_FTZ, NULL },
 	{ "st", 0, ptx_decode_st },
+	{ "stackrestore", 0, NULL },
+	{ "stacksave", 0, NULL },
 	{ "stmatrix", 0, ptx_decode_stmatrix },
 	{ "sub", FP, NULL },
 	{ "subc", 0, NULL },
@@ -150,8 +153,8 @@ static const struct ptx_op ptx_ops[] = {
 
 /* Opcodes of PTX that a later stage brings, or that no CPU device will: refused by name. */
 static const char *const ptx_refused[] = {
-	"alloca", "clusterlaunchcontrol", "getctarank", "mapa", "multimem",
-	"setmaxnreg", "stackrestore", "stacksave", "tcgen05", "tensormap", "wgmma",
+	"clusterlaunchcontrol", "getctarank", "mapa", "multimem",
+	"setmaxnreg", "tcgen05", "tensormap", "wgmma",
 };
 
 #define FORM_BUCKETS 4096

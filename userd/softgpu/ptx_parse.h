@@ -197,6 +197,7 @@ void ptx_decode_elect(struct ptx_parser *p);
 void ptx_decode_lop3(struct ptx_parser *p);
 void ptx_decode_nanosleep(struct ptx_parser *p);
 void ptx_decode_video(struct ptx_parser *p);
+void ptx_decode_alloca(struct ptx_parser *p);
 void ptx_decode_cp(struct ptx_parser *p);
 void ptx_decode_mbarrier(struct ptx_parser *p);
 void ptx_decode_mma(struct ptx_parser *p);

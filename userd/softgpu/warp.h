@@ -82,6 +82,7 @@ struct sg_frame {
 	const struct sg_insn *call;	/* in parent */
 	uint8_t *regs;
 	uint32_t ret_pc, live, depth, local_base;
+	uint32_t grown;			/* bytes of alloca behind the function's own */
 };
 
 enum sg_group_state { SG_RUN, SG_WAIT_LANES, SG_WAIT_BAR };
@@ -184,6 +185,7 @@ void sg_warp_fini(struct sg_warp *w);
 /* frame.c */
 struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, struct sg_frame *parent, uint32_t mask);
 void sg_frame_pop(struct sg_warp *w, struct sg_frame *f);
+bool sg_local_need(struct sg_warp *w, uint32_t bytes);	/* of local memory; false: more than there is */
 void sg_frames_free(struct sg_warp *w);
 void sg_call_args(struct sg_warp *w, const struct sg_insn *in, const struct sg_frame *callee, uint32_t mask);
 void sg_call_rets(struct sg_warp *w, const struct sg_frame *callee, uint32_t mask);
