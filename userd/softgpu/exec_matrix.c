@@ -6,12 +6,6 @@
 #include "mma.h"
 #include "resolve.h"
 
-static enum sg_result partial(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
-{
-	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0, "a matrix by %d of the 32 lanes that it needs",
-			     __builtin_popcount(mask));
-}
-
 /* What a lane has to know of the matrix in memory; registers may be overwritten as it is loaded. */
 struct place {
 	uint64_t base[SG_LANES], stride[SG_LANES];
@@ -122,7 +116,7 @@ EXEC(wmma_load)
 {
 	const struct sg_fragment *f = in->aux;
 	uint32_t nr = sg_fragment_regs(f);
-	enum sg_result res = mask == SG_ALL ? fragment(w, in, false) : partial(w, in, mask);
+	enum sg_result res = mask == SG_ALL ? fragment(w, in, false) : sg_mma_partial(w, in, mask);
 
 	for (uint32_t r = nr; !res && r < f->nr; r++)
 		memmove(w->regs + f->r[r], w->regs + f->r[r % nr], SG_LANES * sizeof(uint32_t));
@@ -131,7 +125,7 @@ EXEC(wmma_load)
 
 EXEC(wmma_store)
 {
-	return mask == SG_ALL ? fragment(w, in, true) : partial(w, in, mask);
+	return mask == SG_ALL ? fragment(w, in, true) : sg_mma_partial(w, in, mask);
 }
 
 /*
@@ -160,7 +154,7 @@ EXEC(ldmatrix)
 	enum sg_result res;
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	res = matrix_rows(w, in, ea);
 	for (uint32_t m = 0; !res && m < in->vec; m++)
 		for (uint32_t i = 0; i < SG_LANES; i++)
@@ -176,7 +170,7 @@ EXEC(stmatrix)
 	enum sg_result res;
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	res = matrix_rows(w, in, ea);
 	for (uint32_t m = 0; !res && m < in->vec; m++)
 		for (uint32_t i = 0; i < SG_LANES; i++) {
@@ -194,7 +188,7 @@ EXEC(movmatrix)
 	uint64_t rows[8];
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	memcpy(src, SG_ROW(const uint32_t, 1), sizeof(src));
 	for (uint32_t i = 0; i < 8; i++)
 		rows[i] = (uintptr_t)(src + 4 * i);

@@ -47,12 +47,6 @@ static const struct format {
 	[SG_MMA_E4M3] = { 4, 3, 0, true }, [SG_MMA_E5M2] = { 5, 2, 0, false }, [SG_MMA_F32] = { 8, 23, 0, false },
 };
 
-static enum sg_result partial(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
-{
-	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0, "mma by %d of the 32 lanes that it needs",
-			     __builtin_popcount(mask));
-}
-
 /* Where the first lane's elements of a tile lie in a matrix with steps so and si. */
 static uint32_t tile_base(const struct sg_fragment *f, uint32_t tile, uint32_t so, uint32_t si)
 {
@@ -258,7 +252,7 @@ EXEC(mma_float)
 	struct product x;
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	gather_all(w, a, &x);
 	float_product(&x);
 	scatter(w, &a->f[SG_MMA_D], x.d);
@@ -289,7 +283,7 @@ EXEC(mma_int)
 	struct product x;
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	gather_all(w, a, &x);
 	extend(x.a.sig, x.a.raw, x.ta, x.m * x.k);
 	extend(x.b.sig, x.b.raw, x.tb, x.k * x.n);
@@ -314,7 +308,7 @@ EXEC(mma_bit)
 	const struct sg_fragment *fa = &a->f[SG_MMA_A], *fb = &a->f[SG_MMA_B];
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	gather(w, &a->f[SG_MMA_C], a->n, 1, c);
 	for (uint32_t i = 0; i < a->m; i++)
 		for (uint32_t j = 0; j < a->n; j++)
@@ -361,7 +355,7 @@ EXEC(mma_double)
 	int old = fegetround();
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	move_doubles(w, &x->f[SG_MMA_A], x->k, 1, a, false);
 	move_doubles(w, &x->f[SG_MMA_B], 1, x->n, b, false);
 	move_doubles(w, &x->f[SG_MMA_C], x->n, 1, c, false);
@@ -428,7 +422,7 @@ EXEC(mma_quads)
 	uint32_t d[4][64];
 
 	if (mask != SG_ALL)
-		return partial(w, in, mask);
+		return sg_mma_partial(w, in, mask);
 	start(&x, a);
 	for (uint32_t q = 0; q < 4; q++) {
 		for (uint32_t i = 0; i < 8; i++)

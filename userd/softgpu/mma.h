@@ -9,8 +9,7 @@
 #ifndef SOFTGPU_MMA_H
 #define SOFTGPU_MMA_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "warp.h"
 
 #define SG_MMA_REGS 8		/* of one matrix in a lane, at most */
 #define SG_MMA_MAX_AB 1024	/* elements of A or of B; words of .b1 are fewer */
@@ -59,6 +58,13 @@ static inline void sg_fragment_place(const struct sg_fragment *f, uint32_t tile,
 
 	*outer = tile % tiles * 8 + lane / 4;
 	*inner = (tile / tiles * 4 + lane % 4) * f->per;
+}
+
+/* A warp-wide operation that a part of the warp came to: lanes have exited, or a guard kept them away. */
+static inline enum sg_result sg_mma_partial(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+{
+	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0, "a matrix operation by %d of the 32 lanes that it needs",
+			     __builtin_popcount(mask));
 }
 
 #endif
