@@ -53,11 +53,11 @@ bool sg_mem_free(uint64_t addr)
 	return found;
 }
 
+static struct extent read_only;
+
 bool sg_mem_is_read_only(uint64_t addr, size_t n)
 {
-	(void)addr;
-	(void)n;
-	return false;
+	return addr >= read_only.lo && addr < read_only.hi && n <= read_only.hi - addr;
 }
 
 bool sg_mem_find(uint64_t addr, uint64_t *lo, uint64_t *hi)

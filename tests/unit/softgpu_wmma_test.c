@@ -403,6 +403,22 @@ static void bad_addresses_are_faults(void **state)
 	release(out);
 }
 
+static void read_only_memory_is_loaded_from(void **state)
+{
+	static float host[256] __attribute__((aligned(256)));
+	void *at = host;
+	struct sg_module *loads = load_ok(KERNEL("wmma.load.c.sync.aligned.row.m16n16k16.global.f32 " R8 ", [%d0];"));
+	struct sg_module *stores = load_ok(KERNEL("wmma.store.d.sync.aligned.row.m16n16k16.global.f32 [%d0], " R8 ";"));
+
+	(void)state;
+	read_only = (struct extent){ (uintptr_t)host, (uintptr_t)host + sizeof(host) };
+	launch_ok(loads, "k", 1, 32, &at);
+	assert_int_equal(launch(stores, "k", 1, 32, &at), SG_ILLEGAL_ADDRESS);
+	read_only = (struct extent){ 0, 0 };
+	sg_module_destroy(loads);
+	sg_module_destroy(stores);
+}
+
 static void a_part_of_a_warp_is_a_fault(void **state)
 {
 	static const char *const texts[] = {
@@ -470,6 +486,7 @@ int main(void)
 		cmocka_unit_test(stmatrix_puts_rows_where_lanes_say),
 		cmocka_unit_test(movmatrix_transposes),
 		cmocka_unit_test(bad_addresses_are_faults),
+		cmocka_unit_test(read_only_memory_is_loaded_from),
 		cmocka_unit_test(a_part_of_a_warp_is_a_fault),
 		cmocka_unit_test(other_forms_are_refused_by_name),
 	};

@@ -346,6 +346,7 @@ static void decode_access(struct ptx_parser *p, enum sg_mma_matrix which)
 	else if (!ptx_src_row(p, &st->ops[2], 'w', &want.r[1]))
 		return;
 	want.aux = x;
+	want.flags = load ? SG_F_LOAD : 0;
 	want.r[0] = x->r[0];
 	emit(p, load ? "@wmma.load" : "@wmma.store", &want);
 }
@@ -390,7 +391,7 @@ static void decode_rows(struct ptx_parser *p, bool load)
 		return;
 	memcpy(want.r, v.r, 4 * sizeof(v.r[0]));
 	want.vec = v.nr;
-	want.flags = f.trans ? SG_F_TRANS : 0;
+	want.flags = (f.trans ? SG_F_TRANS : 0) | (load ? SG_F_LOAD : 0);
 	emit(p, load ? "@ldmatrix" : "@stmatrix", &want);
 }
 
