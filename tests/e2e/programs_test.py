@@ -265,7 +265,7 @@ class OnSoftgpu(unittest.TestCase):
         return done
 
     def test_the_runtime_linked_statically(self):
-        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "texture"):
+        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "texture", "memory"):
             self.passes(name)
 
     def test_the_runtime_as_a_shared_library(self):
