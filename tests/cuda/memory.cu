@@ -18,6 +18,13 @@ __global__ void add(int *p, int n, int v)
 		p[i] += v;
 }
 
+__managed__ int both[4] = { 1, 2, 3, 4 };
+
+__global__ void add_to_both(void)
+{
+	both[threadIdx.x] += 10;
+}
+
 static void add_to(int *p, int n, int v, cudaStream_t stream)
 {
 	add<<<(n + 255) / 256, 256, 0, stream>>>(p, n, v);
@@ -64,6 +71,17 @@ static void use_managed(void)
 	CHECK(cudaDeviceSynchronize());
 	expect("managed", p, N, 5, 1);
 	CHECK(cudaFree(p));
+}
+
+static void use_managed_variable(void)
+{
+	both[0] = 0;
+	both[1] = 1;
+	add_to_both<<<1, 2>>>();
+	CHECK_LAUNCH();
+	CHECK(cudaDeviceSynchronize());
+	expect("managed variable", both, 2, 10, 1);
+	expect("managed variable", both + 2, 2, 3, 1);
 }
 
 static unsigned long long pool_number(cudaMemPool_t pool, enum cudaMemPoolAttr what)
@@ -237,6 +255,7 @@ int main(int argc, char **argv)
 		close(back[1]);
 	}
 	use_managed();
+	use_managed_variable();
 	use_pools();
 	use_registered();
 	use_rectangles();

@@ -53,6 +53,11 @@ bool sg_mem_free(uint64_t addr)
 	return found;
 }
 
+uint64_t sg_mem_alloc_managed(size_t size, size_t align)
+{
+	return sg_mem_alloc(size, align);
+}
+
 static struct extent read_only;
 
 bool sg_mem_is_read_only(uint64_t addr, size_t n)

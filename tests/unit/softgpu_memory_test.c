@@ -35,6 +35,8 @@
 
 static const char ptx[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"
+	".visible .global .attribute(.managed) .align 4 .u32 both = 41;\n"
+	".visible .global .align 4 .u32 plain = 1;\n"
 	/* *p = v */
 	".visible .entry put(.param .u64 pp, .param .u32 pv)\n"
 	"{\n"
@@ -377,6 +379,34 @@ static void prefetches_are_checked_and_remembered(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemDiscardBatchAsync(&q, sizes, 1, 0, s));
 	OK(cuMemDiscardAndPrefetchBatchAsync(addrs, sizes, 3, both, first, 1, 0, s));
 	assert_int_equal(RANGE(LAST_PREFETCH_LOCATION, p, 3 * 4096), 0);
+}
+
+static void variables_can_be_managed(void **state)
+{
+	struct fixture *f = *state;
+	CUdeviceptr p, plain;
+	unsigned int yes;
+	CUlibrary lib;
+	size_t size;
+
+	OK(cuModuleGetGlobal_v2(&p, &size, f->mod, "both"));
+	assert_int_equal(size, 4);
+	assert_int_equal(*(uint32_t *)p, 41);
+	OK(put(f, p, 42, NULL));
+	OK(cuCtxSynchronize());
+	assert_int_equal(*(uint32_t *)p, 42);
+	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_IS_MANAGED, p));
+	assert_int_equal(yes, 1);
+	OK(cuModuleGetGlobal_v2(&plain, &size, f->mod, "plain"));
+	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_IS_MANAGED, plain));
+	assert_int_equal(yes, 0);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(p));
+	OK(cuLibraryLoadData(&lib, ptx, NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetManaged(&p, &size, lib, "both"));
+	assert_int_equal(*(uint32_t *)p, 41);
+	FAILS(CUDA_ERROR_NOT_FOUND, cuLibraryGetManaged(&p, &size, lib, "plain"));
+	FAILS(CUDA_ERROR_NOT_FOUND, cuLibraryGetManaged(&p, &size, lib, "nothing"));
+	OK(cuLibraryUnload(lib));
 }
 
 /* Pools. */
@@ -1338,6 +1368,7 @@ int main(int argc, char **argv)
 		CASE(managed_memory_is_for_host_and_kernels),
 		CASE(advice_is_kept_by_page),
 		CASE(prefetches_are_checked_and_remembered),
+		CASE(variables_can_be_managed),
 		CASE(pools_keep_and_release_memory),
 		CASE(freed_memory_is_used_again),
 		CASE(use_after_free_in_stream_order_is_illegal),

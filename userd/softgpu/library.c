@@ -8,6 +8,7 @@
 #include "device.h"
 #include "funcattr.h"
 #include "init.h"
+#include "memory.h"
 #include "module.h"
 #include "print.h"
 
@@ -213,6 +214,34 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *addr, size_t *size, CUlibrary handle, c
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	r = library_module(lib, ctx, &m);
 	if (r == CUDA_SUCCESS && !sg_module_find_global(m->code, name, &a, &n))
+		r = CUDA_ERROR_NOT_FOUND;
+	if (r == CUDA_SUCCESS && addr)
+		*addr = a;
+	if (r == CUDA_SUCCESS && size)
+		*size = n;
+	return context_leave(r);
+}
+
+/*
+ * Needs no context: the runtime asks before it has one. What it is told is the variable of the
+ * context that uses the library first; others have their own.
+ */
+CUresult cuLibraryGetManaged(CUdeviceptr *addr, size_t *size, CUlibrary handle, const char *name)
+{
+	struct mem_range range;
+	struct sg_module *code;
+	struct library *lib;
+	uint64_t a;
+	size_t n;
+	CUresult r = enter(handle, &lib);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!name || (!addr && !size))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	r = library_code(lib, &code);
+	if (r == CUDA_SUCCESS && (!sg_module_find_global(code, name, &a, &n) ||
+				  !mem_lookup(a, &range) || !range.managed))
 		r = CUDA_ERROR_NOT_FOUND;
 	if (r == CUDA_SUCCESS && addr)
 		*addr = a;

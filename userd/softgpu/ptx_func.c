@@ -332,7 +332,7 @@ static void finish(struct ptx_parser *p)
 }
 
 /* .attribute(.unified(1, 2)): what it says of addresses is so here anyway */
-bool ptx_skip_attribute(struct ptx_parser *p)
+bool ptx_skip_attribute(struct ptx_parser *p, bool *managed)
 {
 	struct ptx_lex *l = &p->l;
 	uint32_t depth = 0;
@@ -340,6 +340,7 @@ bool ptx_skip_attribute(struct ptx_parser *p)
 	if (!ptx_expect(l, '('))
 		return false;
 	for (; l->tok.kind != TOK_EOF && (depth || !ptx_at(l, ')')); ptx_next(l)) {
+		*managed |= ptx_at_dot(l, "managed");
 		depth += ptx_at(l, '(');
 		depth -= ptx_at(l, ')');
 	}
@@ -384,13 +385,14 @@ static void function(struct ptx_parser *p, enum ptx_linkage linkage, bool entry)
 	struct param_list *rets = calloc(2, sizeof(*rets)), *params = rets + 1;
 	struct ptx_lex *l = &p->l;
 	struct ptx_tok name;
+	bool managed = false;	/* means nothing for a function */
 
 	if (!rets) {
 		ptx_error_at(l, &l->tok, SG_NOMEM, "no memory");
 		return;
 	}
 	start_function(p, &scratch);
-	if (ptx_accept_dot(l, "attribute") && !ptx_skip_attribute(p))
+	if (ptx_accept_dot(l, "attribute") && !ptx_skip_attribute(p, &managed))
 		goto out;
 	if (!ptx_scope_push(p))
 		goto out;

@@ -193,7 +193,8 @@ static enum sg_result place_globals(struct sg_module *m, struct sg_log *log)
 				v->shared_index = ++m->nr_shared;
 			if (!is_global(v))
 				continue;
-			v->addr = sg_mem_alloc(v->size ? v->size : 1, v->align);
+			v->addr = v->managed ? sg_mem_alloc_managed(v->size ? v->size : 1, v->align)
+					     : sg_mem_alloc(v->size ? v->size : 1, v->align);
 			if (!v->addr) {
 				sg_log_add(log, "line %u, column 1: no device memory for '%s' (%llu bytes)\n", v->line,
 					   v->name, (unsigned long long)v->size);

@@ -41,6 +41,7 @@ struct ptx_var {
 	enum sg_space space;
 	enum ptx_type type;
 	enum ptx_linkage linkage;
+	bool managed;		/* .attribute(.managed): the host uses it, too */
 	uint32_t align;
 	uint64_t size;		/* 0: an .extern array without bounds */
 	uint8_t *init;		/* size bytes, or NULL: zeros */

@@ -129,7 +129,8 @@ enum sg_space ptx_space_find(const struct ptx_tok *t);	/* SG_SPACE_GENERIC: not 
 
 /* ptx_func.c */
 void ptx_parse_func(struct ptx_parser *p, enum ptx_linkage linkage);
-bool ptx_skip_attribute(struct ptx_parser *p);
+/* Sets *managed when that is among what it says. */
+bool ptx_skip_attribute(struct ptx_parser *p, bool *managed);
 void ptx_parse_proto(struct ptx_parser *p, const struct ptx_tok *name);
 
 /* ptx_loc.c */

@@ -83,6 +83,7 @@ void ptx_parse_regs(struct ptx_parser *p)
 struct declaration {
 	uint32_t align, lanes;	/* .v2 and .v4 */
 	enum ptx_type type;
+	bool managed;
 };
 
 static bool attributes(struct ptx_parser *p, struct declaration *d)
@@ -114,7 +115,7 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 				return false;
 			d->align = keep;
 		} else if (ptx_accept_dot(l, "attribute")) {
-			if (!ptx_skip_attribute(p))
+			if (!ptx_skip_attribute(p, &d->managed))
 				return false;
 		} else {
 			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "'.%.*s' is not supported here",
@@ -364,6 +365,7 @@ static struct ptx_var *declare(struct ptx_parser *p, const struct declaration *d
 	v->space = space;
 	v->type = d->type;
 	v->linkage = linkage;
+	v->managed = d->managed;
 	v->align = d->align ? d->align : ptx_type_bytes(d->type) * d->lanes;
 	v->line = name.line;
 	v->unit = p->unit;
