@@ -121,8 +121,8 @@ static void refused(const char *text, CUresult want, const char *log_want)
 static void bad_texts(void)
 {
 	open_device(0);
-	refused("// made\n.version 9.1\n.target sm_75\n.address_size 64\n",
-		CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "line 2, column 10: .version 9.1 is newer");
+	refused("// made\n.version 9.3\n.target sm_75\n.address_size 64\n",
+		CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "line 2, column 10: .version 9.3 is newer");
 	refused(".version 7.5\n.target texmode_unified, sm_90\n.address_size 64\n",
 		CUDA_ERROR_INVALID_PTX, "line 2, column 26: a text for sm_90 does not run");
 	refused(PTX_HEAD ".visible .entry k() {\n\tfoo.s32 1;\n}\n", CUDA_ERROR_INVALID_PTX,

@@ -11,8 +11,8 @@
 #include "api.h"
 #include "engine.h"
 
-/* The newest language that is known: that of CUDA 13.0. */
-#define PTX_VERSION_MAX	90
+/* The newest language that is known: that of CUDA 13.2. */
+#define PTX_VERSION_MAX	92
 
 enum target_kind {
 	TARGET_PLAIN,		/* sm_90: this capability and all later ones */
