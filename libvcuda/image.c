@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * image.c - how long a module image is: CUDA's calls give an address and no size
+ * image.c - images: how long one is (CUDA's calls give an address and no size), from a file, and
+ * on their way to the server
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -69,4 +75,54 @@ void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16])
 		XXH3_128bits_update(&s, image->pieces[i].p, image->pieces[i].n);
 	XXH128_canonicalFromHash(&c, XXH3_128bits_digest(&s));
 	memcpy(hash, c.digest, 16);
+}
+
+/* The image in parts, one after the other, with the submission lock held. */
+CUresult vcuda_image_send(const struct vcuda_image *image)
+{
+	struct vwire_image h = { .total = htole64(image->bytes) };
+	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
+	size_t chunk = vcuda_chunk(), at, n;
+	uint64_t offset = 0;
+	unsigned int i;
+	CUresult r = CUDA_SUCCESS;
+
+	for (i = 0; i < image->nr; i++)
+		for (at = 0; !r && at < image->pieces[i].n; at += n) {
+			n = image->pieces[i].n - at < chunk ? image->pieces[i].n - at : chunk;
+			h.offset = htole64(offset);
+			h.len = htole64(n);
+			iov[1] = (struct vcuda_iov){ (const uint8_t *)image->pieces[i].p + at, n };
+			r = vcuda_submit_locked(VWIRE_OP_IMAGE, 0, iov, 2, NULL, NULL);
+			offset += n;
+		}
+	return r;
+}
+
+/* The file, with a NUL behind it, so that PTX text ends. */
+CUresult vcuda_image_map(const char *name, void **p, size_t *n)
+{
+	int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+	struct stat st;
+	ssize_t got = 0;
+	char *buf;
+
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (fd < 0)
+		return errno == ENOENT ? CUDA_ERROR_FILE_NOT_FOUND : CUDA_ERROR_OPERATING_SYSTEM;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > VWIRE_IMAGE_MAX ||
+	    !(buf = calloc(1, st.st_size + 8))) {
+		close(fd);
+		return CUDA_ERROR_OPERATING_SYSTEM;
+	}
+	for (*n = 0; *n < (size_t)st.st_size && (got = read(fd, buf + *n, st.st_size - *n)) > 0;
+	     *n += got)
+		;
+	close(fd);
+	*p = buf;
+	if (*n == (size_t)st.st_size)
+		return CUDA_SUCCESS;
+	free(buf);
+	return CUDA_ERROR_OPERATING_SYSTEM;
 }

@@ -7,15 +7,11 @@
  * does) is loaded at its first use. So one that is never used is never sent, and a forked child,
  * whose session is its own, gets its libraries back without the program's doing.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "fatbin.h"
+#include "jit.h"
 #include "module.h"
 
 struct vcuda_module {
@@ -30,19 +26,6 @@ struct vcuda_module {
 	unsigned int nr_kernels;
 	struct vcuda_kernel *kernels;
 	uint8_t *table;			/* what parameters point into */
-};
-
-/* Where the JIT's words go, and its options. */
-struct jit {
-	char *error_log;
-	size_t error_bytes;
-	void **error_size_out;
-	void **info_size_out;
-	char *info_log;
-	size_t info_bytes;
-	void **wall_time;
-	struct vwire_jit_option options[CU_JIT_NUM_OPTIONS];
-	unsigned int nr;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the list; loading */
@@ -69,107 +52,15 @@ static bool server_has(const uint8_t hash[16])
 	return false;
 }
 
-/* ---- JIT options ---- */
-
-static bool is_plain(CUjit_option o)
-{
-	return o == CU_JIT_MAX_REGISTERS || o == CU_JIT_OPTIMIZATION_LEVEL ||
-	       o == CU_JIT_TARGET_FROM_CUCONTEXT || o == CU_JIT_TARGET ||
-	       o == CU_JIT_FALLBACK_STRATEGY || o == CU_JIT_GENERATE_DEBUG_INFO ||
-	       o == CU_JIT_LOG_VERBOSE || o == CU_JIT_GENERATE_LINE_INFO || o == CU_JIT_CACHE_MODE;
-}
-
-static CUresult take_options(struct jit *j, unsigned int n, const CUjit_option *options,
-			     void **values)
-{
-	unsigned int i;
-
-	memset(j, 0, sizeof(*j));
-	if (n && (!options || !values))
-		return CUDA_ERROR_INVALID_VALUE;
-	for (i = 0; i < n; i++) {
-		switch (options[i]) {
-		case CU_JIT_INFO_LOG_BUFFER:
-			j->info_log = values[i];
-			break;
-		case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-			j->info_bytes = (uintptr_t)values[i];
-			j->info_size_out = &values[i];
-			break;
-		case CU_JIT_ERROR_LOG_BUFFER:
-			j->error_log = values[i];
-			break;
-		case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-			j->error_bytes = (uintptr_t)values[i];
-			j->error_size_out = &values[i];
-			break;
-		case CU_JIT_WALL_TIME:
-			j->wall_time = &values[i];
-			break;
-		default:
-			if (!is_plain(options[i]) || j->nr == CU_JIT_NUM_OPTIONS) {
-				vcuda_say("JIT option %d is not supported", options[i]);
-				return CUDA_ERROR_NOT_SUPPORTED;
-			}
-			j->options[j->nr++] =
-				(struct vwire_jit_option){ htole32(options[i]), 0,
-							   htole64((uintptr_t)values[i]) };
-		}
-	}
-	return CUDA_SUCCESS;
-}
-
-static void give_log(struct jit *j, const char *log, size_t n, uint64_t ns)
-{
-	float ms = ns / 1e6;
-
-	if (j->error_log && j->error_bytes) {
-		if (n > j->error_bytes - 1)
-			n = j->error_bytes - 1;
-		memcpy(j->error_log, log, n);
-		j->error_log[n] = 0;
-	}
-	if (j->error_size_out)
-		*j->error_size_out = (void *)(uintptr_t)(j->error_log && n ? n + 1 : 0);
-	if (j->info_log && j->info_bytes)
-		j->info_log[0] = 0;
-	if (j->info_size_out)
-		*j->info_size_out = NULL;
-	if (j->wall_time)
-		memcpy(j->wall_time, &ms, sizeof(ms));
-}
-
 /* ---- the request ---- */
 
-/* The image in parts, one after the other, with the submission lock held. */
-static CUresult send_image(const struct vcuda_image *image)
-{
-	struct vwire_image h = { .total = htole64(image->bytes) };
-	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
-	size_t chunk = vcuda_chunk(), at, n;
-	uint64_t offset = 0;
-	unsigned int i;
-	CUresult r = CUDA_SUCCESS;
-
-	for (i = 0; i < image->nr; i++)
-		for (at = 0; !r && at < image->pieces[i].n; at += n) {
-			n = image->pieces[i].n - at < chunk ? image->pieces[i].n - at : chunk;
-			h.offset = htole64(offset);
-			h.len = htole64(n);
-			iov[1] = (struct vcuda_iov){ (const uint8_t *)image->pieces[i].p + at, n };
-			r = vcuda_submit_locked(VWIRE_OP_IMAGE, 0, iov, 2, NULL, NULL);
-			offset += n;
-		}
-	return r;
-}
-
 static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
-			const uint8_t hash[16], bool cached, struct jit *j, struct vcuda_wait *w)
+			const uint8_t hash[16], bool cached, struct vcuda_jit *j, struct vcuda_wait *w)
 {
 	struct vwire_module_load h = {
 		.module = htole32((uint32_t)m->handle),
 		.bytes = htole64(image->bytes),
-		.log_bytes = htole32(j->error_bytes < 65536 ? j->error_bytes : 65536),
+		.log_bytes = htole32(j->error_bytes < VWIRE_LOG_MAX ? j->error_bytes : VWIRE_LOG_MAX),
 		.nr_options = htole32(j->nr),
 		.flags = htole32((m->library ? VWIRE_MODULE_F_LIBRARY : 0) |
 				 (cached ? VWIRE_MODULE_F_CACHED : 0) | image->flags),
@@ -182,7 +73,7 @@ static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
 	memset(w, 0, sizeof(*w));
 	vcuda_submit_lock();
 	if (!cached)
-		r = send_image(image);
+		r = vcuda_image_send(image);
 	if (!r)
 		r = vcuda_submit_locked(CUDA_ID_cuModuleLoadData, VWIRE_F_WAIT, iov, 2, w, NULL);
 	vcuda_submit_unlock();
@@ -242,7 +133,7 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 /*
  * In a forked child the handles are kept: the same image gives the same kernels in the same order.
  */
-static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct jit *j, uint64_t ns,
+static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct vcuda_jit *j, uint64_t ns,
 			   CUresult result)
 {
 	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
@@ -266,7 +157,8 @@ static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct 
 		if (!take_kernel(m, &m->kernels[i], &rd, again))
 			goto wrong;
 	log = rd_bytes(&rd, le32toh(v.log_bytes));
-	give_log(j, log ? log : "", log ? le32toh(v.log_bytes) : 0, ns);
+	vcuda_jit_give(j, (struct vcuda_iov){ log, log ? le32toh(v.log_bytes) : 0 },
+		       (struct vcuda_iov){ 0 }, ns);
 	if (!result) {
 		free(m->table);
 		m->table = w->reply;
@@ -278,7 +170,7 @@ wrong:
 	return CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
-static CUresult load(struct vcuda_module *m, const struct vcuda_image *image, struct jit *j)
+static CUresult load(struct vcuda_module *m, const struct vcuda_image *image, struct vcuda_jit *j)
 {
 	uint64_t start = vcuda_now_ns();
 	struct vcuda_wait w;
@@ -304,7 +196,7 @@ static CUresult load(struct vcuda_module *m, const struct vcuda_image *image, st
 static CUresult ensure_loaded(struct vcuda_module *m)
 {
 	struct vcuda_image image;
-	struct jit none = { 0 };
+	struct vcuda_jit none = { 0 };
 	CUresult r = CUDA_SUCCESS;
 
 	if (atomic_load_explicit(&m->loaded, memory_order_acquire))
@@ -418,7 +310,7 @@ void vcuda_module_reset(void)
 
 /* ---- loading ---- */
 
-static CUresult load_module(CUmodule *out, const void *image, struct jit *j)
+static CUresult load_module(CUmodule *out, const void *image, struct vcuda_jit *j)
 {
 	struct vcuda_module *m;
 	struct vcuda_image im;
@@ -446,7 +338,7 @@ static CUresult load_module(CUmodule *out, const void *image, struct jit *j)
 
 CUresult hand_cuModuleLoadData(CUmodule *out, const void *image)
 {
-	struct jit none = { 0 };
+	struct vcuda_jit none = { 0 };
 
 	return load_module(out, image, &none);
 }
@@ -454,8 +346,8 @@ CUresult hand_cuModuleLoadData(CUmodule *out, const void *image)
 CUresult hand_cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int n,
 				 CUjit_option *options, void **values)
 {
-	struct jit j;
-	CUresult r = take_options(&j, n, options, values);
+	struct vcuda_jit j;
+	CUresult r = vcuda_jit_take(&j, n, options, values);
 
 	return r ? r : load_module(out, image, &j);
 }
@@ -465,7 +357,7 @@ CUresult hand_cuModuleLoadFatBinary(CUmodule *out, const void *image)
 	return hand_cuModuleLoadData(out, image);
 }
 
-static CUresult load_library(CUlibrary *out, const void *code, bool preserved, struct jit *j)
+static CUresult load_library(CUlibrary *out, const void *code, bool preserved, struct vcuda_jit *j)
 {
 	struct vcuda_module *m;
 	struct vcuda_image im;
@@ -497,8 +389,8 @@ CUresult hand_cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *
 {
 	bool preserved = false;
 	unsigned int i;
-	struct jit j;
-	CUresult r = take_options(&j, n, options, values);
+	struct vcuda_jit j;
+	CUresult r = vcuda_jit_take(&j, n, options, values);
 
 	if (!r && nr_lib && !lib_options)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -513,39 +405,11 @@ CUresult hand_cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *
 	return r ? r : load_library(out, code, preserved && !n, &j);
 }
 
-/* The file, with a NUL behind it, so that PTX text ends. */
-static CUresult map_file(const char *name, void **p, size_t *n)
-{
-	int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
-	struct stat st;
-	ssize_t got = 0;
-	char *buf;
-
-	if (!name)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (fd < 0)
-		return errno == ENOENT ? CUDA_ERROR_FILE_NOT_FOUND : CUDA_ERROR_OPERATING_SYSTEM;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size > VWIRE_IMAGE_MAX ||
-	    !(buf = calloc(1, st.st_size + 8))) {
-		close(fd);
-		return CUDA_ERROR_OPERATING_SYSTEM;
-	}
-	for (*n = 0; *n < (size_t)st.st_size && (got = read(fd, buf + *n, st.st_size - *n)) > 0;
-	     *n += got)
-		;
-	close(fd);
-	*p = buf;
-	if (*n == (size_t)st.st_size)
-		return CUDA_SUCCESS;
-	free(buf);
-	return CUDA_ERROR_OPERATING_SYSTEM;
-}
-
 CUresult hand_cuModuleLoad(CUmodule *out, const char *name)
 {
 	size_t n, size;
 	void *p;
-	CUresult r = map_file(name, &p, &n);
+	CUresult r = vcuda_image_map(name, &p, &n);
 
 	if (r)
 		return r;
@@ -559,16 +423,16 @@ CUresult hand_cuLibraryLoadFromFile(CUlibrary *out, const char *name, CUjit_opti
 				    void **lib_values, unsigned int nr_lib)
 {
 	size_t bytes, size;
-	struct jit j;
+	struct vcuda_jit j;
 	void *p;
-	CUresult r = take_options(&j, n, options, values);
+	CUresult r = vcuda_jit_take(&j, n, options, values);
 
 	(void)lib_options;
 	(void)lib_values;
 	if (!r && nr_lib)
 		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (!r)
-		r = map_file(name, &p, &bytes);
+		r = vcuda_image_map(name, &p, &bytes);
 	if (r)
 		return r;
 	r = image_size(p, bytes + 1, &size) ? load_library(out, p, false, &j)

@@ -23,6 +23,10 @@ struct vcuda_image {
  */
 CUresult vcuda_image_find(const void *image, struct vcuda_image *out);
 void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16]);
+/* In parts, one after the other; with the submission lock held. */
+CUresult vcuda_image_send(const struct vcuda_image *image);
+/* A file's contents, to be freed, with NULs behind them; n: bytes of the file. */
+CUresult vcuda_image_map(const char *name, void **p, size_t *n);
 
 struct vcuda_param {
 	uint32_t offset, size;

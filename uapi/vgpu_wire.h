@@ -42,6 +42,7 @@
 #define VWIRE_NAME_MAX		64u		/* bytes of a tenant or device name, NUL included */
 #define VWIRE_TEXT_MAX		512u		/* bytes of a reason, NUL included */
 #define VWIRE_IMAGE_MAX		(1ull << 30)	/* bytes of one module image */
+#define VWIRE_LOG_MAX		(64u << 10)	/* bytes of one log of the JIT or the linker */
 
 /**
  * struct vwire_frame - what every frame starts with
@@ -393,6 +394,50 @@ struct vwire_kernel {
 struct vwire_param {
 	__le32 offset;
 	__le32 size;
+};
+
+/**
+ * struct vwire_link_create - cuLinkCreate
+ * @link: client-made handle
+ * @nr_options: pairs (struct vwire_jit_option) that follow
+ * @error_bytes: room the caller has for the linker's error log; 0: wants none
+ * @info_bytes: for its info log
+ */
+struct vwire_link_create {
+	__le32 link;
+	__le32 nr_options;
+	__le32 error_bytes;
+	__le32 info_bytes;
+};
+
+/**
+ * struct vwire_link_add - cuLinkAddData
+ * @link: handle
+ * @type: CUjitInputType
+ * @bytes: of the input, which VWIRE_OP_IMAGE frames brought
+ * @nr_options: pairs (struct vwire_jit_option) that follow
+ * @name_len: bytes of the name behind the options, without NUL; 0: none
+ */
+struct vwire_link_add {
+	__le32 link;
+	__le32 type;
+	__le64 bytes;
+	__le32 nr_options;
+	__le32 name_len;
+};
+
+/**
+ * struct vwire_linked - what a request about a link is answered with, behind struct vwire_reply
+ * @bytes: of the linked image, which follows; 0 but for cuLinkComplete
+ * @error_bytes: of the error log so far, which follows
+ * @info_bytes: of the info log so far, which follows
+ *
+ * Each padded to 8. The logs come with an error, too. Too long for one frame: as a module's table.
+ */
+struct vwire_linked {
+	__le64 bytes;
+	__le32 error_bytes;
+	__le32 info_bytes;
 };
 
 #endif /* _VGPU_WIRE_H */

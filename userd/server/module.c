@@ -4,11 +4,10 @@
 #include <stdlib.h>
 
 #include "image.h"
+#include "jit.h"
 #include "log.h"
 #include "run.h"
 #include "worker.h"
-
-#define NR_OPTIONS_MAX	32u
 
 /* ---- images on their way ---- */
 
@@ -79,6 +78,25 @@ bool modules_part(struct worker *w, struct request *rq)
 	return true;
 }
 
+CUresult modules_take(struct worker *w, uint64_t bytes, void **image)
+{
+	struct modules *m = &w->modules;
+
+	if (m->too_much && m->have == m->total)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!m->image || m->have != m->total || m->total != bytes)
+		return CUDA_ERROR_INVALID_IMAGE;
+	*image = m->image;
+	m->image = NULL;
+	memset((uint8_t *)*image + bytes, 0, IMAGE_PAD);
+	return CUDA_SUCCESS;
+}
+
+void modules_drop(struct worker *w)
+{
+	image_drop(&w->modules);
+}
+
 /* ---- loading ---- */
 
 struct load {
@@ -87,11 +105,7 @@ struct load {
 	uint64_t bytes;
 	void *image;		/* owned */
 	bool from_client;
-	CUjit_option options[NR_OPTIONS_MAX + 2];
-	void *values[NR_OPTIONS_MAX + 2];
-	unsigned int nr_options;
-	char *log;
-	size_t log_bytes;
+	struct jit jit;
 	struct module *module;
 	uint8_t *table;
 	size_t table_len, table_room;
@@ -102,72 +116,6 @@ static bool is_set(const struct load *l, uint32_t flag)
 	return le32toh(l->head.flags) & flag;
 }
 
-/* Options whose value is a number. The others are pointers, or made here, or outputs. */
-static bool is_plain_option(uint32_t option)
-{
-	switch (option) {
-	case CU_JIT_MAX_REGISTERS:
-	case CU_JIT_THREADS_PER_BLOCK:
-	case CU_JIT_OPTIMIZATION_LEVEL:
-	case CU_JIT_TARGET_FROM_CUCONTEXT:
-	case CU_JIT_TARGET:
-	case CU_JIT_FALLBACK_STRATEGY:
-	case CU_JIT_GENERATE_DEBUG_INFO:
-	case CU_JIT_LOG_VERBOSE:
-	case CU_JIT_GENERATE_LINE_INFO:
-	case CU_JIT_CACHE_MODE:
-	case CU_JIT_FAST_COMPILE:
-	case CU_JIT_POSITION_INDEPENDENT_CODE:
-	case CU_JIT_MIN_CTA_PER_SM:
-	case CU_JIT_MAX_THREADS_PER_BLOCK:
-	case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void add_option(struct load *l, CUjit_option option, void *value)
-{
-	l->options[l->nr_options] = option;
-	l->values[l->nr_options++] = value;
-}
-
-static void take_options(struct load *l)
-{
-	struct request *rq = l->rq;
-	uint32_t nr = le32toh(l->head.nr_options);
-
-	if (nr > NR_OPTIONS_MAX) {
-		rq->in.err = true;
-		return;
-	}
-	while (nr--) {
-		struct vwire_jit_option o;
-
-		rd_copy(&rq->in, &o, sizeof(o));
-		if (!is_plain_option(le32toh(o.option)) && !rq->err)
-			rq->err = CUDA_ERROR_NOT_SUPPORTED;
-		add_option(l, le32toh(o.option), (void *)(uintptr_t)le64toh(o.value));
-	}
-}
-
-/* The driver writes back the size of what it has put into the log. */
-static CUresult prepare_log(struct load *l)
-{
-	size_t n = le32toh(l->head.log_bytes);
-
-	if (!n)
-		return CUDA_SUCCESS;
-	l->log_bytes = n < MODULES_LOG_MAX ? n : MODULES_LOG_MAX;
-	l->log = calloc(1, l->log_bytes);
-	if (!l->log)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	add_option(l, CU_JIT_ERROR_LOG_BUFFER, l->log);
-	add_option(l, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)l->log_bytes);
-	return CUDA_SUCCESS;
-}
-
 static CUresult take_cached(struct load *l)
 {
 	if (!l->bytes || l->bytes > VWIRE_IMAGE_MAX)
@@ -176,20 +124,14 @@ static CUresult take_cached(struct load *l)
 	return l->image ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
-/* Takes the image that has arrived; it must be what the request says. */
 static CUresult take_sent(struct load *l)
 {
-	struct modules *m = &l->rq->w->modules;
 	uint8_t hash[IMAGECACHE_HASH];
+	CUresult r = modules_take(l->rq->w, l->bytes, &l->image);
 
-	if (m->too_much && m->have == m->total)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (!m->image || m->have != m->total || m->total != l->bytes)
-		return CUDA_ERROR_INVALID_IMAGE;
-	l->image = m->image;
-	m->image = NULL;
+	if (r != CUDA_SUCCESS)
+		return r;
 	l->from_client = true;
-	memset((uint8_t *)l->image + l->bytes, 0, IMAGE_PAD);
 	imagecache_hash(l->image, l->bytes, hash);
 	return memcmp(hash, l->head.hash, sizeof(hash)) ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
 }
@@ -199,9 +141,10 @@ static CUresult driver_load(struct load *l, const void *code)
 	struct module *m = l->module;
 
 	if (is_set(l, VWIRE_MODULE_F_LIBRARY))
-		return real.cuLibraryLoadData(&m->library, code, l->options, l->values,
-					      l->nr_options, NULL, NULL, 0);
-	return real.cuModuleLoadDataEx(&m->module, code, l->nr_options, l->options, l->values);
+		return real.cuLibraryLoadData(&m->library, code, l->jit.options, l->jit.values,
+					      l->jit.nr, NULL, NULL, 0);
+	return real.cuModuleLoadDataEx(&m->module, code, l->jit.nr, l->jit.options,
+				       l->jit.values);
 }
 
 static CUresult load_image(struct load *l)
@@ -367,11 +310,11 @@ static CUresult make_table(struct load *l)
 static void add_log(struct load *l)
 {
 	struct vwire_module head = { 0 };
-	size_t n = l->log ? strnlen(l->log, l->log_bytes) : 0;
+	size_t n = l->jit.error ? strnlen(l->jit.error, l->jit.error_room) : 0;
 
 	if (!l->table_len && !table_add(l, &head, sizeof(head)))
 		return;
-	if (n && !table_add(l, l->log, n))
+	if (n && !table_add(l, l->jit.error, n))
 		n = 0;
 	memcpy(&head, l->table, sizeof(head));
 	head.log_bytes = htole32(n);
@@ -391,7 +334,7 @@ static void driver_unload(struct module *m)
 
 static CUresult load_run(struct load *l)
 {
-	CUresult r = prepare_log(l);
+	CUresult r = jit_logs(&l->jit, le32toh(l->head.log_bytes), 0);
 
 	if (r == CUDA_SUCCESS)
 		r = is_set(l, VWIRE_MODULE_F_CACHED) ? take_cached(l) : take_sent(l);
@@ -425,7 +368,7 @@ static void load_reply(struct load *l, CUresult r)
 
 	if (r != CUDA_SUCCESS)
 		l->table_len = 0;
-	if (r == CUDA_SUCCESS || l->log)
+	if (r == CUDA_SUCCESS || l->jit.error)
 		add_log(l);
 	if (run_is_sticky(r))
 		rq->w->lost = r;
@@ -439,7 +382,7 @@ static void load_fini(struct load *l)
 		functions_del(&l->rq->w->functions, l->module->first, l->module->nr);
 		driver_unload(l->module);
 	}
-	free(l->log);
+	jit_fini(&l->jit);
 	free(l->image);
 	free(l->table);
 }
@@ -453,7 +396,7 @@ void run_cuModuleLoadData(struct request *rq)
 	rd_copy(&rq->in, &l.head, sizeof(l.head));
 	l.bytes = le64toh(l.head.bytes);
 	kind = is_set(&l, VWIRE_MODULE_F_LIBRARY) ? CUDA_HANDLE_library : CUDA_HANDLE_module;
-	take_options(&l);
+	jit_take(&l.jit, rq, le32toh(l.head.nr_options));
 	if (!rd_end(&rq->in)) {
 		run_bad(rq);
 		return;

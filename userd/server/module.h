@@ -17,7 +17,6 @@ struct request;
 #define MODULES_BYTES_MAX	(4ull << 30)	/* of images that a session may send in all */
 /* in a larger image each kernel's attributes are asked for when needed */
 #define MODULES_KERNELS_ASK	64u
-#define MODULES_LOG_MAX		(64u << 10)
 
 struct module {
 	CUmodule module;
@@ -39,5 +38,12 @@ struct modules {
 
 /* A VWIRE_OP_IMAGE frame. false: malformed. */
 bool modules_part(struct worker *w, struct request *rq);
+/*
+ * The image that has arrived, to be freed: with IMAGE_PAD zeros behind it. It must be of the size
+ * that the request says.
+ */
+CUresult modules_take(struct worker *w, uint64_t bytes, void **image);
+/* Forgets what has arrived and was not taken. */
+void modules_drop(struct worker *w);
 
 #endif /* SERVER_MODULE_H */
