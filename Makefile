@@ -52,7 +52,7 @@ include kmod/build.mk
 include tests/kselftest/build.mk
 include tests/qemu/build.mk
 
-PROGRAMS := build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
+PROGRAMS := build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 $(softgpu_DRIVER_LINKER) build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
 
 all: $(PROGRAMS)
 
@@ -63,10 +63,11 @@ install-deps:
 	$(Q)tools/install-deps.sh
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/dgsf $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu $(DESTDIR)$(SYSCONFDIR)/dgsf
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu/driver-linker $(DESTDIR)$(SYSCONFDIR)/dgsf
 	install build/vgpud/vgpud build/server/vgpu-server build/server/vgpu-worker $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 build/libvcuda/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf
 	install -m 644 build/softgpu/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu
+	install -m 644 $(softgpu_DRIVER_LINKER) $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu/driver-linker
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/lib/udev/rules.d
 	install -m 644 userd/vgpud/vgpud.service userd/server/vgpu-server.service $(DESTDIR)$(UNITDIR)
 	install -m 644 userd/vgpud/99-vgpu.rules $(DESTDIR)/lib/udev/rules.d

@@ -15,9 +15,14 @@ $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 
-CHECK_PY := $(wildcard tests/e2e/*_test.py) tests/ptx/rows_test.py
+CHECK_PY := $(wildcard tests/e2e/*_test.py tests/python/*_test.py) tests/ptx/rows_test.py
 
-check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs
+# numba-cuda and CuPy; without them their tests say so and are skipped.
+python-packages:
+	-@tools/python-packages.sh
+
+check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
+		python-packages
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
@@ -29,4 +34,4 @@ demo: all cuda-programs
 gpucheck: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker cuda-programs
 	$(Q)$(PYTHON3) tools/gpucheck.py
 
-.PHONY: check demo gpucheck
+.PHONY: check demo gpucheck python-packages

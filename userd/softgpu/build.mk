@@ -89,3 +89,13 @@ $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) -lcmocka -lzstd
 
 -include $(softgpu_OBJS:.o=.d) $(softgpu_CUDART_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)
+
+# In LD_LIBRARY_PATH it hides nvJitLink, which makes machine code: programs that ask for it (numba)
+# then link with the driver, and softgpu gets the PTX. Not beside libcuda.so.1: cuSPARSE and others
+# need the real one to load.
+softgpu_DRIVER_LINKER := $(softgpu_OUT)/driver-linker/libnvJitLink.so.13
+
+$(softgpu_DRIVER_LINKER):
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) -shared -nostdlib -Wl,-soname,$(@F) -o $@ -x c /dev/null
