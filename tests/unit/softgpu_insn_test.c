@@ -324,6 +324,9 @@ static void atoms_of_halves_and_vectors(void **state)
 		"mov.b16 %h0, 0x3c00; mov.b16 %h1, 0x4500;\n"
 		"red.global.add.noftz.v8.f16 [%d0+32], {%h0, %h0, %h0, %h0, %h0, %h0, %h0, %h0};\n"
 		"mov.b32 %r1, 0x45004500; red.global.max.noftz.v2.f16x2 [%d0+48], {%r1, %r1};\n"
+		"mov.b16 %h3, 0xbc00; red.global.min.noftz.v4.f16 [%d0+160], {%h3, %h0, %h3, %h0};\n"
+		"red.global.max.noftz.v2.bf16x2 [%d0+168], {%r1, %r1}; mov.b16 %h4, 0x3f80;\n"
+		"red.global.min.noftz.v2.bf16 [%d0+176], {%h4, %h4}; red.global.max.noftz.v2.f16 [%d0+180], {%h0, %h3};\n"
 		"atom.global.add.noftz.bf16 %h2, [%d0+64], 0x3f80; st.global.b16 [%d0+144], %h2;\n"
 		"atom.global.add.noftz.bf16x2 %r2, [%d0+68], 0x3f804000; st.global.b32 [%d0+148], %r2;\n"
 		"atom.add.noftz.f16 %h2, [%d0+72], %h1;"));
@@ -337,6 +340,8 @@ static void atoms_of_halves_and_vectors(void **state)
 	memcpy(o + 32, from, 16);
 	memcpy(o + 48, from, 8);
 	h[32] = 0x4000;
+	h[88] = 0x7fff;		/* a number wins over a NaN */
+	h[89] = 0xbf80;
 	*(uint32_t *)(o + 68) = 0x3f803f80;
 	launch_ok(m, "k", 1, 1, &o);
 	assert_true(f[0] == 11 && f[1] == 22 && f[32] == 10 && f[33] == 20);
@@ -347,6 +352,13 @@ static void atoms_of_halves_and_vectors(void **state)
 	assert_int_equal(h[24], 0x4500);
 	assert_int_equal(h[27], 0x4500);
 	assert_int_equal(h[32], 0x4040);
+	assert_int_equal(h[80], 0xbc00);
+	assert_int_equal(h[81], 0);
+	assert_int_equal(h[84], 0x4500);
+	assert_int_equal(h[88], 0x3f80);
+	assert_int_equal(h[89], 0xbf80);
+	assert_int_equal(h[90], 0x3c00);
+	assert_int_equal(h[91], 0);
 	assert_int_equal(h[72], 0x4000);
 	assert_int_equal(*(uint32_t *)(o + 68), 0x40004040);
 	assert_int_equal(*(uint32_t *)(o + 148), 0x3f803f80);
@@ -405,6 +417,21 @@ static void alloca_grows_a_frame(void **state)
 	assert_non_null(strstr(fault.text, "stack overflow"));
 	sg_module_destroy(m);
 	release(out);
+	release(o);
+}
+
+static void constant_expressions(void **state)
+{
+	uint32_t *o = run_text(KERNEL(
+		"mov.u32 %r1, (1<<3)+2*5; st.global.u32 [%d0], %r1; mov.u32 %r1, 3 > 2 ? 5 : 6; st.global.u32 [%d0+1*4], %r1;\n"
+		"mov.u32 %r1, (3 == 3) && !0; st.global.u32 [%d0+8], %r1; mov.u32 %r1, 1 | 6 & 3 ^ 8; st.global.u32 [%d0+12], %r1;\n"
+		"mov.u32 %r1, -16 >> 2; st.global.u32 [%d0+16], %r1; mov.u32 %r1, 7 - 2 - 1; st.global.u32 [%d0+20], %r1;\n"
+		"mov.u32 %r1, 0 ? 1 : 2 <= 2 ? 3 : 4; st.global.u32 [%d0+24], %r1;"), 1, 64);
+	static const uint32_t want[] = { 18, 5, 1, 11, (uint32_t)-4, 4, 3 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		assert_int_equal(o[i], want[i]);
 	release(o);
 }
 
@@ -506,6 +533,7 @@ int main(void)
 		cmocka_unit_test(atoms_of_halves_and_vectors),
 		cmocka_unit_test(registers_of_128_bits),
 		cmocka_unit_test(alloca_grows_a_frame),
+		cmocka_unit_test(constant_expressions),
 		cmocka_unit_test(faults_name_the_source),
 		cmocka_unit_test(aliases_and_attributes),
 		cmocka_unit_test(what_no_block_alone_can_do_is_refused),

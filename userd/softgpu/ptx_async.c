@@ -226,9 +226,9 @@ void ptx_decode_cp(struct ptx_parser *p)
 		decode_bulk(p, nr);
 	else if (begins(st, "async.mbarrier.arrive", &nr))
 		decode_copy_arrive(p, nr);
-	else if (begins(st, "async.commit_group", &nr) || begins(st, "async.wait_all", &nr))
+	else if (st->nr_mods == 2 && (begins(st, "async.commit_group", &nr) || begins(st, "async.wait_all", &nr)))
 		decode_group(p, false);
-	else if (begins(st, "async.wait_group", &nr))
+	else if (st->nr_mods == 2 && begins(st, "async.wait_group", &nr))
 		decode_group(p, true);
 	else if (begins(st, "async", &nr))
 		decode_copy(p);

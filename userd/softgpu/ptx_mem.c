@@ -421,6 +421,11 @@ void ptx_decode_isspacep(struct ptx_parser *p)
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
+	/* no generic address of 32 bits is in a window */
+	if (st->ops[1].kind == OPK_REG && ptx_types[st->ops[1].type].bits == 32) {
+		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "only 64-bit addresses are supported in");
+		return;
+	}
 	if (!ptx_src_row(p, &st->ops[1], 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'p', &dst))
 		return;
 	in = ptx_emit_form(p, "@isspacep");

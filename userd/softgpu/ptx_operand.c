@@ -54,22 +54,25 @@ static bool primary(struct ptx_parser *p, int64_t *v, int nest)
 	return false;
 }
 
-static int precedence(char c)
+/* Operators in the order of C; the letter is what apply() knows them by. */
+static const struct operator {
+	char text[3], op;
+	int prec;
+} operators[] = {
+	{ "<<", 'L', 8 }, { ">>", 'R', 8 }, { "<=", 'l', 7 }, { ">=", 'g', 7 }, { "==", 'e', 6 }, { "!=", 'n', 6 },
+	{ "&&", 'A', 2 }, { "||", 'O', 1 },
+	{ "*", '*', 10 }, { "/", '/', 10 }, { "%", '%', 10 }, { "+", '+', 9 }, { "-", '-', 9 }, { "<", '<', 7 },
+	{ ">", '>', 7 }, { "&", '&', 5 }, { "^", '^', 4 }, { "|", '|', 3 },
+};
+
+static const struct operator *operator_here(const struct ptx_lex *l)
 {
-	switch (c) {
-	case '*': case '/': case '%':
-		return 5;
-	case '+': case '-':
-		return 4;
-	case '&':
-		return 3;
-	case '^':
-		return 2;
-	case '|':
-		return 1;
-	default:
-		return 0;
-	}
+	char second = l->p < l->end ? *l->p : 0;
+
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]) && l->tok.kind == TOK_PUNCT; i++)
+		if (operators[i].text[0] == l->tok.ch && (!operators[i].text[1] || operators[i].text[1] == second))
+			return &operators[i];
+	return NULL;
 }
 
 static bool apply(struct ptx_parser *p, char op, int64_t *v, int64_t w)
@@ -86,6 +89,16 @@ static bool apply(struct ptx_parser *p, char op, int64_t *v, int64_t w)
 	case '%': *v = *v % w; break;
 	case '+': *v = (int64_t)(a + b); break;
 	case '-': *v = (int64_t)(a - b); break;
+	case 'L': *v = b > 63 ? 0 : (int64_t)(a << b); break;
+	case 'R': *v = *v >> (b > 63 ? 63 : b); break;
+	case '<': *v = *v < w; break;
+	case '>': *v = *v > w; break;
+	case 'l': *v = *v <= w; break;
+	case 'g': *v = *v >= w; break;
+	case 'e': *v = *v == w; break;
+	case 'n': *v = *v != w; break;
+	case 'A': *v = *v && w; break;
+	case 'O': *v = *v || w; break;
 	case '&': *v = (int64_t)(a & b); break;
 	case '^': *v = (int64_t)(a ^ b); break;
 	default: *v = (int64_t)(a | b); break;
@@ -96,17 +109,23 @@ static bool apply(struct ptx_parser *p, char op, int64_t *v, int64_t w)
 static bool expression(struct ptx_parser *p, int64_t *v, int prec, int nest)
 {
 	struct ptx_lex *l = &p->l;
+	const struct operator *o;
+	int64_t w, x;
 
 	if (!primary(p, v, nest))
 		return false;
-	while (l->tok.kind == TOK_PUNCT && precedence(l->tok.ch) > prec) {
-		char op = l->tok.ch;
-		int64_t w;
-
+	while ((o = operator_here(l)) && o->prec > prec) {
 		ptx_next(l);
-		if (!expression(p, &w, precedence(op), nest + 1) || !apply(p, op, v, w))
+		if (o->text[1])
+			ptx_next(l);
+		if (!expression(p, &w, o->prec, nest + 1) || !apply(p, o->op, v, w))
 			return false;
 	}
+	if (prec || !ptx_accept(l, '?'))
+		return true;
+	if (!expression(p, &w, 0, nest + 1) || !ptx_expect(l, ':') || !expression(p, &x, 0, nest + 1))
+		return false;
+	*v = *v ? w : x;
 	return true;
 }
 
