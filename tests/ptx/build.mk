@@ -36,11 +36,12 @@ $(ptx_OUT)/replay: tests/fuzz/ptx_fuzz.c tests/ptx/memory.c $(softgpu_engine_obj
 	$(Q)$(CC) $(CFLAGS) $(softgpu_engine_cflags) -DPTX_FUZZ_MAIN -o $@ $(filter %.c %.o,$^) $(softgpu_engine_libs)
 
 # The parser under libFuzzer (clang and its libclang-rt-dev), built apart with sanitizers. Executors do not run there
-# and are taken as they are; so is ptx_form, whose question to the processor clang 14 does not know.
+# and are taken as they are; so are files that clang 14 does not know a part of.
 ptx_FUZZ_CC ?= clang
 ptx_FUZZ_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-ptx_FUZZ_OBJS := $(patsubst %,$(ptx_OUT)/fuzz/%.o,$(filter-out ptx_form,$(softgpu_engine_c)))
-ptx_EXEC_OBJS := $(softgpu_engine_out)/ptx_form.o $(foreach isa,$(softgpu_isas),$(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(isa).o))
+ptx_AS_IS := ptx_form texel sample exec_tex exec_surf
+ptx_FUZZ_OBJS := $(patsubst %,$(ptx_OUT)/fuzz/%.o,$(filter-out $(ptx_AS_IS),$(softgpu_engine_c)))
+ptx_EXEC_OBJS := $(ptx_AS_IS:%=$(softgpu_engine_out)/%.o) $(foreach isa,$(softgpu_isas),$(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(isa).o))
 FUZZ_SECONDS ?= 600
 
 $(ptx_FUZZ_OBJS): $(ptx_OUT)/fuzz/%.o: $(softgpu_engine_src)/%.c
