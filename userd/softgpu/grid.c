@@ -334,8 +334,10 @@ static void enlist(struct sg_job *job)
 	pthread_mutex_lock(&pool.lock);
 	start_threads();
 	job->id = ++pool.next_id;
-	for (at = &pool.jobs; *at; at = &(*at)->next)
+	/* the most urgent first, and of those the oldest */
+	for (at = &pool.jobs; *at && (*at)->l->priority <= job->l->priority; at = &(*at)->next)
 		;
+	job->next = *at;
 	*at = job;
 	/* the caller takes one block itself: a thread that finds nothing has been woken for nothing */
 	for (uint64_t i = 1; i < job->nr_ctas && i <= pool.nr_threads; i++)

@@ -140,6 +140,7 @@ CUresult launch_create(const struct function *f, const struct geometry *g, void 
 		return r;
 	}
 	w->work.run = launch_run;
+	w->work.anywhere = true;
 	w->l = (struct sg_launch){
 		.kernel = f->code,
 		.grid = g->grid,

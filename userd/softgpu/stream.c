@@ -121,19 +121,26 @@ static void work_destroy(struct work *w)
 		free(w);
 }
 
-/* Runs the queue's head, which stays there meanwhile, so that the stream has not passed it. */
+/*
+ * Runs the queue's head, which stays there meanwhile, so that the stream has not passed it. On the
+ * stream's thread or on one that waits for it.
+ */
 static void run_head(struct stream *s, struct work *w)
 {
 	struct context *ctx = s->ctx;
 	CUresult r = CUDA_SUCCESS;
 
+	s->running = true;
 	while (!is_ready(s, w))
 		driver_wait();
 	if (ctx->error == CUDA_SUCCESS || w->always) {
+		struct sg_reach reach = sg_reach;
+
 		sg_reach = peer_reach(ctx);
 		driver_unlock();
 		r = w->run(w, ctx);
 		driver_lock();
+		sg_reach = reach;
 	}
 	if (r != CUDA_SUCCESS && ctx->error == CUDA_SUCCESS)
 		ctx->error = r;
@@ -145,6 +152,7 @@ static void run_head(struct stream *s, struct work *w)
 	if (!SLIST_EMPTY(&ctx->zombies))
 		malloc_reap(ctx);
 	graph_memory_reap();
+	s->running = false;
 	driver_wake();
 }
 
@@ -154,7 +162,7 @@ static void *stream_thread(void *arg)
 
 	driver_lock();
 	for (;;) {
-		while (STAILQ_EMPTY(&s->queue) && !s->closing)
+		while (s->running || (STAILQ_EMPTY(&s->queue) && !s->closing))
 			pthread_cond_wait(&s->more, driver_mutex());
 		if (STAILQ_EMPTY(&s->queue))
 			break;
@@ -216,6 +224,22 @@ static bool is_past(const struct stream *s, uint64_t seq, bool order)
 	return legacy_order_holds(s, seq);
 }
 
+/*
+ * Waking the stream's thread takes longer than a small kernel: a thread that waits for s takes its
+ * next piece of work itself, if it is one that may run anywhere.
+ */
+static bool help(struct stream *s, uint64_t seq)
+{
+	struct work *w = STAILQ_FIRST(&s->queue);
+
+	if (s->running || !w || !w->anywhere || w->seq > seq || !is_ready(s, w))
+		return false;
+	run_head(s, w);
+	if (s->closing || !STAILQ_EMPTY(&s->queue))
+		pthread_cond_signal(&s->more);
+	return true;
+}
+
 static CUresult wait_past(struct stream *s, bool order)
 {
 	struct context *ctx = s->ctx;
@@ -224,7 +248,8 @@ static CUresult wait_past(struct stream *s, bool order)
 	ctx->busy++;
 	stream_get(s);
 	while (!is_past(s, seq, order))
-		driver_wait();
+		if (!help(s, seq))
+			driver_wait();
 	stream_put(s);
 	pool_synchronized();
 	ctx->busy--;

@@ -22,9 +22,10 @@ struct work {
 	STAILQ_ENTRY(work) link;
 	uint64_t seq;
 	bool always;			/* runs in a poisoned context, too */
+	bool anywhere;			/* also on a thread of the program that waits for it */
 	struct stream *after;		/* NULL, or not before this stream (a reference) ... */
 	uint64_t after_seq;		/* ... has passed this number */
-	/* On the stream's thread, without the lock. An error poisons the context. */
+	/* Without the lock, on the stream's thread unless anywhere is set. An error poisons the context. */
 	CUresult (*run)(struct work *w, struct context *ctx);
 	void (*destroy)(struct work *w);	/* NULL: free() */
 };
@@ -39,6 +40,7 @@ struct stream {
 	uint64_t id;
 	uint64_t owner;			/* thread number of a per-thread stream, else 0 */
 	bool started;
+	bool running;			/* somebody is at the queue's head */
 	bool closing;			/* no new work; goes away when the queue is empty */
 	uint64_t oldest;		/* number of the oldest unfinished work, or STREAM_IDLE */
 	STAILQ_HEAD(, work) queue;
