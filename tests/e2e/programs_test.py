@@ -268,6 +268,9 @@ class OnSoftgpu(unittest.TestCase):
         for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "texture", "memory"):
             self.passes(name)
 
+    def test_graphs(self):
+        self.passes("graphs")
+
     def test_the_runtime_as_a_shared_library(self):
         self.passes("vecadd_shared")
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * graphs.cu - graphs by capture and by node, an update in place, a loop that the device ends
+ */
+#include <stdio.h>
+
+#include "check.h"
+
+__global__ void step(int *p, int v)
+{
+	*p = *p * 3 + v;
+}
+
+__global__ void loop(cudaGraphConditionalHandle h, int *p)
+{
+	p[1]++;
+	cudaGraphSetConditional(h, --p[0] > 0);
+}
+
+static void expect(const char *what, const int *p, int want)
+{
+	int got;
+
+	CHECK(cudaMemcpy(&got, p, sizeof(got), cudaMemcpyDeviceToHost));
+	if (got != want)
+		fail("%s: %d, not %d", what, got, want);
+}
+
+static cudaGraph_t captured(cudaStream_t s, int *p, int first)
+{
+	cudaGraph_t g;
+
+	CHECK(cudaStreamBeginCapture(s, cudaStreamCaptureModeGlobal));
+	CHECK(cudaMemsetAsync(p, 0, sizeof(*p), s));
+	step<<<1, 1, 0, s>>>(p, first);
+	step<<<1, 1, 0, s>>>(p, 2);
+	CHECK(cudaStreamEndCapture(s, &g));
+	return g;
+}
+
+static void capture_and_update(cudaStream_t s, int *p)
+{
+	cudaGraph_t g = captured(s, p, 1), other = captured(s, p, 7);
+	cudaGraphExecUpdateResultInfo info;
+	cudaGraphExec_t e;
+
+	CHECK(cudaGraphInstantiate(&e, g, 0));
+	CHECK(cudaGraphLaunch(e, s));
+	CHECK(cudaStreamSynchronize(s));
+	expect("captured", p, 5);
+	CHECK(cudaGraphExecUpdate(e, other, &info));
+	CHECK(cudaGraphLaunch(e, s));
+	CHECK(cudaStreamSynchronize(s));
+	expect("updated", p, 23);
+	CHECK(cudaGraphExecDestroy(e));
+	CHECK(cudaGraphDestroy(g));
+	CHECK(cudaGraphDestroy(other));
+}
+
+static void run_loop(cudaStream_t s, int *p)
+{
+	int rounds[2] = { 6, 0 };
+	cudaGraphConditionalHandle h;
+	cudaGraphNodeParams n = {}, k = {};
+	void *args[] = { &h, &p };
+	cudaGraphNode_t node;
+	cudaGraphExec_t e;
+	cudaGraph_t g;
+
+	CHECK(cudaMemcpy(p, rounds, sizeof(rounds), cudaMemcpyHostToDevice));
+	CHECK(cudaGraphCreate(&g, 0));
+	CHECK(cudaGraphConditionalHandleCreate(&h, g, 1, cudaGraphCondAssignDefault));
+	n.type = cudaGraphNodeTypeConditional;
+	n.conditional.handle = h;
+	n.conditional.type = cudaGraphCondTypeWhile;
+	n.conditional.size = 1;
+	CHECK(cudaGraphAddNode(&node, g, NULL, NULL, 0, &n));
+	k.type = cudaGraphNodeTypeKernel;
+	k.kernel.func = (void *)loop;
+	k.kernel.gridDim = k.kernel.blockDim = dim3(1);
+	k.kernel.kernelParams = args;
+	CHECK(cudaGraphAddNode(&node, n.conditional.phGraph_out[0], NULL, NULL, 0, &k));
+	CHECK(cudaGraphInstantiate(&e, g, 0));
+	CHECK(cudaGraphLaunch(e, s));
+	CHECK(cudaStreamSynchronize(s));
+	expect("rounds", p + 1, 6);
+	CHECK(cudaGraphExecDestroy(e));
+	CHECK(cudaGraphDestroy(g));
+}
+
+int main()
+{
+	cudaStream_t s;
+	int *p;
+
+	CHECK(cudaStreamCreate(&s));
+	CHECK(cudaMalloc(&p, 2 * sizeof(*p)));
+	capture_and_update(s, p);
+	run_loop(s, p);
+	CHECK(cudaFree(p));
+	CHECK(cudaStreamDestroy(s));
+	return pass();
+}
