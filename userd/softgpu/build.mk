@@ -12,7 +12,7 @@ softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ct
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
-softgpu_NAMES += peer settings target
+softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_NAMES += captureapi graph graph_cond graph_copy graph_dot graph_event graph_exec graph_kernel graph_kind \
 	graph_memory graph_node graph_plan graph_typed graph_update memop userobject
@@ -67,7 +67,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device graph memory texture)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device graph link memory texture)
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 	$(softgpu_CALL_TESTS)
 
@@ -75,6 +75,21 @@ $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
+
+# Objects and a library for softgpu_link_test.
+softgpu_LINK_OBJS := $(softgpu_OUT)/link/1.o $(softgpu_OUT)/link/2.o
+
+$(softgpu_LINK_OBJS): $(softgpu_OUT)/link/%.o: tests/unit/softgpu_link.cu
+	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
+	@$(softgpu_NVCC) -dc -DPART=$* -o $@ $<
+
+$(softgpu_OUT)/link/both.a: $(softgpu_LINK_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(softgpu_OUT)/softgpu_link_test: | $(softgpu_OUT)/link/both.a
 
 $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
 		| $(softgpu_FATBINS)

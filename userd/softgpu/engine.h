@@ -118,6 +118,8 @@ struct sg_fault {
  */
 enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log);
 void sg_module_destroy(struct sg_module *m);
+/* Parses a text whose symbols may be in others. */
+enum sg_result sg_ptx_check(const struct sg_ptx *ptx, struct sg_log *log);
 
 size_t sg_module_nr_kernels(const struct sg_module *m);
 struct sg_kernel *sg_module_kernel(struct sg_module *m, size_t i);

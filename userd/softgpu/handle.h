@@ -30,6 +30,7 @@ enum handle_kind {
 	HANDLE_MIPMAPPED,	/* CUmipmappedArray */
 	HANDLE_TEXTURE,		/* CUtexObject */
 	HANDLE_SURFACE,		/* CUsurfObject */
+	HANDLE_LINK,		/* CUlinkState */
 };
 
 /* First member of everything that has a handle. */

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "container.h"
 #include "decompress.h"
 #include "fatbin.h"
 #include "init.h"
+#include "object.h"
 #include "ptx_lex.h"
 #include "target.h"
 
@@ -65,13 +67,13 @@ static bool runs_here(const struct fatbin_entry *e)
 	return target_runs(e->arch, target_kind(e->flags));
 }
 
-static CUresult search_fatbin(struct search *s, const void *fatbin)
+static CUresult search_fatbin(struct search *s, const void *fatbin, size_t avail)
 {
 	struct fatbin_entry e;
 	struct fatbin_walk w;
 	int more;
 
-	if (!fatbin_begin(&w, fatbin, SIZE_MAX))
+	if (!fatbin_begin(&w, fatbin, avail))
 		return CUDA_ERROR_INVALID_IMAGE;
 	while ((more = fatbin_next(&w, &e)) > 0) {
 		if (e.kind == FATBIN_ELF) {
@@ -147,10 +149,11 @@ static CUresult no_binary(const struct search *s, struct sg_log *log)
 	return CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
-static CUresult open_fatbin(const void *fatbin, struct image *img, struct sg_log *log)
+static CUresult open_fatbin(const void *fatbin, size_t avail, struct image *img,
+			    struct sg_log *log)
 {
 	struct search s = { .found = false };
-	CUresult r = search_fatbin(&s, fatbin);
+	CUresult r = search_fatbin(&s, fatbin, avail);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -167,9 +170,9 @@ static CUresult open_list(const struct fatbin_wrapper *w, struct image *img, str
 	size_t i;
 
 	if (!w->list || !w->list[0])
-		return open_fatbin(w->data, img, log);
+		return open_fatbin(w->data, SIZE_MAX, img, log);
 	for (i = 0; i < LIST_MAX && w->list[i] && r == CUDA_SUCCESS; i++)
-		r = open_fatbin(w->list[i], img, log);
+		r = open_fatbin(w->list[i], SIZE_MAX, img, log);
 	return i == LIST_MAX ? CUDA_ERROR_INVALID_IMAGE : r;
 }
 
@@ -179,29 +182,130 @@ static CUresult open_wrapper(const void *code, struct image *img, struct sg_log 
 
 	memcpy(&w, code, sizeof(w));
 	if (w.version == 1)
-		return open_fatbin(w.data, img, log);
+		return open_fatbin(w.data, SIZE_MAX, img, log);
 	return w.version == 2 ? open_list(&w, img, log) : CUDA_ERROR_INVALID_IMAGE;
+}
+
+static CUresult copy_text(const char *from, size_t len, struct image *img)
+{
+	char *text = malloc(len + 1);
+
+	if (!text)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	memcpy(text, from, len);
+	text[len] = '\0';
+	return add_text(img, text, len);
 }
 
 static CUresult open_text(const void *code, struct image *img)
 {
 	size_t size;
-	char *text;
 
 	if (!image_size(code, SIZE_MAX, &size))
 		return CUDA_ERROR_INVALID_IMAGE;
-	text = malloc(size);
-	if (!text)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	memcpy(text, code, size);
-	return add_text(img, text, size - 1);
+	return copy_text(code, size - 1, img);
+}
+
+static CUresult open_container(const void *code, size_t avail, struct image *img)
+{
+	CUresult r = CUDA_SUCCESS;
+	struct sg_ptx text;
+	int more = 0;
+
+	for (size_t i = 0; r == CUDA_SUCCESS; i++) {
+		more = container_text(code, avail, i, &text);
+		if (more <= 0)
+			break;
+		r = copy_text(text.text, text.len, img);
+	}
+	return more < 0 ? CUDA_ERROR_INVALID_IMAGE : r;
+}
+
+static CUresult open_elf(const void *code, size_t avail, struct image *img, struct sg_log *log)
+{
+	struct search elf = { .elf_arch = 0 };
+	uint32_t flags;
+
+	if (container_is(code, avail))
+		return open_container(code, avail, img);
+	if (avail < 64)
+		return CUDA_ERROR_INVALID_IMAGE;
+	/*
+	 * e_flags: the SM number is in the low byte, or in the second one of newer cubins
+	 * (EI_OSABI 0x41).
+	 */
+	memcpy(&flags, (const char *)code + 48, sizeof(flags));
+	elf.elf_arch = ((const unsigned char *)code)[7] == 0x41 ? flags >> 8 & 0xff : flags & 0xff;
+	return no_binary(&elf, log);
+}
+
+CUresult image_add_text(struct image *img, const char *text, size_t len)
+{
+	const char *nul = memchr(text, 0, len);
+
+	return copy_text(text, nul ? (size_t)(nul - text) : len, img);
+}
+
+CUresult image_add_binary(struct image *img, const void *code, size_t size, struct sg_log *log)
+{
+	CUresult r = CUDA_ERROR_INVALID_IMAGE;
+
+	switch (image_form(code, size)) {
+	case IMAGE_FATBIN:
+		r = open_fatbin(code, size, img, log);
+		break;
+	case IMAGE_ELF:
+		r = open_elf(code, size, img, log);
+		break;
+	case IMAGE_WRAPPER:
+		if (size >= sizeof(struct fatbin_wrapper))
+			r = open_wrapper(code, img, log);
+		break;
+	default:
+		break;
+	}
+	if (r == CUDA_ERROR_INVALID_IMAGE)
+		sg_log_add(log, "not a fatbin or cubin, or a damaged one\n");
+	return r;
+}
+
+/* What a walk through the fatbins of host objects has found. */
+struct object_walk {
+	struct image *img;
+	struct search last;
+	unsigned int nr;
+	CUresult r;
+};
+
+static bool add_from_object(void *arg, const void *fatbin, size_t avail)
+{
+	struct object_walk *w = arg;
+	struct search s = { .found = false };
+
+	w->r = search_fatbin(&s, fatbin, avail);
+	if (w->r == CUDA_SUCCESS && s.found) {
+		w->r = add_entry(w->img, &s.best);
+		w->nr++;
+	} else if (s.elf_arch || s.ptx_arch) {
+		w->last = s;
+	}
+	return w->r == CUDA_SUCCESS;
+}
+
+CUresult image_add_objects(struct image *img, const void *data, size_t size, struct sg_log *log)
+{
+	struct object_walk w = { .img = img, .r = CUDA_SUCCESS };
+
+	if (!object_each(data, size, add_from_object, &w)) {
+		sg_log_add(log, "not an object or a library with device code, or a damaged one\n");
+		return w.r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_IMAGE : w.r;
+	}
+	return w.nr ? CUDA_SUCCESS : no_binary(&w.last, log);
 }
 
 CUresult image_open(const void *code, struct image *img, struct sg_log *log)
 {
-	struct search elf = { .elf_arch = 0 };
 	CUresult r = CUDA_ERROR_INVALID_IMAGE;
-	uint32_t flags;
 
 	*img = (struct image){ NULL, 0 };
 	switch (image_form(code, SIZE_MAX)) {
@@ -209,17 +313,10 @@ CUresult image_open(const void *code, struct image *img, struct sg_log *log)
 		r = open_wrapper(code, img, log);
 		break;
 	case IMAGE_FATBIN:
-		r = open_fatbin(code, img, log);
+		r = open_fatbin(code, SIZE_MAX, img, log);
 		break;
 	case IMAGE_ELF:
-		/*
-		 * e_flags: the SM number is in the low byte, or in the second one of newer cubins
-		 * (EI_OSABI 0x41).
-		 */
-		memcpy(&flags, (const char *)code + 48, sizeof(flags));
-		elf.elf_arch = ((const unsigned char *)code)[7] == 0x41 ? flags >> 8 & 0xff
-									: flags & 0xff;
-		r = no_binary(&elf, log);
+		r = open_elf(code, SIZE_MAX, img, log);
 		break;
 	case IMAGE_TEXT:
 		r = open_text(code, img);
@@ -258,6 +355,18 @@ CUresult image_link(const struct image *img, struct sg_module **out, struct sg_l
 	if (r != CUDA_SUCCESS && l == &fallback && own[0]) {
 		own[strcspn(own, "\n")] = '\0';
 		driver_log("cannot load PTX: %s", own);
+	}
+	return r;
+}
+
+CUresult image_check(const struct image *img, size_t i, struct sg_log *log)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (; i < img->nr && r == CUDA_SUCCESS; i++) {
+		r = target_check(&img->texts[i], 0, log);
+		if (r == CUDA_SUCCESS)
+			r = image_error(sg_ptx_check(&img->texts[i], log));
 	}
 	return r;
 }

@@ -19,6 +19,13 @@ struct image {
 /* On error says why on stderr where the program could not know, and in the log. */
 CUresult image_open(const void *code, struct image *img, struct sg_log *log);
 void image_close(struct image *img);
+/* Adds what a linker is given, of a known size; text: a NUL ends it, too. */
+CUresult image_add_text(struct image *img, const char *text, size_t len);
+CUresult image_add_binary(struct image *img, const void *code, size_t size, struct sg_log *log);
+/* The PTX of each fatbin of host objects or of a library of them. */
+CUresult image_add_objects(struct image *img, const void *data, size_t size, struct sg_log *log);
+/* Looks whether the texts from the i-th on can be read at all, before they are linked. */
+CUresult image_check(const struct image *img, size_t i, struct sg_log *log);
 
 /* Parses and links; *out belongs to the caller. */
 CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log);

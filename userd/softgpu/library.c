@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "file.h"
 #include "funcattr.h"
 #include "init.h"
 #include "memory.h"
@@ -93,6 +94,22 @@ CUresult cuLibraryLoadData(CUlibrary *out, const void *code, CUjit_option *jit_o
 		return r;
 	r = load(out, code, &log.error);
 	jit_log_finish(&log);
+	return r;
+}
+
+CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *jit_options,
+			       void **jit_values, unsigned int nr_jit, CUlibraryOption *options,
+			       void **values, unsigned int nr)
+{
+	char *data;
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		r = path ? file_read_image(path, &data) : CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = cuLibraryLoadData(out, data, jit_options, jit_values, nr_jit, options, values, nr);
+	free(data);
 	return r;
 }
 

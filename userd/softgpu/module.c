@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "file.h"
 #include "init.h"
 #include "memory.h"
 #include "print.h"
@@ -115,6 +116,20 @@ static CUresult load(CUmodule *out, const void *code, struct sg_log *log)
 CUresult cuModuleLoadData(CUmodule *out, const void *code)
 {
 	return load(out, code, NULL);
+}
+
+CUresult cuModuleLoad(CUmodule *out, const char *path)
+{
+	char *data;
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		r = out && path ? file_read_image(path, &data) : CUDA_ERROR_INVALID_VALUE;
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = load(out, data, NULL);
+	free(data);
+	return r;
 }
 
 CUresult cuModuleLoadFatBinary(CUmodule *out, const void *code)

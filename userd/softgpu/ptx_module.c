@@ -32,6 +32,20 @@ enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_m
 	return SG_OK;
 }
 
+enum sg_result sg_ptx_check(const struct sg_ptx *ptx, struct sg_log *log)
+{
+	struct sg_module *m = calloc(1, sizeof(*m));
+	enum sg_result res;
+
+	if (!m)
+		return SG_NOMEM;
+	m->units_end = &m->units;
+	m->isa = ptx_isa();
+	res = ptx_parse(m, ptx, 0, log);
+	sg_module_destroy(m);
+	return res;
+}
+
 void sg_module_destroy(struct sg_module *m)
 {
 	if (!m)
