@@ -31,7 +31,8 @@ demo: all cuda-programs
 	$(Q)tools/demo.sh
 
 # What runs there, and no more: such a machine may lack the libraries that the rest is built with.
-gpucheck: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker cuda-programs
+gpucheck: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker cuda-programs
 	$(Q)$(PYTHON3) tools/gpucheck.py
+	$(Q)$(PYTHON3) tools/softcheck.py
 
 .PHONY: check demo gpucheck python-packages

@@ -47,3 +47,16 @@ $(CUDA_KMEANS_OBJS): $(CUDA_OUT)/%.o: $(CUDA_DIR)/%.c
 	@$(CC) $(CFLAGS) -MMD -c $< -o $@
 
 -include $(CUDA_KMEANS_OBJS:.o=.d)
+
+# CUB, in three parts and each for one architecture: the compiler needs ten seconds for each pair.
+CUDA_CUB := $(CUDA_OUT)/cub_sort $(CUDA_OUT)/cub_scan $(CUDA_OUT)/cub_pick
+CUDA_CUB_sort := -DCUB_SORT -gencode arch=compute_75,code=compute_75
+CUDA_CUB_scan := -DCUB_SCAN -gencode arch=compute_80,code=compute_80
+CUDA_CUB_pick := -DCUB_PICK -gencode arch=compute_90,code=compute_90
+
+$(CUDA_CUB): $(CUDA_OUT)/cub_%: $(CUDA_DIR)/cub.cu $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) -O1 -std=c++17 $(CUDA_CUB_$*) $< -o $@
+
+cuda-programs: $(CUDA_CUB)

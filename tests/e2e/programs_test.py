@@ -97,6 +97,9 @@ class Programs(ProgramsTest):
     def test_streams(self):
         self.passes("streams")
 
+    def test_cub(self):
+        self.passes("cub_sort")
+
     def test_pageable(self):
         self.passes("pageable")
 
