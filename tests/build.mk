@@ -24,7 +24,7 @@ python-packages:
 check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
 		python-packages
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
-		$(ptx_REPLAY) build/tools/roundtrip_test tests/apigen/run.py \
+		$(ptx_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
 
 demo: all cuda-programs

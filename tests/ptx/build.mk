@@ -4,7 +4,11 @@
 # says which rows of the executors' tables they reach.
 
 ptx_OUT := build/tests/ptx
-ptx_TESTS := $(ptx_OUT)/run $(ptx_OUT)/cover $(ptx_OUT)/replay $(ptx_OUT)/eval_rows
+ptx_TESTS := $(ptx_OUT)/run $(ptx_OUT)/cover $(ptx_OUT)/replay $(ptx_OUT)/eval_rows $(ptx_OUT)/progfuzz $(ptx_OUT)/forms
+
+# The evaluator sets rounding modes: the compiler may not move what it computes.
+ptx_EVAL := tests/ptx/eval.c tests/ptx/evalfloat.c
+ptx_EVAL_HEADERS := tests/ptx/eval.h tests/ptx/evalfloat.h
 
 $(ptx_OUT)/run: tests/ptx/run.c
 	@echo "  CC      $@"
@@ -16,13 +20,21 @@ $(ptx_OUT)/cover: tests/ptx/cover.c tests/ptx/memory.c $(softgpu_engine_objs)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(softgpu_engine_cflags) -Wl,--wrap=ptx_form_find -o $@ $(filter %.c %.o,$^) $(softgpu_engine_libs)
 
+$(ptx_OUT)/progfuzz: tests/ptx/progfuzz.c tests/ptx/prog.c tests/ptx/progtext.c tests/ptx/proginterp.c tests/ptx/memory.c \
+		$(ptx_EVAL) $(softgpu_engine_objs) $(ptx_EVAL_HEADERS) tests/ptx/prog.h
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(softgpu_engine_cflags) -frounding-math -o $@ $(filter %.c %.o,$^) $(softgpu_engine_libs)
+
+$(ptx_OUT)/forms: tests/ptx/rows.py tests/ptx/rows.tsv
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON3) tests/ptx/rows.py forms > $@
+
 empty :=
+ptx_PROGFUZZ := $(foreach isa,$(softgpu_isas),$(ptx_OUT)/progfuzz:$(ptx_OUT)/forms:$(isa):1:300)
+
 # For tests/run.py: the program and its arguments, with colons between.
 ptx_REPLAY := $(ptx_OUT)/replay$(subst $(empty) $(empty),,$(patsubst %,:%,$(sort $(wildcard tests/fuzz/ptx/*))))
-
-# The evaluator sets rounding modes: the compiler may not move what it computes.
-ptx_EVAL := tests/ptx/eval.c tests/ptx/evalfloat.c
-ptx_EVAL_HEADERS := tests/ptx/eval.h tests/ptx/evalfloat.h
 
 $(ptx_OUT)/eval_rows: tests/ptx/eval_rows.c $(ptx_EVAL) $(ptx_EVAL_HEADERS)
 	@echo "  CC      $@"
@@ -61,7 +73,9 @@ $(ptx_OUT)/fuzz/words: $(ptx_OUT)/cover tests/fuzz/directives
 -include $(ptx_FUZZ_OBJS:.o=.d)
 
 # For as long as FUZZ_SECONDS; what it finds stays in build/tests/ptx/fuzz.
-fuzz-softgpu: $(ptx_OUT)/fuzz/ptx_fuzz $(ptx_OUT)/fuzz/words $(ptx_OUT)/run
+fuzz-softgpu: $(ptx_OUT)/fuzz/ptx_fuzz $(ptx_OUT)/fuzz/words $(ptx_OUT)/progfuzz $(ptx_OUT)/forms
+	$(Q)for isa in $(softgpu_isas); do \
+		$(ptx_OUT)/progfuzz $(ptx_OUT)/forms $$isa $$(date +%s) $$(($(FUZZ_SECONDS) / 3))s || exit 1; done
 	$(Q)rm -rf $(ptx_OUT)/fuzz/seeds && mkdir -p $(ptx_OUT)/fuzz/corpus $(ptx_OUT)/fuzz/seeds
 	$(Q)cp tests/unit/ptx/*.ptx $(wildcard tests/fuzz/ptx/*) $(ptx_OUT)/fuzz/seeds
 	$(Q)$(PYTHON3) tests/ptx/rows.py plan $(ptx_OUT)/fuzz/seeds >/dev/null && rm $(ptx_OUT)/fuzz/seeds/plan

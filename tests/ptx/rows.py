@@ -25,6 +25,7 @@ a guard into registers that hold 0xa5a5...: the others must keep that. FLAGS:
   ~         softgpu may refuse it
 
   rows.py plan DIRECTORY     writes the kernels and the plan of run.c, prints the plan's path
+  rows.py forms              the forms that softgpu must run, one a line, for progfuzz.c
   rows.py pack < RESULTS     what run.c wrote, in the form that is kept in tests/data: results that
                              stood in the Nth line are "=N"
 """
@@ -346,6 +347,10 @@ def unpack(lines):
 def main(argv):
     if len(argv) == 3 and argv[1] == "plan":
         print(write_plan(read_table(), argv[2]))
+    elif argv[1:] == ["forms"]:
+        for form in itertools.chain(*read_table()):
+            if not {"approx", "~"} & set(form.flags) and form.template() != form.text:
+                print("%s\t%s" % (form.text, form.operands))
     elif argv[1:] == ["pack"]:
         for line in pack(sys.stdin):
             print(line)
