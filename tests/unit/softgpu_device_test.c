@@ -97,6 +97,38 @@ static void a_carveout_limits_the_blocks(void **state)
 	IN_CHILD(carveout, "SOFTGPU_SM=90");
 }
 
+/* Registers without end, and blocks that do not fill the four partitions evenly. */
+static void many_registers(void)
+{
+	static char text[65536];
+	int n, threads;
+	size_t at;
+	CUmodule m;
+	CUfunction f;
+
+	open_device(0);
+	for (threads = 32; threads <= 1024; threads += 32) {
+		at = snprintf(text, sizeof(text), PTX_HEAD
+			      ".visible .entry k() .maxntid %d, 1, 1 { .reg .b64 r<1000>;\n",
+			      threads);
+		for (n = 0; n < 1000; n++)
+			at += snprintf(text + at, sizeof(text) - at, "mov.b64 r%d, 1;\n", n);
+		snprintf(text + at, sizeof(text) - at, "ret;\n}\n");
+		OK(cuModuleLoadData(&m, text));
+		OK(cuModuleGetFunction(&f, m, "k"));
+		OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, threads, 0));
+		assert_true(n >= 1);
+		OK(cuLaunchKernel(f, 1, 1, 1, threads, 1, 1, 0, NULL, NULL, NULL));
+		OK(cuModuleUnload(m));
+	}
+}
+
+static void a_block_of_the_promised_size_always_fits(void **state)
+{
+	(void)state;
+	IN_CHILD(many_registers, "SOFTGPU_SM=120");
+}
+
 /* The log of a text that does not load. */
 static void refused(const char *text, CUresult want, const char *log_want)
 {
@@ -579,6 +611,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_follow_the_documented_table),
 		cmocka_unit_test(a_carveout_limits_the_blocks),
+		cmocka_unit_test(a_block_of_the_promised_size_always_fits),
 		cmocka_unit_test(errors_of_a_text_have_a_place_in_the_log),
 		cmocka_unit_test(exact_and_family_targets_run_where_they_may),
 		cmocka_unit_test(the_best_text_of_a_fatbin_is_chosen),

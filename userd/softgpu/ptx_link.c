@@ -373,11 +373,12 @@ static enum sg_result lay_out_shared(struct sg_module *m, struct sg_kernel *k, u
 
 /*
  * As ptxas would: never so many that a block of the kernel's largest size does not fit a
- * multiprocessor's 65536.
+ * multiprocessor's 65536, a quarter of which is for each fourth warp.
  */
 static uint32_t estimate_regs(const struct ptx_func *f, uint32_t max_threads)
 {
-	uint32_t want = 16 + f->nr_rows / 8, most = (65536 / max_threads) & ~7u;
+	uint32_t lanes = (max_threads + 4 * SG_LANES - 1) / (4 * SG_LANES) * 4 * SG_LANES;
+	uint32_t want = 16 + f->nr_rows / 8, most = (65536 / lanes) & ~7u;
 
 	if (most > 255)
 		most = 255;
