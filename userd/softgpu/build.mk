@@ -67,7 +67,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device graph link memory texture)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device error graph link memory texture)
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 	$(softgpu_CALL_TESTS)
 
@@ -75,6 +75,9 @@ $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
+
+# It reads the names of the results there.
+$(softgpu_OUT)/softgpu_error_test: private softgpu_CFLAGS += -DCUDA_H='"$(CUDA_HOME)/include/cuda.h"'
 
 # Objects and a library for softgpu_link_test.
 softgpu_LINK_OBJS := $(softgpu_OUT)/link/1.o $(softgpu_OUT)/link/2.o

@@ -116,6 +116,7 @@ static CUresult enter_to_ask(CUevent handle, struct event **e, struct context **
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
+/* The event goes in any case; a fault of its context is told here as everywhere. */
 CUresult cuEventDestroy_v2(CUevent handle)
 {
 	struct context *ctx;
@@ -127,8 +128,9 @@ CUresult cuEventDestroy_v2(CUevent handle)
 	e = HANDLE_FIND(handle, HANDLE_EVENT);
 	if (!e)
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+	r = e->ctx->error;
 	event_destroy(e);
-	return context_leave(CUDA_SUCCESS);
+	return context_leave(r);
 }
 
 CUresult cuEventDestroy(CUevent handle)

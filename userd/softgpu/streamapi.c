@@ -45,7 +45,10 @@ CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int prior
 	return create(out, flags, priority);
 }
 
-/* Returns at once; the work that is queued still runs. */
+/*
+ * Returns at once; the work that is queued still runs. The stream goes in any case; a fault of its
+ * context is told here as everywhere.
+ */
 CUresult cuStreamDestroy_v2(CUstream handle)
 {
 	struct context *ctx;
@@ -57,8 +60,9 @@ CUresult cuStreamDestroy_v2(CUstream handle)
 	s = HANDLE_FIND(handle, HANDLE_STREAM);
 	if (!s)
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+	r = s->ctx->error;
 	stream_close(s);
-	return context_leave(CUDA_SUCCESS);
+	return context_leave(r);
 }
 
 CUresult cuStreamDestroy(CUstream handle)
