@@ -270,10 +270,22 @@ static void every_result_has_a_name_and_a_text(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuGetErrorString(CUDA_SUCCESS, NULL));
 }
 
+static void linux_devices_have_no_luid(void **state)
+{
+	unsigned int mask;
+	char luid[8];
+
+	(void)state;
+	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuDeviceGetLuid(luid, &mask, 0));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuDeviceGetLuid(NULL, &mask, 0));
+	FAILS(CUDA_ERROR_INVALID_DEVICE, cuDeviceGetLuid(luid, &mask, 99));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_result_has_a_name_and_a_text),
+		cmocka_unit_test(linux_devices_have_no_luid),
 		cmocka_unit_test(each_fault_has_its_result_and_stays),
 		cmocka_unit_test(the_first_fault_counts),
 		cmocka_unit_test(resetting_a_primary_context_heals_it),

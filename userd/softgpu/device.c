@@ -110,6 +110,24 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 	return r;
 }
 
+/* The first ABI's: 32 bits, which a larger device does not fit. */
+CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice dev)
+{
+	CUresult r = check(dev, bytes);
+
+	if (r == CUDA_SUCCESS)
+		*bytes = driver_memory() > UINT32_MAX ? UINT32_MAX : driver_memory();
+	return r;
+}
+
+/* Windows' name of an adapter: nothing on Linux has one. */
+CUresult cuDeviceGetLuid(char *luid, unsigned int *mask, CUdevice dev)
+{
+	CUresult r = check(dev, luid && mask ? luid : NULL);
+
+	return r == CUDA_SUCCESS ? CUDA_ERROR_NOT_SUPPORTED : r;
+}
+
 static uint64_t fnv1a(const char *s, size_t n)
 {
 	uint64_t h = 0xcbf29ce484222325;
