@@ -6,6 +6,7 @@
  * exited. All warps of a CTA run on one engine thread at a time, so nothing here is locked.
  */
 #include "ptx_module.h"
+#include "race.h"
 
 static void complete(struct sg_bar *b)
 {
@@ -19,8 +20,11 @@ static void complete(struct sg_bar *b)
 
 static void check(struct sg_cta *cta, struct sg_bar *b)
 {
-	if (b->arrived && b->arrived >= (b->expected ? b->expected : cta->live_threads))
-		complete(b);
+	if (!b->arrived || b->arrived < (b->expected ? b->expected : cta->live_threads))
+		return;
+	complete(b);
+	if (cta->race)
+		sg_race_bar_complete(cta, (uint32_t)(b - cta->bar));
 }
 
 enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, struct sg_group *g)
@@ -47,6 +51,8 @@ enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32
 		g->bar = id;
 		g->bar_gen = b->gen;
 	}
+	if (w->race)
+		sg_race_bar_arrive(w, id);
 	check(w->cta, b);
 	return SG_OK;
 }
@@ -72,6 +78,8 @@ bool sg_bar_released(struct sg_warp *w, struct sg_group *g)
 
 	if (b->gen == g->bar_gen)
 		return false;
+	if (w->race)
+		sg_race_bar_leave(w, g->bar);
 	if (in->flags == SG_BAR_RED_POPC) {
 		for (uint32_t m = g->mask; m; m &= m - 1)
 			d[__builtin_ctz(m)] = b->last_popc;

@@ -9,6 +9,7 @@
 
 #include "grid.h"
 #include "memory.h"
+#include "race.h"
 
 #define MAX_STRING 4096
 #define MAX_LINE 8192
@@ -312,6 +313,15 @@ static bool heap_free(uint64_t addr)
 	return ok;
 }
 
+static uint64_t do_malloc(struct sg_warp *w, uint64_t size)
+{
+	uint64_t at = heap_alloc(size);
+
+	if (at && w->race)
+		sg_race_forget(w, at, size);
+	return at;
+}
+
 static enum sg_result do_set_conditional(struct sg_warp *w, const struct sg_insn *in, uint32_t lane)
 {
 	const struct sg_launch *l = w->cta->job->l;
@@ -337,7 +347,7 @@ enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint
 			res = do_printf(w, in, lane);
 			break;
 		case PTX_MALLOC:
-			result(w, call, lane, heap_alloc(p));
+			result(w, call, lane, do_malloc(w, p));
 			break;
 		case PTX_FREE:
 			if (p && !heap_free(p))

@@ -70,6 +70,12 @@ struct sg_dim {
 	uint32_t x, y, z;
 };
 
+/* SOFTGPU_CHECK */
+enum sg_check {
+	SG_CHECK_RACE = 1,	/* accesses that nothing orders (race.h) */
+	SG_CHECK_FATAL = 2,	/* what is found fails the launch: SG_TRAP, at its end */
+};
+
 struct sg_launch {
 	const struct sg_kernel *kernel;
 	struct sg_dim grid, block;
@@ -88,6 +94,8 @@ struct sg_launch {
 	 * thread.
 	 */
 	bool (*set_conditional)(uint64_t handle, uint32_t value);
+	uint32_t check;			/* enum sg_check, or'ed */
+	void (*report)(const char *line);	/* what a check found */
 };
 
 /*

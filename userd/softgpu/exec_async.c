@@ -8,6 +8,7 @@
 #include "async.h"
 #include "exec.h"
 #include "mbarrier.h"
+#include "race.h"
 
 static uint64_t raw_address(const struct sg_warp *w, const struct sg_place *at, uint32_t lane)
 {
@@ -30,6 +31,8 @@ static enum sg_result find(struct sg_warp *w, const struct sg_insn *in, uint32_t
 	if (!*ptr)
 		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, a, "illegal copy of %u bytes at 0x%llx", size,
 				     (unsigned long long)a);
+	if (w->race)
+		sg_race_copy(w, in, lane, *ptr, size, at == &((const struct sg_copy *)in->aux)->src);
 	return SG_OK;
 }
 

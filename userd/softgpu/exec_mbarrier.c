@@ -6,6 +6,7 @@
  */
 #include "exec.h"
 #include "mbarrier.h"
+#include "race.h"
 
 static enum sg_result address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t *a)
 {
@@ -154,6 +155,8 @@ static enum sg_result poll(struct sg_warp *w, const struct sg_insn *in, uint32_t
 		sg_set_pred(d, 1u << i, done ? SG_ALL : 0);
 		if (done) {
 			w->cta->events++;
+			if (w->race)
+				sg_race_mbar_wait(w, a);
 			continue;
 		}
 		w->poll.lanes = w->polled && w->poll.in == in && w->poll.address == a ? w->poll.lanes | 1u << i : 1u << i;

@@ -93,7 +93,9 @@ ST(st_l_u64, uint64_t, uint64_t)
 
 EXEC(fence)
 {
-	(void)w, (void)in, (void)mask;
+	(void)in, (void)mask;
+	if (w->race)
+		sg_race_fence(w);
 	atomic_thread_fence(memory_order_seq_cst);
 	return SG_OK;
 }

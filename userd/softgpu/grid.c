@@ -16,6 +16,7 @@
 
 #include "grid.h"
 #include "memory.h"
+#include "race.h"
 
 #define SLICE 100000		/* instructions of a warp before the next has its turn */
 #define MAX_THREADS 256
@@ -70,6 +71,7 @@ static void cta_fini(struct sg_cta *cta)
 {
 	for (uint32_t i = 0; i < cta->nr_warps && cta->warps; i++)
 		sg_warp_fini(&cta->warps[i]);
+	sg_race_cta_fini(cta);
 	free(cta->warps);
 	free(cta->shared);
 	cta->warps = NULL;
@@ -91,6 +93,8 @@ static bool cta_init(struct sg_cta *cta, struct sg_job *job, struct sg_extents *
 	for (uint32_t i = 0; i < cta->nr_warps; i++)
 		if (!sg_warp_init(&cta->warps[i], cta, i, ext, fault))
 			goto fail;
+	if (job->race && !sg_race_cta_init(cta, job->race))
+		goto fail;
 	return true;
 fail:
 	cta_fini(cta);
@@ -108,6 +112,8 @@ static bool cta_start(struct sg_cta *cta, uint64_t linear)
 	cta->live_threads = cta->job->threads;
 	cta->live_warps = cta->nr_warps;
 	cta->idle = 0;
+	if (cta->race)
+		sg_race_cta_start(cta);
 	memset(cta->bar, 0, sizeof(cta->bar));
 	for (uint32_t i = 0; i < SG_NR_BARRIERS; i++)
 		cta->bar[i].all = 1;
@@ -268,7 +274,7 @@ static void run_job(struct sg_job *job)
 
 static bool job_has_work(const struct sg_job *job)
 {
-	if (job->stop)
+	if (job->stop || job->race)
 		return false;
 	return job->coop ? job->coop->head != job->coop->tail : job->next_cta < job->nr_ctas;
 }
@@ -340,7 +346,7 @@ static void enlist(struct sg_job *job)
 	job->next = *at;
 	*at = job;
 	/* the caller takes one block itself: a thread that finds nothing has been woken for nothing */
-	for (uint64_t i = 1; i < job->nr_ctas && i <= pool.nr_threads; i++)
+	for (uint64_t i = 1; !job->race && i < job->nr_ctas && i <= pool.nr_threads; i++)
 		pthread_cond_signal(&pool.work);
 	pthread_mutex_unlock(&pool.lock);
 }
@@ -447,8 +453,14 @@ enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 		memcpy(params, l->params, l->kernel->info.param_bytes);
 	own.params = params;
 	job.l = &own;
+	if (l->check & SG_CHECK_RACE && !(job.race = sg_race_new(&job))) {
+		free(params);
+		return refuse(fault, SG_NOMEM, "no memory to check for races");
+	}
 	if (l->cooperative && !coop_init(&job)) {
 		coop_fini(&job);
+		if (job.race)
+			sg_race_end(job.race);
 		free(params);
 		return refuse(fault, SG_NOMEM, "no memory for all blocks of a cooperative grid");
 	}
@@ -456,6 +468,10 @@ enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 	run_job(&job);
 	delist(&job);
 	coop_fini(&job);
+	if (job.race && sg_race_end(job.race) && l->check & SG_CHECK_FATAL && !job.res) {
+		job.res = SG_TRAP;
+		refuse(&job.fault, SG_TRAP, "races were found, and SOFTGPU_CHECK says fatal");
+	}
 	free(params);
 	*fault = job.fault;
 	return job.res;

@@ -24,6 +24,7 @@ struct sg_job {
 	/* device memory that %envreg1 and 2 point to, for grid sync */
 	uint64_t workspace;
 	struct coop *coop;		/* cooperative launch: all CTAs at once */
+	struct sg_race *race;		/* NULL: no check; else one thread runs the grid */
 };
 
 /* Writes text of the kernel, one caller at a time. */

@@ -14,6 +14,12 @@
 #include "init.h"
 #include "occupancy.h"
 #include "print.h"
+#include "settings.h"
+
+static void report(const char *line)
+{
+	driver_log("%s", line);
+}
 
 /*
  * The first fault of a context is told on stderr, because the program learns of it late and without
@@ -22,7 +28,12 @@
 CUresult launch_grid(const struct sg_launch *l)
 {
 	struct sg_fault fault = { .result = SG_OK };
-	enum sg_result r = sg_launch_run(l, &fault);
+	struct sg_launch checked = *l;
+	enum sg_result r;
+
+	checked.check = driver_check();
+	checked.report = report;
+	r = sg_launch_run(&checked, &fault);
 
 	if (r != SG_OK)
 		driver_log("kernel %s: %s%s%s", sg_kernel_info(l->kernel)->name,

@@ -7,6 +7,7 @@
 #include "mbarrier.h"
 
 #include "exec.h"
+#include "race.h"
 
 enum sg_result sg_mbar_address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t raw,
 			       enum sg_space space, uint64_t *address)
@@ -48,6 +49,8 @@ enum sg_result sg_mbar_change(struct sg_warp *w, const struct sg_insn *in, uint3
 		return misuse(w, in, lane, address, "has more arrivals than it expects");
 	if (left > (int64_t)SG_MBAR_COUNT_MAX || left < -(int64_t)SG_MBAR_COUNT_MAX)
 		return misuse(w, in, lane, address, "has a transaction count that overflows");
+	if (w->race && (arrive || tx < 0))
+		sg_race_mbar_arrive(w, address);
 	pending -= arrive;
 	expected -= drop;
 	if (!pending && !left)

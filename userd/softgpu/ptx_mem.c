@@ -12,14 +12,14 @@ struct access {
 	enum sg_space space;
 	enum ptx_type type;
 	uint32_t vec;
-	uint8_t flags;
+	uint16_t flags;
 	char rest[48];		/* modifiers that are left: the operation of an atom */
 };
 
 static bool ignored(const struct ptx_tok *t)
 {
 	static const char *const names[] = {
-		"weak", "volatile", "relaxed", "mmio", "cta", "cluster", "gpu", "sys", "nc", "ca", "cg", "cs", "lu", "cv",
+		"weak", "cta", "cluster", "gpu", "sys", "nc", "ca", "cg", "cs", "lu", "cv",
 		"wb", "wt", "unified", "noftz",
 	};
 
@@ -48,11 +48,15 @@ static bool sort_mods(struct ptx_parser *p, struct access *a)
 		} else if (ptx_tok_is(t, "v2") || ptx_tok_is(t, "v4") || ptx_tok_is(t, "v8")) {
 			a->vec = (uint32_t)(t->s[1] - '0');
 		} else if (ptx_tok_is(t, "acquire")) {
-			a->flags |= SG_F_ACQUIRE;
+			a->flags |= SG_F_STRONG | SG_F_ACQUIRE;
 		} else if (ptx_tok_is(t, "release")) {
-			a->flags |= SG_F_RELEASE;
+			a->flags |= SG_F_STRONG | SG_F_RELEASE;
 		} else if (ptx_tok_is(t, "acq_rel")) {
-			a->flags |= SG_F_ACQUIRE | SG_F_RELEASE;
+			a->flags |= SG_F_STRONG | SG_F_ACQUIRE | SG_F_RELEASE;
+		} else if (ptx_tok_is(t, "volatile")) {
+			a->flags |= SG_F_STRONG | SG_F_VOLATILE_ACCESS;
+		} else if (ptx_tok_is(t, "relaxed") || ptx_tok_is(t, "mmio")) {
+			a->flags |= SG_F_STRONG;
 		} else if (!ignored(t)) {
 			n += (size_t)snprintf(a->rest + n, sizeof(a->rest) - n, "%s%.*s", n ? "." : "",
 					      (int)(t->len > 20 ? 20 : t->len), t->s);
@@ -224,6 +228,7 @@ void ptx_decode_st(struct ptx_parser *p)
 		ptx_decode_error(p, SG_INVALID_PTX, "kernel parameters cannot be written by");
 		return;
 	}
+	want.flags |= SG_F_STORE | (wide ? SG_F_WIDE : 0);
 	snprintf(key, sizeof(key), "@st.%c.u%u", wide ? 'l' : 'w', ptx_types[a.type].bits);
 	in = ptx_emit_form(p, key);
 	want.exec = in->exec;
@@ -326,6 +331,7 @@ void ptx_decode_atom(struct ptx_parser *p)
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
+	a.flags |= SG_F_STRONG | SG_F_ATOMIC;
 	nr_src = !strcmp(a.rest, "cas") ? 2 : 1;
 	if (st->nr_ops < at + 1 + nr_src || !address(p, &st->ops[at], &a, &want)) {
 		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");

@@ -9,6 +9,7 @@
 #define SOFTGPU_RESOLVE_H
 
 #include "exec.h"
+#include "race.h"
 
 enum shape { SHAPE_ANY, SHAPE_UNIFORM };
 
@@ -28,7 +29,7 @@ static inline bool extent_hit(const struct sg_extents *x, uint64_t lo, uint64_t 
  * Turns the lanes' addresses in ea into host addresses. Lanes outside mask have the address of the
  * first lane in it. size is that of the whole access and a power of two.
  */
-static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
+static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
 					   uint64_t ea[SG_LANES], enum shape *shape)
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
@@ -75,6 +76,17 @@ static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_in
 	default:
 		return sg_resolve_slow(w, in, mask, size, ea);
 	}
+}
+
+/* And the check for races, when it is on. */
+static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
+					   uint64_t ea[SG_LANES], enum shape *shape)
+{
+	enum sg_result res = locate_lanes(w, in, mask, size, ea, shape);
+
+	if (__builtin_expect(w->race != NULL, 0) && !res)
+		sg_race_access(w, in, mask, size, ea);
+	return res;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "device.h"
+#include "engine.h"
 #include "init.h"
 
 #define SM_DEFAULT	75
@@ -19,6 +20,7 @@
 
 static unsigned int sm = SM_DEFAULT;
 static size_t memory = MEMORY_DEFAULT;
+static uint32_t check;
 static int visible[SOFTGPU_DEVICES_MAX];
 static int nr_visible;
 
@@ -30,6 +32,11 @@ unsigned int driver_sm(void)
 size_t driver_memory(void)
 {
 	return memory;
+}
+
+uint32_t driver_check(void)
+{
+	return check;
 }
 
 int driver_devices(void)
@@ -121,6 +128,48 @@ static bool read_devices(unsigned int *nr)
 	return false;
 }
 
+/* Words with commas between them. */
+static bool read_check(void)
+{
+	static const struct { const char *word; uint32_t check; } words[] = {
+		{ "race", SG_CHECK_RACE }, { "fatal", SG_CHECK_FATAL },
+	};
+	const char *s = setting("SOFTGPU_CHECK");
+
+	for (; s; s = *s ? s + 1 : NULL) {
+		size_t len = strcspn(s, ","), i;
+
+		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (len == strlen(words[i].word) && !strncmp(s, words[i].word, len))
+				break;
+		if (i == sizeof(words) / sizeof(words[0])) {
+			driver_log("SOFTGPU_CHECK: '%.*s' is not race or fatal", (int)(len < 20 ? len : 20), s);
+			return false;
+		}
+		check |= words[i].check;
+		s += len;
+	}
+	if (check != SG_CHECK_FATAL)
+		return true;
+	driver_log("SOFTGPU_CHECK=fatal: there is nothing to check");
+	return false;
+}
+
+/* The engine reads it at each launch; a value that is none is refused here, once. */
+static bool read_step_limit(void)
+{
+	const char *s = setting("SOFTGPU_STEP_LIMIT");
+	char *end;
+
+	if (!s)
+		return true;
+	errno = 0;
+	if (isdigit((unsigned char)*s) && strtoull(s, &end, 0) && !*end && !errno)
+		return true;
+	driver_log("SOFTGPU_STEP_LIMIT=%.20s: not a number of at least 1", s);
+	return false;
+}
+
 /*
  * The device that [s, end) names: an index, or GPU- and the beginning of a UUID that no other
  * device has. -1: none.
@@ -183,7 +232,7 @@ CUresult settings_read(void)
 {
 	unsigned int nr;
 
-	if (!read_sm() || !read_memory() || !read_devices(&nr))
+	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_step_limit())
 		return CUDA_ERROR_NO_DEVICE;
 	read_visible(nr);
 	return nr_visible ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;

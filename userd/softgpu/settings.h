@@ -6,13 +6,15 @@
 #define SOFTGPU_SETTINGS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "api.h"
 
 #define SOFTGPU_DEVICES_MAX	16
 
 /*
- * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES and CUDA_VISIBLE_DEVICES, once. A value that is
+ * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES, SOFTGPU_CHECK, SOFTGPU_STEP_LIMIT and
+ * CUDA_VISIBLE_DEVICES, once. A value that is
  * none: CUDA_ERROR_NO_DEVICE and a line on stderr.
  */
 CUresult settings_read(void);
@@ -23,5 +25,7 @@ int device_number(CUdevice dev);
 /* The capability, 75 for 7.5, and the bytes of one device. */
 unsigned int driver_sm(void);
 size_t driver_memory(void);
+/* SOFTGPU_CHECK: enum sg_check, or'ed. */
+uint32_t driver_check(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "grid.h"
+#include "race.h"
 
 /*
  * After so many backward branches another group has its turn: the lane that spins may wait for one
@@ -16,21 +17,21 @@
 
 enum run_end { END_PICK, END_YIELD, END_FAULT };
 
-static void name_source(const struct sg_warp *w, const struct sg_insn *in, struct sg_fault *f)
+bool sg_source_name(const struct sg_module *m, const struct sg_insn *in, char *out, size_t size)
 {
-	const struct sg_module *m = w->cta->job->k->module;
 	const char *file = NULL;
 	uint32_t line;
 	size_t len;
 
-	f->source[0] = 0;
+	out[0] = 0;
 	for (uint32_t i = 0; i < m->nr_funcs && !file; i++)
 		if (!ptx_source(m->funcs[i], in, &file, &line))
 			file = NULL;
 	if (!file)
-		return;
+		return false;
 	len = strlen(file);	/* of a long path the end tells more */
-	snprintf(f->source, sizeof(f->source), "%s:%u", len > 80 ? file + len - 80 : file, line);
+	snprintf(out, size, "%s:%u", len > 80 ? file + len - 80 : file, line);
+	return true;
 }
 
 enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
@@ -49,7 +50,7 @@ enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum s
 	va_start(ap, fmt);
 	vsnprintf(f->text, sizeof(f->text), fmt, ap);
 	va_end(ap);
-	name_source(w, in, f);
+	sg_source_name(w->cta->job->k->module, in, f->source, sizeof(f->source));
 	return res;
 }
 
@@ -341,6 +342,8 @@ static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struc
 
 	if (!(want & ~active) || g->released) {
 		g->released = false;
+		if (w->race)
+			sg_race_warp_sync(w, SG_ROW(uint32_t, 5), active);
 		if (in->exec(w, in, active))
 			return END_FAULT;
 		g->pc++;

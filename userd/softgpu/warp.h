@@ -26,6 +26,8 @@
 #define SG_NR_EXTENTS 4
 #define SG_NR_OBJECTS 4	/* a power of two */
 
+struct race_cta;
+struct race_warp;
 struct sg_warp;
 struct sg_insn;
 struct ptx_func;
@@ -62,7 +64,7 @@ struct sg_insn {
 	uint8_t bytes;		/* of one element of a memory access */
 	uint8_t vec;		/* elements of a memory access or a pack */
 	uint8_t a32;		/* the address row has 32-bit elements */
-	uint8_t flags;
+	uint16_t flags;
 };
 
 #define SG_F_ACQUIRE	0x01
@@ -71,6 +73,12 @@ struct sg_insn {
 #define SG_F_VOLATILE	0x08	/* reads a clock */
 #define SG_F_TRANS	0x10	/* ldmatrix, stmatrix */
 #define SG_F_LOAD	0x20	/* an access that does not write */
+/* what an access is to race.c */
+#define SG_F_STRONG	0x40	/* PTX ISA 8.4: atomic, volatile, relaxed, acquire, release */
+#define SG_F_ATOMIC	0x80
+#define SG_F_STORE	0x100	/* st: writes what is in its rows r[0] ... */
+#define SG_F_WIDE	0x200	/* ... of 64-bit elements */
+#define SG_F_VOLATILE_ACCESS 0x400
 
 /* SG_CTL_BAR: what happens at the barrier; in flags */
 enum sg_bar_op { SG_BAR_SYNC, SG_BAR_ARRIVE, SG_BAR_RED_POPC, SG_BAR_RED_AND, SG_BAR_RED_OR };
@@ -124,6 +132,7 @@ struct sg_cta {
 	/* operations on mbarriers that changed one or found its phase complete */
 	uint64_t events;
 	uint32_t idle;			/* rounds in a row in which warps did nothing but poll */
+	struct race_cta *race;		/* NULL: no check */
 };
 
 struct sg_warp {
@@ -150,6 +159,7 @@ struct sg_warp {
 	uint32_t cc[SG_LANES];		/* carry of add.cc, sub.cc, mad.cc */
 	struct sg_group groups[SG_LANES];
 	struct sg_fault *fault;
+	struct race_warp *race;		/* NULL: no check */
 };
 
 enum sg_warp_state { SG_WARP_DONE, SG_WARP_BLOCKED, SG_WARP_YIELD, SG_WARP_FAULT };
@@ -175,6 +185,9 @@ struct sg_form {
 /* Fault of the lowest lane in lanes. */
 enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
 			     uint64_t address, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+/* "kernel.cu:42"; false: the text does not say */
+bool sg_source_name(const struct sg_module *m, const struct sg_insn *in, char *out, size_t size);
 
 /* warp.c */
 enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget);
