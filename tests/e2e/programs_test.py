@@ -292,6 +292,10 @@ class OnSoftgpu(unittest.TestCase):
     def test_kmeans_of_the_digits(self):
         self.passes("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))
 
+    def test_no_race_is_found_where_there_is_none(self):
+        for name, *args in (("vecadd",), ("matmul",), ("reduce",), ("histogram",), ("gridsync",), ("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))):
+            self.assertNotIn("softgpu:", self.passes(name, *args, SOFTGPU_CHECK="race").err)
+
     def test_a_fault_is_told_with_its_place(self):
         done = self.passes("fault")
         self.assertRegex(done.err, r"softgpu: kernel \w+: illegal global access")
