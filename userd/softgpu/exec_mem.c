@@ -15,14 +15,56 @@ static inline bool consecutive(const uint64_t ea[SG_LANES], uint32_t size)
 	return !diff;
 }
 
+/*
+ * A vector of up to 16 bytes is read and written in one piece, as a GPU does: CUB keeps a value and
+ * its state in one, for other blocks to look at.
+ */
+typedef uint64_t piece __attribute__((vector_size(16), may_alias));
+
+struct whole {
+	_Alignas(32) uint8_t bytes[32];
+};
+
+static inline void copy_piece(void *to, const void *from, uint32_t size)
+{
+	if (size == 16)
+		*(volatile piece *)to = *(const volatile piece *)from;
+	else if (size == 8)
+		*(volatile uint64_t *)to = *(const volatile uint64_t *)from;
+	else if (size == 4)
+		*(volatile uint32_t *)to = *(const volatile uint32_t *)from;
+	else
+		*(volatile uint16_t *)to = *(const volatile uint16_t *)from;
+}
+
+static inline void copy_whole(void *to, const void *from, uint32_t size)
+{
+	uint32_t step = size < 16 ? size : 16;
+
+	for (uint32_t at = 0; at < size; at += step)
+		copy_piece((uint8_t *)to + at, (const uint8_t *)from + at, step);
+}
+
+/* Reads the vectors of all lanes; their addresses become those of the copies. */
+static void read_whole(uint64_t ea[SG_LANES], struct whole v[SG_LANES], uint32_t size)
+{
+	for (uint32_t i = 0; i < SG_LANES; i++) {
+		copy_whole(v[i].bytes, (const void *)(uintptr_t)ea[i], size);
+		ea[i] = (uintptr_t)v[i].bytes;
+	}
+}
+
 /* Loads of type MT into rows of type DT; a vector's elements follow one another in memory. */
 #define LD(fn, DT, MT) EXEC(fn) { \
 	uint64_t ea[SG_LANES]; \
+	struct whole whole[SG_LANES]; \
 	uint32_t n = in->vec; \
 	enum shape shape; \
 	enum sg_result res = resolve(w, in, mask, (uint32_t)sizeof(MT) * n, ea, &shape); \
 	if (res) \
 		return res; \
+	if (n > 1) \
+		read_whole(ea, whole, (uint32_t)sizeof(MT) * n); \
 	for (uint32_t k = 0; k < n; k++) { \
 		DT *d = SG_ROW(DT, k); \
 		if (shape == SHAPE_UNIFORM) { \
@@ -70,16 +112,19 @@ LD(ld_l_u64, uint64_t, uint64_t)
 		return res; \
 	if (in->flags & SG_F_RELEASE) \
 		atomic_thread_fence(memory_order_seq_cst); \
-	for (uint32_t k = 0; k < n; k++) { \
-		const DT *s = SG_ROW(const DT, k); \
-		if (mask == SG_ALL && n == 1 && sizeof(DT) == sizeof(MT) && consecutive(ea, sizeof(MT))) { \
-			memcpy((void *)(uintptr_t)ea[0], s, sizeof(DT) * SG_LANES); \
-		} else { \
-			for (uint32_t m = mask; m; m &= m - 1) { \
-				uint32_t i = (uint32_t)__builtin_ctz(m); \
-				((MT *)(uintptr_t)ea[i])[k] = (MT)s[i]; \
-			} \
-		} \
+	if (mask == SG_ALL && n == 1 && sizeof(DT) == sizeof(MT) && consecutive(ea, sizeof(MT))) { \
+		memcpy((void *)(uintptr_t)ea[0], SG_ROW(const DT, 0), sizeof(DT) * SG_LANES); \
+		return SG_OK; \
+	} \
+	for (uint32_t m = mask; m; m &= m - 1) { \
+		uint32_t i = (uint32_t)__builtin_ctz(m); \
+		struct whole v; \
+		for (uint32_t k = 0; k < n; k++) \
+			((MT *)v.bytes)[k] = (MT)SG_ROW(const DT, k)[i]; \
+		if (n > 1) \
+			copy_whole((void *)(uintptr_t)ea[i], v.bytes, (uint32_t)sizeof(MT) * n); \
+		else \
+			*(MT *)(uintptr_t)ea[i] = *(MT *)v.bytes; \
 	} \
 	return SG_OK; }
 
