@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "net.h"
@@ -98,4 +100,31 @@ int event_loop_run(struct event_loop *l, bool wait)
 	l->nr_batch = 0;
 	run_timers(l);
 	return 0;
+}
+
+int event_add_signals(struct event_loop *l, struct event *e, const sigset_t *set,
+		      void (*fn)(struct event *e, uint32_t events))
+{
+	int fd, err;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = event_add(l, e, fd, EPOLLIN, fn);
+	if (err)
+		close(fd);
+	return err;
+}
+
+void event_raise_files(void)
+{
+	struct rlimit r;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r)) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
 }

@@ -8,6 +8,7 @@
 #ifndef COMMON_EVENT_H
 #define COMMON_EVENT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,12 @@ void event_loop_fini(struct event_loop *l);
 
 int event_add(struct event_loop *l, struct event *e, int fd, uint32_t events,
 	      void (*fn)(struct event *e, uint32_t events));
+/*
+ * Blocks the signals of set in this thread; fn reads them as struct signalfd_siginfo from e->fd. A
+ * peer that is gone is an error of the write, never SIGPIPE.
+ */
+int event_add_signals(struct event_loop *l, struct event *e, const sigset_t *set,
+		      void (*fn)(struct event *e, uint32_t events));
 /* Harmless where it was not added. */
 void event_del(struct event_loop *l, struct event *e);
 
@@ -55,5 +62,8 @@ void event_timer_clear(struct event_loop *l, struct event_timer *t);
  * handlers. 0 or -errno.
  */
 int event_loop_run(struct event_loop *l, bool wait);
+
+/* As many descriptors as the hard limit allows: a daemon has some for each session. */
+void event_raise_files(void);
 
 #endif /* COMMON_EVENT_H */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -105,33 +104,13 @@ static void signal_event(struct event *e, uint32_t events)
 static int watch_signals(struct server *s)
 {
 	sigset_t set;
-	int fd, err;
 
-	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = event_add(&s->loop, &s->signals, fd, EPOLLIN, signal_event);
-	if (err)
-		close(fd);
-	return err;
-}
-
-static void raise_files(void)
-{
-	struct rlimit r;
-
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
+	return event_add_signals(&s->loop, &s->signals, &set, signal_event);
 }
 
 static int start(struct server *s)
@@ -139,7 +118,7 @@ static int start(struct server *s)
 	int err = event_loop_init(&s->loop);
 
 	queue_init(&s->queue);
-	raise_files();
+	event_raise_files();
 	size_memory(s);
 	if (!err)
 		err = watch_signals(s);

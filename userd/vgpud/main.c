@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -164,33 +163,12 @@ static void signal_event(struct event *e, uint32_t events)
 static int watch_signals(struct vgpud *v)
 {
 	sigset_t set;
-	int fd, err;
 
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = event_add(&v->loop, &v->signals, fd, EPOLLIN, signal_event);
-	if (err)
-		close(fd);
-	return err;
-}
-
-/* A session is a descriptor of the module and a socket. */
-static void raise_files(void)
-{
-	struct rlimit r;
-
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
+	return event_add_signals(&v->loop, &v->signals, &set, signal_event);
 }
 
 static void announced(struct announce *a, uint64_t session)
@@ -238,7 +216,7 @@ int main(int argc, char **argv)
 	}
 	TAILQ_INIT(&v->sessions);
 	TAILQ_INIT(&v->busy);
-	raise_files();
+	event_raise_files();
 	if (configure(v))
 		return EXIT_FAILURE;
 	err = start(v);
