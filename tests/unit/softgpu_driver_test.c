@@ -25,6 +25,8 @@
 
 #define MIB		((size_t)1 << 20)
 
+#include "softgpu_gate.h"
+
 static const char ptx[] =
 	"\n\n.version 7.0\n.target sm_75\n.address_size 64\n"
 	".visible .global .align 4 .u32 counter = 7;\n"
@@ -46,32 +48,7 @@ static const char ptx[] =
 	"	st.global.f32 [%rd7], %f3;\n"
 	"DONE:	ret;\n"
 	"}\n"
-	/* ++*p by every thread */
-	".visible .entry count(.param .u64 pp)\n"
-	"{\n"
-	"	.reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pp];\n"
-	"	atom.global.add.u32 %r1, [%rd1], 1;\n"
-	"	ret;\n"
-	"}\n"
-	/* *p = v */
-	".visible .entry put(.param .u64 pp, .param .u32 pv)\n"
-	"{\n"
-	"	.reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pp]; ld.param.u32 %r1, [pv];\n"
-	"	st.global.u32 [%rd1], %r1;\n"
-	"	ret;\n"
-	"}\n"
-	/* waits until *flag is not 0 */
-	".visible .entry wait(.param .u64 pf)\n"
-	"{\n"
-	"	.reg .pred %p<2>; .reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pf];\n"
-	"LOOP:	ld.volatile.global.u32 %r1, [%rd1];\n"
-	"	setp.eq.u32 %p1, %r1, 0;\n"
-	"	@%p1 bra LOOP;\n"
-	"	ret;\n"
-	"}\n"
+	GATE_PTX
 	/* counter += v, a global of the module */
 	".visible .entry bump(.param .u32 pv)\n"
 	".maxntid 64, 1, 1\n"
@@ -86,8 +63,8 @@ static const char ptx[] =
 struct fixture {
 	CUcontext ctx;
 	CUmodule mod;
-	CUfunction add, count, put, wait, bump;
-	uint32_t *flag;			/* page-locked */
+	CUfunction add, bump;
+	struct gate gate;
 };
 
 static int set_up(void **state)
@@ -99,11 +76,8 @@ static int set_up(void **state)
 	OK(cuCtxCreate(&f->ctx, NULL, 0, 0));
 	OK(cuModuleLoadData(&f->mod, ptx));
 	OK(cuModuleGetFunction(&f->add, f->mod, "add"));
-	OK(cuModuleGetFunction(&f->count, f->mod, "count"));
-	OK(cuModuleGetFunction(&f->put, f->mod, "put"));
-	OK(cuModuleGetFunction(&f->wait, f->mod, "wait"));
 	OK(cuModuleGetFunction(&f->bump, f->mod, "bump"));
-	OK(cuMemHostAlloc((void **)&f->flag, 4096, 0));
+	gate_init(&f->gate, f->mod);
 	return 0;
 }
 
@@ -111,7 +85,7 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	__atomic_store_n(f->flag, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(f->gate.flag, 1, __ATOMIC_SEQ_CST);
 	OK(cuCtxDestroy(f->ctx));
 	free(f);
 	return 0;
@@ -125,36 +99,9 @@ static CUresult launch1(CUfunction fn, unsigned int blocks, unsigned int threads
 	return cuLaunchKernel(fn, blocks, 1, 1, threads, 1, 1, 0, s, params, NULL);
 }
 
-static CUresult put(struct fixture *f, CUdeviceptr p, uint32_t v, CUstream s)
-{
-	void *params[] = { &p, &v };
-
-	return cuLaunchKernel(f->put, 1, 1, 1, 1, 1, 1, 0, s, params, NULL);
-}
-
-/* Occupies a stream until open_gate(). */
-static void close_gate(struct fixture *f, CUstream s)
-{
-	__atomic_store_n(f->flag, 0, __ATOMIC_SEQ_CST);
-	OK(launch1(f->wait, 1, 1, s, &f->flag));
-}
-
-static void open_gate(struct fixture *f)
-{
-	__atomic_store_n(f->flag, 1, __ATOMIC_SEQ_CST);
-}
-
 static void pause_ms(int ms)
 {
 	nanosleep(&(struct timespec){ 0, ms * 1000000l }, NULL);
-}
-
-static uint32_t word_at(CUdeviceptr p)
-{
-	uint32_t v;
-
-	OK(cuMemcpyDtoH(&v, p, 4));
-	return v;
 }
 
 static void device_describes_itself(void **state)
@@ -254,8 +201,8 @@ static void atomics_count_every_thread(void **state)
 
 	OK(cuMemAlloc(&p, 4));
 	assert_int_equal(word_at(p), 0);
-	OK(launch1(f->count, 64, 128, NULL, &p));
-	OK(launch1(f->count, 3, 33, NULL, &p));
+	OK(launch1(f->gate.count, 64, 128, NULL, &p));
+	OK(launch1(f->gate.count, 3, 33, NULL, &p));
 	assert_int_equal(word_at(p), 64 * 128 + 3 * 33);
 }
 
@@ -281,19 +228,19 @@ static void launch_geometry_is_checked(void **state)
 		const unsigned int *b = bad[i];
 
 		FAILS(CUDA_ERROR_INVALID_VALUE,
-		      cuLaunchKernel(f->count, b[0], b[1], b[2], b[3], b[4], b[5], b[6], NULL,
+		      cuLaunchKernel(f->gate.count, b[0], b[1], b[2], b[3], b[4], b[5], b[6], NULL,
 				     params, NULL));
 	}
 	/* Beyond 48 KiB a function has to ask first. */
-	OK(cuFuncSetAttribute(f->count, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 60000));
-	OK(cuLaunchKernel(f->count, 1, 1, 1, 1, 1, 1, 60000, NULL, params, NULL));
+	OK(cuFuncSetAttribute(f->gate.count, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 60000));
+	OK(cuLaunchKernel(f->gate.count, 1, 1, 1, 1, 1, 1, 60000, NULL, params, NULL));
 	FAILS(CUDA_ERROR_INVALID_VALUE,
-	      cuFuncSetAttribute(f->count, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 70000));
+	      cuFuncSetAttribute(f->gate.count, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 70000));
 	FAILS(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, launch1(f->bump, 1, 65, NULL, &one));
 	OK(launch1(f->bump, 1, 64, NULL, &one));
 	OK(cuDeviceGetAttribute(&cooperative, CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, 0));
 	FAILS(cooperative ? CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE : CUDA_ERROR_NOT_SUPPORTED,
-	      cuLaunchCooperativeKernel(f->count, 1 << 20, 1, 1, 1, 1, 1, 0, NULL, params));
+	      cuLaunchCooperativeKernel(f->gate.count, 1 << 20, 1, 1, 1, 1, 1, 0, NULL, params));
 	OK(cuCtxSynchronize());
 	assert_int_equal(word_at(p), 1);
 }
@@ -356,23 +303,23 @@ static void streams_run_without_the_caller(void **state)
 	OK(cuMemAlloc(&p, 4));
 	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	OK(cuStreamQuery(s));
-	close_gate(f, s);
-	OK(put(f, p, 11, s));
+	close_gate(&f->gate, s);
+	OK(put(&f->gate, p, 11, s));
 	pause_ms(5);
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(s));
 	/* A non-blocking stream holds nobody else up. */
 	assert_int_equal(word_at(p), 0);
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(s));
 	OK(cuStreamQuery(s));
 	assert_int_equal(word_at(p), 11);
 	/* Destroying returns at once, and what is queued still runs. */
-	close_gate(f, s);
-	OK(put(f, p, 12, s));
+	close_gate(&f->gate, s);
+	OK(put(&f->gate, p, 12, s));
 	OK(cuStreamDestroy(s));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize(s));
-	FAILS(CUDA_ERROR_INVALID_HANDLE, put(f, p, 13, s));
-	open_gate(f);
+	FAILS(CUDA_ERROR_INVALID_HANDLE, put(&f->gate, p, 13, s));
+	open_gate(&f->gate);
 	OK(cuCtxSynchronize());
 	assert_int_equal(word_at(p), 12);
 }
@@ -387,29 +334,29 @@ static void legacy_stream_orders_blocking_streams(void **state)
 	OK(cuStreamCreate(&a, 0));
 	OK(cuStreamCreate(&b, 0));
 	/* a, then the legacy stream, then b: each waits for the one before. */
-	close_gate(f, a);
-	OK(put(f, p, 1, a));
-	OK(put(f, p, 2, NULL));
-	OK(put(f, p, 3, b));
+	close_gate(&f->gate, a);
+	OK(put(&f->gate, p, 1, a));
+	OK(put(&f->gate, p, 2, NULL));
+	OK(put(&f->gate, p, 3, b));
 	pause_ms(10);
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(b));
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(b));
 	assert_int_equal(word_at(p), 3);
 	/* Without work of its own a stream is done, whatever the legacy stream does. */
-	close_gate(f, NULL);
+	close_gate(&f->gate, NULL);
 	OK(cuStreamQuery(a));
 	OK(cuStreamSynchronize(a));
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(NULL));
 	/* The thread's own stream is a blocking one. */
-	close_gate(f, CU_STREAM_PER_THREAD);
-	OK(put(f, p, 4, CU_STREAM_LEGACY));
+	close_gate(&f->gate, CU_STREAM_PER_THREAD);
+	OK(put(&f->gate, p, 4, CU_STREAM_LEGACY));
 	pause_ms(5);
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(CU_STREAM_LEGACY));
-	open_gate(f);
+	open_gate(&f->gate);
 	assert_int_equal(word_at(p), 4);
 }
 
@@ -431,17 +378,17 @@ static void events_order_and_time(void **state)
 	OK(cuEventQuery(never));
 	OK(cuEventSynchronize(never));
 	OK(cuEventRecord(start, a));
-	close_gate(f, a);
-	OK(put(f, p, 1, a));
+	close_gate(&f->gate, a);
+	OK(put(&f->gate, p, 1, a));
 	OK(cuEventRecord(end, a));
 	OK(cuEventRecord(untimed, a));
 	OK(cuStreamWaitEvent(b, end, 0));
-	OK(put(f, p, 2, b));
+	OK(put(&f->gate, p, 2, b));
 	FAILS(CUDA_ERROR_NOT_READY, cuEventQuery(end));
 	FAILS(CUDA_ERROR_NOT_READY, cuEventElapsedTime(&ms, start, end));
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(b));
 	pause_ms(30);
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuEventSynchronize(end));
 	OK(cuEventElapsedTime(&ms, start, end));
 	assert_true(ms >= 29 && ms < 5000);
@@ -450,11 +397,11 @@ static void events_order_and_time(void **state)
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&ms, start, untimed));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&ms, start, never));
 	/* Destroyed while its record is queued. */
-	close_gate(f, a);
+	close_gate(&f->gate, a);
 	OK(cuEventRecord(end, a));
 	OK(cuEventDestroy(end));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuEventQuery(end));
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(a));
 }
 
@@ -485,13 +432,13 @@ static void host_functions_run_in_order(void **state)
 	CUstream s;
 
 	OK(cuStreamCreate(&s, 0));
-	close_gate(f, s);
+	close_gate(&f->gate, s);
 	OK(cuLaunchHostFunc(s, note_host, &c));
 	OK(cuStreamAddCallback(s, note_callback, &c, 0));
 	OK(cuLaunchHostFunc(s, note_host, &c));
 	pause_ms(5);
 	assert_string_equal(c.log, "");
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(s));
 	assert_string_equal(c.log, "hch");
 	assert_int_equal(c.inside, CUDA_ERROR_NOT_PERMITTED);
@@ -508,14 +455,14 @@ static void asynchronous_copies_keep_their_order(void **state)
 	OK(cuMemAlloc(&q, 4));
 	OK(cuMemAllocHost((void **)&locked, 4));
 	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-	close_gate(f, s);
+	close_gate(&f->gate, s);
 	OK(cuMemcpyHtoDAsync(p, &pageable, 4, s));
 	pageable = 99;			/* the call has taken it */
 	OK(cuMemcpyDtoDAsync(q, p, 4, s));
 	OK(cuMemcpyDtoHAsync(locked, q, 4, s));
 	pause_ms(5);
 	assert_int_equal(*locked, 0);
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuMemcpyDtoHAsync(&back, q, 4, s));	/* pageable: waits */
 	assert_int_equal(back, 5);
 	assert_int_equal(*locked, 5);
@@ -642,7 +589,7 @@ static void mapped_memory_is_device_memory(void **state)
 	/* Across the border of the two mappings. */
 	OK(cuMemsetD8(va, 0x5a, 6 * MIB));
 	OK(cuMemcpyHtoD(va + 2 * MIB - 2, buf, 4));
-	OK(put(f, va + 6 * MIB - 4, 77, NULL));
+	OK(put(&f->gate, va + 6 * MIB - 4, 77, NULL));
 	assert_int_equal(word_at(va + 6 * MIB - 4), 77);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(va + 6 * MIB - 2, buf, 4));
 	/* The handle may go; the memory stays with its mapping. */
@@ -706,7 +653,7 @@ static void pointers_know_what_they_are(void **state)
 	OK(cuMemHostRegister(host, 8192, 0));
 	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister(host + 10, 10, 0));
 	OK(cuMemHostGetDevicePointer(&base, host + 1, 0));
-	OK(put(f, (CUdeviceptr)(uintptr_t)host & ~3ull, 0x41414141, NULL));
+	OK(put(&f->gate, (CUdeviceptr)(uintptr_t)host & ~3ull, 0x41414141, NULL));
 	OK(cuCtxSynchronize());
 	assert_int_equal(host[0], 0x41);
 	OK(cuMemHostUnregister(host));
@@ -722,12 +669,12 @@ static void stream_ordered_allocations(void **state)
 
 	OK(cuStreamCreate(&s, 0));
 	OK(cuMemAllocAsync(&p, 4, s));
-	close_gate(f, s);
-	OK(put(f, p, 3, s));
+	close_gate(&f->gate, s);
+	OK(put(&f->gate, p, 3, s));
 	OK(cuMemFreeAsync(p, s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoDAsync(p, &(int){ 0 }, 4, s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFree(p));
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(p, s));
 }
@@ -736,7 +683,7 @@ static void garbage_handles_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	void *garbage[] = {
-		(void *)3, (void *)0x1234, (void *)-1, (void *)0x7fffffffffff, f, f->flag, f->ctx,
+		(void *)3, (void *)0x1234, (void *)-1, (void *)0x7fffffffffff, f, f->gate.flag, f->ctx,
 		(void *)((uintptr_t)f->mod ^ 0x100000000), (void *)((uintptr_t)f->add + 16),
 	};
 	CUfunction fn;
@@ -771,7 +718,7 @@ static void garbage_handles_are_refused(void **state)
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuEventDestroy(e));
 	OK(cuModuleUnload(f->mod));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload(f->mod));
-	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(f->count, 1, 1, NULL, &p));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(f->gate.count, 1, 1, NULL, &p));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuModuleGetGlobal(&p, &n, f->mod, "counter"));
 }
 
@@ -1092,7 +1039,7 @@ static void libraries_give_each_context_its_module(void **state)
 	assert_int_equal(word_at(g2), 17);
 	/* A function belongs to its context. */
 	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(fn, 1, 1, NULL, &v));
-	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(f->count, 1, 1, NULL, &v));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(f->gate.count, 1, 1, NULL, &v));
 	OK(cuCtxDestroy(other));
 	OK(launch1((CUfunction)k, 1, 1, NULL, &v));
 	OK(cuLibraryUnload(lib));
@@ -1193,11 +1140,11 @@ static void an_illegal_access_poisons_its_context(void **state)
 	OK(cuEventCreate(&e, 0));
 	/* Behind a gate, or the fault could be faster than the next call. */
 	OK(cuModuleGetFunction(&wait, m, "wait"));
-	__atomic_store_n(f->flag, 0, __ATOMIC_SEQ_CST);
-	OK(launch1(wait, 1, 1, s, &f->flag));
+	__atomic_store_n(f->gate.flag, 0, __ATOMIC_SEQ_CST);
+	OK(launch1(wait, 1, 1, s, &f->gate.flag));
 	OK(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
 	OK(cuStreamAddCallback(s, note_callback, &c, 0));
-	open_gate(f);
+	open_gate(&f->gate);
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(s));
 	assert_string_equal(c.log, "e");
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(NULL));
@@ -1209,7 +1156,7 @@ static void an_illegal_access_poisons_its_context(void **state)
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
 	OK(cuCtxSetCurrent(f->ctx));
 	OK(cuMemAlloc(&p, 4));
-	OK(put(f, p, 4, NULL));
+	OK(put(&f->gate, p, 4, NULL));
 	assert_int_equal(word_at(p), 4);
 	OK(cuCtxDestroy(bad));
 	/* Beside an allocation, and in one that is gone. */
@@ -1272,7 +1219,7 @@ static void *hammer(void *arg)
 	OK(cuCtxSetCurrent(w->f->ctx));
 	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	for (int i = 0; i < 200; i++) {
-		OK(launch1(w->f->count, 2, 32, i % 2 ? s : CU_STREAM_PER_THREAD, &w->p));
+		OK(launch1(w->f->gate.count, 2, 32, i % 2 ? s : CU_STREAM_PER_THREAD, &w->p));
 		OK(cuMemAlloc(&tmp, 4096));
 		OK(cuMemsetD8Async(tmp, i, 4096, s));
 		if (i % 16 == 0)
@@ -1335,8 +1282,8 @@ static void a_context_ends_under_a_waiting_thread(void **state)
 	OK(cuCtxCreate(&w.ctx, NULL, 0, 0));
 	OK(cuModuleLoadData(&m, ptx));
 	OK(cuModuleGetFunction(&wait, m, "wait"));
-	__atomic_store_n(f->flag, 0, __ATOMIC_SEQ_CST);
-	OK(launch1(wait, 1, 1, NULL, &f->flag));
+	__atomic_store_n(f->gate.flag, 0, __ATOMIC_SEQ_CST);
+	OK(launch1(wait, 1, 1, NULL, &f->gate.flag));
 	OK(cuCtxPopCurrent(NULL));
 	d = w;
 	assert_int_equal(pthread_create(&waits, NULL, wait_in_context, &w), 0);
@@ -1349,7 +1296,7 @@ static void a_context_ends_under_a_waiting_thread(void **state)
 		OK(cuCtxPopCurrent(NULL));
 		pause_ms(1);
 	}
-	open_gate(f);
+	open_gate(&f->gate);
 	pthread_join(waits, NULL);
 	pthread_join(destroys, NULL);
 	assert_int_equal(d.result, CUDA_SUCCESS);

@@ -31,44 +31,20 @@
 #define FAILS(r, call)	assert_int_equal((call), (r))
 
 #define MIB		((size_t)1 << 20)
+
+#include "softgpu_gate.h"
 #define PEER_FD		3
 
 static const char ptx[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"
 	".visible .global .attribute(.managed) .align 4 .u32 both = 41;\n"
 	".visible .global .align 4 .u32 plain = 1;\n"
-	/* *p = v */
-	".visible .entry put(.param .u64 pp, .param .u32 pv)\n"
-	"{\n"
-	"	.reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pp]; ld.param.u32 %r1, [pv];\n"
-	"	st.global.u32 [%rd1], %r1;\n"
-	"	ret;\n"
-	"}\n"
-	/* ++*p by every thread */
-	".visible .entry count(.param .u64 pp)\n"
-	"{\n"
-	"	.reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pp];\n"
-	"	atom.global.add.u32 %r1, [%rd1], 1;\n"
-	"	ret;\n"
-	"}\n"
-	/* waits until *flag is not 0 */
-	".visible .entry wait(.param .u64 pf)\n"
-	"{\n"
-	"	.reg .pred %p<2>; .reg .b32 %r<2>; .reg .b64 %rd<2>;\n"
-	"	ld.param.u64 %rd1, [pf];\n"
-	"LOOP:	ld.volatile.global.u32 %r1, [%rd1];\n"
-	"	setp.eq.u32 %p1, %r1, 0;\n"
-	"	@%p1 bra LOOP;\n"
-	"	ret;\n"
-	"}\n";
+	GATE_PTX;
 
 struct fixture {
 	CUcontext ctx;
 	CUmodule mod;
-	CUfunction put, count, wait;
-	uint32_t *flag;			/* page-locked */
+	struct gate gate;
 	pid_t peer;
 	int socket;
 };
@@ -80,10 +56,7 @@ static struct fixture *open_device(void)
 	OK(cuInit(0));
 	OK(cuCtxCreate_v4(&f->ctx, NULL, 0, 0));
 	OK(cuModuleLoadData(&f->mod, ptx));
-	OK(cuModuleGetFunction(&f->put, f->mod, "put"));
-	OK(cuModuleGetFunction(&f->count, f->mod, "count"));
-	OK(cuModuleGetFunction(&f->wait, f->mod, "wait"));
-	OK(cuMemHostAlloc((void **)&f->flag, 4096, 0));
+	gate_init(&f->gate, f->mod);
 	return f;
 }
 
@@ -108,39 +81,10 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	end_peer(f);
-	__atomic_store_n(f->flag, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(f->gate.flag, 1, __ATOMIC_SEQ_CST);
 	OK(cuCtxDestroy_v2(f->ctx));
 	free(f);
 	return 0;
-}
-
-static CUresult put(struct fixture *f, CUdeviceptr p, uint32_t v, CUstream s)
-{
-	void *params[] = { &p, &v };
-
-	return cuLaunchKernel(f->put, 1, 1, 1, 1, 1, 1, 0, s, params, NULL);
-}
-
-/* Occupies a stream until open_gate(). */
-static void close_gate(struct fixture *f, CUstream s)
-{
-	void *params[] = { &f->flag };
-
-	__atomic_store_n(f->flag, 0, __ATOMIC_SEQ_CST);
-	OK(cuLaunchKernel(f->wait, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
-}
-
-static void open_gate(struct fixture *f)
-{
-	__atomic_store_n(f->flag, 1, __ATOMIC_SEQ_CST);
-}
-
-static uint32_t word_at(CUdeviceptr p)
-{
-	uint32_t v;
-
-	OK(cuMemcpyDtoH_v2(&v, p, 4));
-	return v;
 }
 
 static size_t free_memory(void)
@@ -252,7 +196,7 @@ static void managed_memory_is_for_host_and_kernels(void **state)
 	OK(cuMemAllocManaged(&p, 3 * MIB, CU_MEM_ATTACH_HOST));
 	assert_int_equal(before - free_memory(), 3 * MIB);
 	*(uint32_t *)p = 1;
-	OK(put(f, p + 4, 2, NULL));
+	OK(put(&f->gate, p + 4, 2, NULL));
 	OK(cuCtxSynchronize());
 	assert_int_equal(((uint32_t *)p)[0] + ((uint32_t *)p)[1], 3);
 	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_IS_MANAGED, p + 5));
@@ -392,7 +336,7 @@ static void variables_can_be_managed(void **state)
 	OK(cuModuleGetGlobal_v2(&p, &size, f->mod, "both"));
 	assert_int_equal(size, 4);
 	assert_int_equal(*(uint32_t *)p, 41);
-	OK(put(f, p, 42, NULL));
+	OK(put(&f->gate, p, 42, NULL));
 	OK(cuCtxSynchronize());
 	assert_int_equal(*(uint32_t *)p, 42);
 	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_IS_MANAGED, p));
@@ -497,19 +441,19 @@ static void freed_memory_is_used_again(void **state)
 	OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
 	/* In the same stream, before it has even got to the free. */
 	OK(cuMemAllocFromPoolAsync(&p, 4096, pool, a));
-	close_gate(f, a);
-	OK(put(f, p, 1, a));
+	close_gate(&f->gate, a);
+	OK(put(&f->gate, p, 1, a));
 	OK(cuMemFreeAsync(p, a));
 	OK(cuMemAllocFromPoolAsync(&q, 4096, pool, a));
 	assert_int_equal(p, q);
-	OK(put(f, q, 2, a));
+	OK(put(&f->gate, q, 2, a));
 	/* Another stream must wait for the first one to have the memory. */
 	OK(cuMemFreeAsync(q, a));
 	OK(cuMemAllocFromPoolAsync(&p, 4096, pool, b));
 	assert_int_equal(p, q);
-	OK(put(f, p, 3, b));
+	OK(put(&f->gate, p, 3, b));
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(b));
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(b));
 	assert_int_equal(word_at(p), 3);
 	OK(cuMemFreeAsync(p, b));
@@ -538,14 +482,14 @@ static void use_after_free_in_stream_order_is_illegal(void **state)
 	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	OK(cuDeviceGetMemPool(&pool, 0));
 	OK(cuMemAllocAsync(&p, 64, s));
-	close_gate(f, s);
-	OK(put(f, p, 1, s));
+	close_gate(&f->gate, s);
+	OK(put(&f->gate, p, 1, s));
 	OK(cuMemFreeAsync(p, s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(p, s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(p));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoDAsync_v2(p, &p, 8, s));
-	OK(put(f, p, 2, s));
-	open_gate(f);
+	OK(put(&f->gate, p, 2, s));
+	open_gate(&f->gate);
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(s));
 }
 
@@ -651,7 +595,7 @@ static void memory_peer(struct fixture *f, int socket)
 	CUipcMemHandle h, again;
 
 	OK(cuMemAlloc_v2(&p, 3 * 4096 + 100));
-	OK(put(f, p + 8192, 7, NULL));
+	OK(put(&f->gate, p + 8192, 7, NULL));
 	OK(cuIpcGetMemHandle(&h, p));
 	OK(cuIpcGetMemHandle(&again, p + 5000));
 	assert_memory_equal(&h, &again, sizeof(h));
@@ -684,7 +628,7 @@ static void memory_is_shared_until_both_let_go(void **state)
 	assert_int_equal(base, p);
 	assert_int_equal(size, 3 * 4096 + 100);
 	assert_int_equal(word_at(p + 8192), 7);
-	OK(put(f, p, 99, NULL));
+	OK(put(&f->gate, p, 99, NULL));
 	OK(cuCtxSynchronize());
 	assert_int_equal(free_memory(), before);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFree_v2(p));
@@ -695,7 +639,7 @@ static void memory_is_shared_until_both_let_go(void **state)
 	/* Freed there, and then the process killed: here it is still memory. */
 	assert_int_equal(word_at(p + 8192), 7);
 	end_peer(f);
-	OK(put(f, p + 3 * 4096, 5, NULL));
+	OK(put(&f->gate, p + 3 * 4096, 5, NULL));
 	assert_int_equal(word_at(p + 3 * 4096), 5);
 	OK(cuIpcCloseMemHandle(q));
 	assert_int_equal(word_at(p + 8192), 7);
@@ -757,15 +701,15 @@ static void event_peer(struct fixture *f, int socket)
 	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	OK(cuIpcGetEventHandle(&h, e));
 	OK(cuEventQuery(e));
-	close_gate(f, s);
+	close_gate(&f->gate, s);
 	OK(cuEventRecord(e, s));
 	FAILS(CUDA_ERROR_NOT_READY, cuEventQuery(e));
 	say(socket, &h, sizeof(h), -1);
 	hear_word(socket);
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuEventSynchronize(e));
 	hear_word(socket);
-	close_gate(f, s);
+	close_gate(&f->gate, s);
 	OK(cuEventRecord(e, s));
 	say_word(socket, 0);
 	hear_word(socket);
@@ -789,7 +733,7 @@ static void events_cross_processes(void **state)
 	OK(cuMemAlloc_v2(&p, 4));
 	OK(cuMemsetD32Async(p, 0, 1, s));
 	OK(cuStreamWaitEvent(s, e, 0));
-	OK(put(f, p, 4, s));
+	OK(put(&f->gate, p, 4, s));
 	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(s));
 	say_word(f->socket, 0);
 	OK(cuEventSynchronize(e));
@@ -842,7 +786,7 @@ static void physical_peer(struct fixture *f, int socket)
 
 	OK(cuMemCreate(&h, 2 * MIB, &prop, 0));
 	p = map_physical(h, 2 * MIB);
-	OK(put(f, p + MIB, 21, NULL));
+	OK(put(&f->gate, p + MIB, 21, NULL));
 	OK(cuCtxSynchronize());
 	OK(cuMemExportToShareableHandle(&fd, h, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
 	say(socket, &fd, sizeof(fd), fd);
@@ -878,7 +822,7 @@ static void physical_memory_is_shared_by_descriptor(void **state)
 	OK(cuPointerGetAttribute(&types, CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES, p));
 	assert_int_equal(types, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
 	assert_int_equal(word_at(p + MIB), 21);
-	OK(put(f, p, 22, NULL));
+	OK(put(&f->gate, p, 22, NULL));
 	OK(cuCtxSynchronize());
 	say_word(f->socket, 0);
 	assert_int_equal(hear_word(f->socket), 22);
@@ -936,7 +880,7 @@ static void pool_peer(struct fixture *f, int socket)
 					    0));
 	OK(cuMemAllocFromPoolAsync(&p, 5000, pool, NULL));
 	OK(cuMemAllocFromPoolAsync(&q, 100, pool, NULL));
-	OK(put(f, q, 31, NULL));
+	OK(put(&f->gate, q, 31, NULL));
 	OK(cuCtxSynchronize());
 	OK(cuMemPoolExportPointer(&data, q));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemPoolExportPointer(&data, q + 4));
@@ -963,7 +907,7 @@ static void pools_are_shared_by_descriptor(void **state)
 	OK(cuMemPoolImportPointer(&p, pool, &data));
 	assert_int_equal(free_memory(), before);
 	assert_int_equal(word_at(p), 31);
-	OK(put(f, p + 4, 32, NULL));
+	OK(put(&f->gate, p + 4, 32, NULL));
 	OK(cuCtxSynchronize());
 	say_word(f->socket, 0);
 	assert_int_equal(hear_word(f->socket), 32);
@@ -1022,12 +966,12 @@ static void batches_of_copies_are_checked_as_a_whole(void **state)
 	assert_int_equal(fail, SIZE_MAX);
 	for (nr = 0; nr < 3; nr++)
 		assert_int_equal(word_at(p + 4 * nr), 0);
-	close_gate(f, s);
+	close_gate(&f->gate, s);
 	OK(cuMemcpyBatchAsync_v2(dsts, srcs, sizes, 3, attrs, first, 2, s));
 	/* The first was read during the call, the others are read when the stream gets there. */
 	pinned[0] = 4;
 	a = 10;
-	open_gate(f);
+	open_gate(&f->gate);
 	OK(cuStreamSynchronize(s));
 	assert_int_equal(word_at(p), 3);
 	assert_int_equal(word_at(p + 4), 10);
@@ -1121,16 +1065,16 @@ static void copies_between_contexts(void **state)
 }
 
 /* Opens the gate in a while. */
-static void *open_later(void *f)
+static void *open_later(void *gate)
 {
 	usleep(30000);
-	open_gate(f);
+	open_gate(gate);
 	return NULL;
 }
 
 static bool gate_is_open(struct fixture *f)
 {
-	return __atomic_load_n(f->flag, __ATOMIC_SEQ_CST) == 1;
+	return __atomic_load_n(f->gate.flag, __ATOMIC_SEQ_CST) == 1;
 }
 
 static void calls_wait_when_the_host_could_tell(void **state)
@@ -1143,17 +1087,17 @@ static void calls_wait_when_the_host_could_tell(void **state)
 	OK(cuMemAlloc_v2(&p, 4096));
 	OK(cuMemAllocManaged(&managed, 4096, CU_MEM_ATTACH_GLOBAL));
 	OK(cuMemHostAlloc((void **)&pinned, 4096, 0));
-	close_gate(f, NULL);
+	close_gate(&f->gate, NULL);
 	OK(cuMemsetD8_v2(p, 1, 4096));
 	OK(cuMemcpyDtoD_v2(p, p + 2048, 16));
 	assert_false(gate_is_open(f));
-	pthread_create(&t, NULL, open_later, f);
+	pthread_create(&t, NULL, open_later, &f->gate);
 	OK(cuMemsetD32_v2(managed, 7, 1024));
 	assert_true(gate_is_open(f));
 	assert_int_equal(((uint32_t *)managed)[1023], 7);
 	pthread_join(t, NULL);
-	close_gate(f, NULL);
-	pthread_create(&t, NULL, open_later, f);
+	close_gate(&f->gate, NULL);
+	pthread_create(&t, NULL, open_later, &f->gate);
 	OK(cuMemcpyDtoD_v2(pinned, managed, 4096));
 	assert_int_equal(((uint32_t *)pinned)[1023], 7);
 	assert_true(gate_is_open(f));
@@ -1162,8 +1106,8 @@ static void calls_wait_when_the_host_could_tell(void **state)
 	yes = 0;
 	OK(cuPointerGetAttribute(&yes, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, p + 9));
 	assert_int_equal(yes, 1);
-	close_gate(f, NULL);
-	pthread_create(&t, NULL, open_later, f);
+	close_gate(&f->gate, NULL);
+	pthread_create(&t, NULL, open_later, &f->gate);
 	OK(cuMemsetD8_v2(p, 1, 4096));
 	assert_true(gate_is_open(f));
 	pthread_join(t, NULL);
@@ -1193,10 +1137,10 @@ static void registered_memory_must_be_there(void **state)
 	OK(cuMemHostRegister_v2(p + 12, 5000, CU_MEMHOSTREGISTER_DEVICEMAP));
 	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(p + 5000, 100, 0));
 	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(p, 4096, 0));
-	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(f->flag, 64, 0));
+	FAILS(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister_v2(f->gate.flag, 64, 0));
 	OK(cuMemHostRegister(p + 5012, 64, 0));
 	OK(cuMemHostGetDevicePointer_v2(&dev, p + 16, 0));
-	OK(put(f, dev, 0x01020304, NULL));
+	OK(put(&f->gate, dev, 0x01020304, NULL));
 	OK(cuCtxSynchronize());
 	assert_int_equal(p[16], 4);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemHostGetFlags(&flags, p + 16));
@@ -1204,9 +1148,9 @@ static void registered_memory_must_be_there(void **state)
 	FAILS(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, cuMemHostUnregister(p));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemFreeHost(p + 12));
 	/* Work that is queued may still use it. */
-	close_gate(f, NULL);
-	OK(put(f, dev, 9, NULL));
-	open_gate(f);
+	close_gate(&f->gate, NULL);
+	OK(put(&f->gate, dev, 9, NULL));
+	open_gate(&f->gate);
 	OK(cuMemHostUnregister(p + 12));
 	assert_int_equal(p[16], 9);
 	OK(cuMemHostUnregister(p + 5012));
@@ -1232,9 +1176,9 @@ static void read_only_memory_is_only_read(void **state)
 	mprotect(p, 4096, PROT_READ | PROT_WRITE);
 	p[0] = 1;
 	mprotect(p, 4096, PROT_READ);
-	OK(cuLaunchKernel(f->wait, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	OK(cuLaunchKernel(f->gate.wait, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
 	OK(cuCtxSynchronize());
-	OK(put(f, at, 1, NULL));
+	OK(put(&f->gate, at, 1, NULL));
 	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, cuCtxSynchronize());
 	munmap(p, 4096);
 }
@@ -1254,7 +1198,7 @@ static void mappings_can_be_read_only(void **state)
 	OK(cuMemCreate(&h, 2 * MIB, &prop, 0));
 	p = map_physical(h, 2 * MIB);
 	OK(cuMemRelease(h));
-	OK(put(f, p, 6, NULL));
+	OK(put(&f->gate, p, 6, NULL));
 	OK(cuMemSetAccess(p, 2 * MIB, &read, 1));
 	OK(cuMemGetAccess(&flags, &read.location, p));
 	assert_int_equal(flags, CU_MEM_ACCESS_FLAGS_PROT_READ);
