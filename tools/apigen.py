@@ -364,10 +364,12 @@ SOFTGPU = """\
  */
 enum { NOT_SUPPORTED = 801 };	/* CUDA_ERROR_NOT_SUPPORTED */
 
+void driver_log(const char *fmt, ...);
+
 static int none(const char *name, char *said)
 {
 	if (!__atomic_test_and_set(said, __ATOMIC_RELAXED))
-		fprintf(stderr, "softgpu: %s is not implemented\\n", name);
+		driver_log("%s is not implemented", name);
 	return NOT_SUPPORTED;
 }
 
@@ -384,7 +386,7 @@ static int none(const char *name, char *said)
 
 
 def emit_softgpu(t):
-    out = head("what softgpu does not implement", "<stdio.h>") + SOFTGPU
+    out = head("what softgpu does not implement") + SOFTGPU
     return out + "".join(f"NONE({r.name})\n" for r in t.rows)
 
 

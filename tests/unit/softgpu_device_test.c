@@ -606,6 +606,66 @@ static void mapped_memory_is_open_to_the_devices_that_were_named(void **state)
 	IN_CHILD(mapped, "SOFTGPU_DEVICES=2");
 }
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static void properties(void)
+{
+	CUdevprop p;
+	int n;
+
+	open_device(0);
+	OK(cuDeviceGetProperties(&p, 0));
+	IS(p.maxThreadsPerBlock, 1024);
+	IS(p.maxThreadsDim[2], 64);
+	IS(p.maxGridSize[0], 0x7fffffff);
+	IS(p.sharedMemPerBlock, 49152);
+	IS(p.SIMDWidth, 32);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 0));
+	IS(p.clockRate, n);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 0));
+	IS(p.textureAlign, n);
+	IS(cuDeviceGetProperties(NULL, 0), CUDA_ERROR_INVALID_VALUE);
+	IS(cuDeviceGetProperties(&p, 2), CUDA_ERROR_INVALID_DEVICE);
+}
+
+static void the_old_structure_says_what_attributes_say(void **state)
+{
+	(void)state;
+	IN_CHILD(properties, "SOFTGPU_DEVICES=1");
+}
+
+static void atomic_capabilities(void)
+{
+	const CUatomicOperation ops[] = { CU_ATOMIC_OPERATION_INTEGER_ADD, CU_ATOMIC_OPERATION_CAS,
+					  CU_ATOMIC_OPERATION_FLOAT_MIN };
+	const CUatomicOperation bad = CU_ATOMIC_OPERATION_MAX;
+	unsigned int host[3], peer[3];
+	int n;
+
+	open_device(0);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_HOST_NATIVE_ATOMIC_SUPPORTED, 0));
+	IS(n, 1);
+	OK(cuDeviceGetHostAtomicCapabilities(host, ops, 3, 0));
+	IS(host[0], CU_ATOMIC_CAPABILITY_SIGNED | CU_ATOMIC_CAPABILITY_UNSIGNED |
+		    CU_ATOMIC_CAPABILITY_REDUCTION | CU_ATOMIC_CAPABILITY_SCALAR_32 |
+		    CU_ATOMIC_CAPABILITY_SCALAR_64);
+	TRUE(!(host[1] & CU_ATOMIC_CAPABILITY_REDUCTION));
+	IS(host[2], 0);
+	OK(cuDeviceGetP2PAtomicCapabilities(peer, ops, 3, 0, 1));
+	TRUE(!memcmp(host, peer, sizeof(host)));
+	IS(cuDeviceGetHostAtomicCapabilities(host, &bad, 1, 0), CUDA_ERROR_INVALID_VALUE);
+	IS(cuDeviceGetHostAtomicCapabilities(host, ops, 0, 0), CUDA_ERROR_INVALID_VALUE);
+	IS(cuDeviceGetHostAtomicCapabilities(NULL, ops, 3, 0), CUDA_ERROR_INVALID_VALUE);
+	IS(cuDeviceGetHostAtomicCapabilities(host, ops, 3, 2), CUDA_ERROR_INVALID_DEVICE);
+	IS(cuDeviceGetP2PAtomicCapabilities(peer, ops, 3, 0, 0), CUDA_ERROR_INVALID_DEVICE);
+}
+
+static void atomics_reach_the_host_and_peers(void **state)
+{
+	(void)state;
+	IN_CHILD(atomic_capabilities, "SOFTGPU_DEVICES=2");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -623,6 +683,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(streams_and_events_belong_to_contexts),
 		cmocka_unit_test(contexts_of_a_device_have_their_own_errors),
 		cmocka_unit_test(mapped_memory_is_open_to_the_devices_that_were_named),
+		cmocka_unit_test(the_old_structure_says_what_attributes_say),
+		cmocka_unit_test(atomics_reach_the_host_and_peers),
 	};
 
 	if (argc == 3) {	/* by_uuid() */

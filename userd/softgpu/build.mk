@@ -12,6 +12,7 @@ softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ct
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
+softgpu_NAMES += atomicity ctxorder launch_legacy logs
 softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_NAMES += captureapi graph graph_cond graph_copy graph_dot graph_event graph_exec graph_kernel graph_kind \
@@ -67,7 +68,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array device error graph link memory race texture)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device error graph launch link memory race texture)
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 	$(softgpu_CALL_TESTS)
 

@@ -105,7 +105,7 @@ void context_close(struct context *ctx)
 	context_drain_all(ctx);		/* those that found an object until now */
 	malloc_reap(ctx);
 	pool_release_context(ctx);
-	ctx->legacy = NULL;
+	ctx->legacy = ctx->behind = ctx->before = NULL;
 	while (!LIST_EMPTY(&ctx->events))
 		event_destroy(LIST_FIRST(&ctx->events));
 	while (!LIST_EMPTY(&ctx->modules))
@@ -337,6 +337,51 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
 CUresult cuCtxDestroy(CUcontext ctx)
 {
 	return context_destroy(ctx);
+}
+
+CUresult cuCtxAttach(CUcontext *out, unsigned int flags)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || flags)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	ctx->attached++;
+	*out = HANDLE_OF(ctx);
+	return context_leave(CUDA_SUCCESS);
+}
+
+/* Of a context that is current; the last one destroys what cuCtxCreate() made. */
+CUresult cuCtxDetach(CUcontext handle)
+{
+	struct context *ctx;
+	CUresult r = context_enter_any(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!ctx || handle != (CUcontext)HANDLE_OF(ctx))
+		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
+	if (ctx->attached) {
+		ctx->attached--;
+		return context_leave(CUDA_SUCCESS);
+	}
+	driver_unlock();
+	return context_destroy(handle);
+}
+
+CUresult cuCtxSetFlags(unsigned int flags)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!flags_are_valid(flags))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	ctx->flags = flags;
+	return context_leave(CUDA_SUCCESS);
 }
 
 CUresult cuCtxGetCurrent(CUcontext *out)

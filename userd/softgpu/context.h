@@ -41,6 +41,8 @@ struct context {
 	unsigned int copying;	/* those of them that copy from or to device memory */
 	struct cls_list cls;
 	struct stream *legacy;
+	struct stream *behind, *before;	/* ctxorder.c; NULL: not needed yet */
+	unsigned int attached;		/* cuCtxAttach() without cuCtxDetach() */
 	LIST_HEAD(, stream) streams;
 	LIST_HEAD(, event) events;
 	LIST_HEAD(, module) modules;
@@ -69,6 +71,8 @@ CUcontext context_current(void);
  * there.
  */
 void context_forget(struct context *ctx);
+/* A new stream of ctx waits for what cuCtxWaitEvent() said. */
+CUresult context_order(struct stream *s);
 /* Takes ctx from the calling thread's stack if it is on top. */
 void context_uncurrent(struct context *ctx);
 

@@ -61,46 +61,73 @@ static CUresult enter_named(CUcontext handle, struct context **ctx)
 	return *ctx ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_CONTEXT);
 }
 
-CUresult cuCtxGetApiVersion(CUcontext handle, unsigned int *version)
-{
-	struct context *ctx;
-	CUresult r = enter_named(handle, &ctx);
+/* value, an expression of the context ctx, is the answer. */
+#define ASK(name, type, value)							\
+	CUresult name(type *out)						\
+	{									\
+		struct context *ctx;						\
+		CUresult r = context_enter(&ctx);				\
+										\
+		if (r != CUDA_SUCCESS)						\
+			return r;						\
+		if (!out)							\
+			return context_leave(CUDA_ERROR_INVALID_VALUE);		\
+		*out = value;							\
+		return context_leave(CUDA_SUCCESS);				\
+	}
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!version)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*version = ctx->version;
-	return context_leave(CUDA_SUCCESS);
-}
+/* The same of a context that the caller names. */
+#define ASK_OF(name, type, value)						\
+	CUresult name(CUcontext handle, type *out)				\
+	{									\
+		struct context *ctx;						\
+		CUresult r = enter_named(handle, &ctx);				\
+										\
+		if (r != CUDA_SUCCESS)						\
+			return r;						\
+		if (!out)							\
+			return context_leave(CUDA_ERROR_INVALID_VALUE);		\
+		*out = value;							\
+		return context_leave(CUDA_SUCCESS);				\
+	}
 
-CUresult cuCtxGetId(CUcontext handle, unsigned long long *id)
-{
-	struct context *ctx;
-	CUresult r = enter_named(handle, &ctx);
+/* Hints: values up to max are remembered. */
+#define SET(name, type, max, member)						\
+	CUresult name(type value)						\
+	{									\
+		struct context *ctx;						\
+		CUresult r = context_enter(&ctx);				\
+										\
+		if (r != CUDA_SUCCESS)						\
+			return r;						\
+		if (value > max)						\
+			return context_leave(CUDA_ERROR_INVALID_VALUE);		\
+		member = value;							\
+		return context_leave(CUDA_SUCCESS);				\
+	}
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!id)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*id = ctx->obj.handle;
-	return context_leave(CUDA_SUCCESS);
-}
+ASK_OF(cuCtxGetApiVersion, unsigned int, ctx->version)
+ASK_OF(cuCtxGetId, unsigned long long, ctx->obj.handle)
+ASK(cuCtxGetFlags, unsigned int, ctx->flags)
+ASK(cuCtxGetCacheConfig, CUfunc_cache, ctx->cache_config)
+SET(cuCtxSetCacheConfig, CUfunc_cache, CU_FUNC_CACHE_PREFER_EQUAL, ctx->cache_config)
+ASK(cuCtxGetSharedMemConfig, CUsharedconfig,
+    ctx->shared_config ? ctx->shared_config : CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE)
+SET(cuCtxSetSharedMemConfig, CUsharedconfig, CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE,
+    ctx->shared_config)
 
-CUresult cuCtxGetFlags(unsigned int *flags)
+/* Grids are not limited to some of the multiprocessors. */
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *out, CUexecAffinityType type)
 {
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!flags)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*flags = ctx->flags;
-	return context_leave(CUDA_SUCCESS);
+	return context_leave(out && type == CU_EXEC_AFFINITY_TYPE_SM_COUNT ?
+			     CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : CUDA_ERROR_INVALID_VALUE);
 }
 
-/* Priorities are not honoured, and the documented answer for such a device is 0, 0. */
 CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 {
 	struct context *ctx;
@@ -112,59 +139,6 @@ CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 		*least = 0;
 	if (greatest)
 		*greatest = STREAM_PRIORITY_GREATEST;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!config)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*config = ctx->cache_config;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuCtxSetCacheConfig(CUfunc_cache config)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (config > CU_FUNC_CACHE_PREFER_EQUAL)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	ctx->cache_config = config;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!config)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*config = ctx->shared_config ? ctx->shared_config
-				     : CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	ctx->shared_config = config;
 	return context_leave(CUDA_SUCCESS);
 }
 

@@ -229,6 +229,43 @@ CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *id)
 	return CUDA_ERROR_INVALID_DEVICE;
 }
 
+/* The first ABI's: some of what cuDeviceGetAttribute() tells. */
+CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
+{
+	CUresult r = check(dev, prop);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	*prop = (CUdevprop){
+		.maxThreadsPerBlock = device_attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
+		.maxThreadsDim = { device_attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X),
+				   device_attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y),
+				   device_attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z) },
+		.maxGridSize = { device_attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X),
+				 device_attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y),
+				 device_attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z) },
+		.sharedMemPerBlock =
+			device_attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
+		.totalConstantMemory = device_attribute(CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
+		.SIMDWidth = device_attribute(CU_DEVICE_ATTRIBUTE_WARP_SIZE),
+		.memPitch = device_attribute(CU_DEVICE_ATTRIBUTE_MAX_PITCH),
+		.regsPerBlock = device_attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
+		.clockRate = device_attribute(CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+		.textureAlign = device_attribute(CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT),
+	};
+	return CUDA_SUCCESS;
+}
+
+/* Contexts cannot be limited to some of the multiprocessors. */
+CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice dev)
+{
+	CUresult r = check(dev, type == CU_EXEC_AFFINITY_TYPE_SM_COUNT ? supported : NULL);
+
+	if (r == CUDA_SUCCESS)
+		*supported = 0;
+	return r;
+}
+
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
 {
 	CUresult r = check(dev, major && minor ? major : NULL);

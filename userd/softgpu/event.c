@@ -264,6 +264,15 @@ bool event_is_complete(const struct event *e)
 	return !e->stream || stream_passed(e->stream, e->seq);
 }
 
+CUresult event_queue_wait(struct event *e, struct stream *s)
+{
+	if (e->ipc)
+		return ipc_event_queue_wait(e, s);
+	if (!e->stream || stream_passed(e->stream, e->seq) || e->stream == s)
+		return CUDA_SUCCESS;
+	return stream_queue_wait(s, e->stream, e->seq);
+}
+
 CUresult cuEventQuery(CUevent handle)
 {
 	struct context *ctx;

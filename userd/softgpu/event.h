@@ -38,6 +38,8 @@ void event_put(struct event *e);
 /* With the lock held, and e and s of one context. */
 CUresult event_record(struct event *e, struct stream *s);
 bool event_is_complete(const struct event *e);
+/* What is queued on s from here on waits for the latest record. */
+CUresult event_queue_wait(struct event *e, struct stream *s);
 /*
  * A record that is part of other work of s, with the number seq: pending from event_expect() on,
  * complete at event_happens() unless another record came between.

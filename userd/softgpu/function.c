@@ -5,6 +5,7 @@
 #include "funcattr.h"
 #include "init.h"
 #include "module.h"
+#include "newer.h"
 
 CUresult function_find(struct context *ctx, CUfunction handle, struct function **out)
 {
@@ -137,6 +138,19 @@ CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, siz
 	return r == CUDA_SUCCESS
 		       ? context_leave(param_info(sg_kernel_info(f->code), index, offset, size))
 		       : r;
+}
+
+CUresult cuFuncGetParamCount(CUfunction handle, size_t *count)
+{
+	struct function *f;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!count)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*count = sg_kernel_info(f->code)->nr_params;
+	return context_leave(CUDA_SUCCESS);
 }
 
 /* Everything is loaded when its module is. */

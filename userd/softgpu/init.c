@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "context.h"
+#include "logs.h"
 #include "settings.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,13 +44,15 @@ void driver_wake(void)
 
 void driver_log(const char *fmt, ...)
 {
-	char line[512];
+	char line[512] = "softgpu: ";
+	size_t len = strlen(line);
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	vsnprintf(line + len, sizeof(line) - len, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "softgpu: %s\n", line);
+	fprintf(stderr, "%s\n", line);
+	logs_append(line);
 }
 
 CUresult driver_ready(void)
@@ -58,9 +62,17 @@ CUresult driver_ready(void)
 	return in_host_function ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
 }
 
-void driver_host_function(bool enter)
+bool driver_host_function(bool enter)
 {
+	bool before = in_host_function;
+
 	in_host_function = enter;
+	return before;
+}
+
+bool driver_in_host_function(void)
+{
+	return in_host_function;
 }
 
 /*

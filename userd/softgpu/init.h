@@ -30,8 +30,9 @@ void driver_wake(void);
  * stream.
  */
 CUresult driver_ready(void);
-/* Brackets the program's function on a stream's thread: it must not call the driver. */
-void driver_host_function(bool enter);
+/* Brackets a function of the program, which must not call the driver. Gives what held before. */
+bool driver_host_function(bool enter);
+bool driver_in_host_function(void);
 
 /* One line on stderr, prefixed; never for what a program may do in a loop. */
 void driver_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

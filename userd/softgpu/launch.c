@@ -344,13 +344,28 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gx, unsigned int g
 	return launch(f, &c, params, NULL);
 }
 
-/* Deprecated, and for several devices with grid synchronisation across them. */
+/*
+ * Deprecated. On one device it is a cooperative launch; a grid over several devices would need
+ * their grids to synchronise with one another, for which CUDA 13 has no device code any more.
+ */
 CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *list, unsigned int nr,
 					      unsigned int flags)
 {
-	(void)flags;
-	if (!list || !nr)
+	const unsigned int known = CUDA_COOPERATIVE_LAUNCH_MULTI_DEVICE_NO_PRE_LAUNCH_SYNC |
+				   CUDA_COOPERATIVE_LAUNCH_MULTI_DEVICE_NO_POST_LAUNCH_SYNC;
+	const CUDA_LAUNCH_PARAMS *p = list;
+
+	if (!list || !nr || (flags & ~known))
 		return CUDA_ERROR_INVALID_VALUE;
-	driver_log("cuLaunchCooperativeKernelMultiDevice is not supported");
-	return CUDA_ERROR_NOT_SUPPORTED;
+	if (nr > (unsigned int)driver_devices())
+		return CUDA_ERROR_INVALID_VALUE;
+	if (nr > 1) {
+		driver_log("cuLaunchCooperativeKernelMultiDevice: more than one device is not supported");
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+	if (!p->hStream || p->hStream == CU_STREAM_LEGACY || p->hStream == CU_STREAM_PER_THREAD)
+		return CUDA_ERROR_INVALID_VALUE;
+	return cuLaunchCooperativeKernel(p->function, p->gridDimX, p->gridDimY, p->gridDimZ,
+					 p->blockDimX, p->blockDimY, p->blockDimZ,
+					 p->sharedMemBytes, p->hStream, p->kernelParams);
 }

@@ -9,6 +9,7 @@
 #include "file.h"
 #include "funcattr.h"
 #include "init.h"
+#include "newer.h"
 #include "memory.h"
 #include "module.h"
 #include "print.h"
@@ -367,6 +368,19 @@ static CUresult kernel_info(struct kernel *k, const struct sg_kernel_info **info
 	return r;
 }
 
+/* No device has functions that the host can call, too. */
+CUresult cuLibraryGetUnifiedFunction(void **out, CUlibrary handle, const char *name)
+{
+	CUresult r = driver_ready();
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	driver_lock();
+	r = !out || !name ? CUDA_ERROR_INVALID_VALUE :
+	    !HANDLE_FIND(handle, HANDLE_LIBRARY) ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_NOT_FOUND;
+	return context_leave(r);
+}
+
 CUresult cuKernelGetName(const char **name, CUkernel handle)
 {
 	struct kernel *k;
@@ -390,6 +404,20 @@ CUresult cuKernelGetParamInfo(CUkernel handle, size_t index, size_t *offset, siz
 		return r;
 	r = kernel_info(k, &info);
 	return context_leave(r == CUDA_SUCCESS ? param_info(info, index, offset, size) : r);
+}
+
+CUresult cuKernelGetParamCount(CUkernel handle, size_t *count)
+{
+	const struct sg_kernel_info *info;
+	struct kernel *k;
+	CUresult r = enter_kernel(handle, &k);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = count ? kernel_info(k, &info) : CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		*count = info->nr_params;
+	return context_leave(r);
 }
 
 CUresult cuKernelGetAttribute(int *value, CUfunction_attribute attribute, CUkernel handle,

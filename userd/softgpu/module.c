@@ -5,6 +5,7 @@
 
 #include "file.h"
 #include "init.h"
+#include "launch_legacy.h"
 #include "memory.h"
 #include "print.h"
 
@@ -61,8 +62,10 @@ CUresult module_create(struct context *ctx, struct sg_module *code, struct libra
 
 void module_destroy(struct module *m)
 {
-	for (size_t i = 0; i < m->nr; i++)
+	for (size_t i = 0; i < m->nr; i++) {
+		launch_legacy_forget(&m->functions[i]);
 		handle_retire(&m->functions[i].obj);
+	}
 	handle_retire(&m->obj);
 	LIST_REMOVE(m, link);
 	if (m->library)

@@ -30,6 +30,7 @@ struct function {
 	struct sg_kernel *code;
 	const struct kernel *kernel;	/* of a library's module, else NULL */
 	struct function_settings set;
+	struct legacy *legacy;		/* launch_legacy.h; NULL: never asked for */
 };
 
 struct module {

@@ -205,3 +205,60 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction han
 	*dynamic = room - at_most(room, info->static_shared);
 	return context_leave(CUDA_SUCCESS);
 }
+
+/* The blocks of a cluster that a launch asks for; 0: it does not say, or not with three sizes. */
+static uint64_t cluster_of(const CUlaunchConfig *c)
+{
+	for (unsigned int i = 0; i < c->numAttrs; i++) {
+		const CUlaunchAttributeValue *v = &c->attrs[i].value;
+
+		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			return v->clusterDim.x && v->clusterDim.y && v->clusterDim.z &&
+			       v->clusterDim.x <= 1024 && v->clusterDim.y <= 1024 ?
+			       (uint64_t)v->clusterDim.x * v->clusterDim.y * v->clusterDim.z : 0;
+	}
+	return 0;
+}
+
+/* Checks what both calls take; *blocks of that shape fit on a multiprocessor. */
+static CUresult config_blocks(CUfunction handle, const CUlaunchConfig *c, const int *out,
+			      unsigned int *blocks)
+{
+	struct function *f;
+	uint64_t threads;
+	CUresult r = enter(handle, &f);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!out || !c || (c->numAttrs && !c->attrs) || c->blockDimX > DEVICE_THREADS_PER_BLOCK ||
+	    c->blockDimY > DEVICE_THREADS_PER_BLOCK || c->blockDimZ > DEVICE_THREADS_PER_BLOCK)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	threads = (uint64_t)c->blockDimX * c->blockDimY * c->blockDimZ;
+	if (!threads || threads > DEVICE_THREADS_PER_BLOCK)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*blocks = occupancy_blocks(f, threads, c->sharedMemBytes);
+	return context_leave(CUDA_SUCCESS);
+}
+
+/* A cluster is one block here. */
+CUresult cuOccupancyMaxPotentialClusterSize(int *size, CUfunction f, const CUlaunchConfig *c)
+{
+	unsigned int blocks;
+	CUresult r = config_blocks(f, c, size, &blocks);
+
+	if (r == CUDA_SUCCESS)
+		*size = blocks ? 1 : 0;
+	return r;
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction f, const CUlaunchConfig *c)
+{
+	unsigned int blocks;
+	CUresult r = config_blocks(f, c, clusters, &blocks);
+
+	if (r == CUDA_SUCCESS && cluster_of(c) != 1)
+		r = cluster_of(c) ? CUDA_ERROR_INVALID_CLUSTER_SIZE : CUDA_ERROR_INVALID_VALUE;
+	if (r == CUDA_SUCCESS)
+		*clusters = blocks * device_multiprocessors();
+	return r;
+}

@@ -61,6 +61,10 @@ struct stream *stream_create(struct context *ctx, unsigned int flags, int priori
 	STAILQ_INIT(&s->queue);
 	pthread_cond_init(&s->more, NULL);
 	LIST_INSERT_HEAD(&ctx->streams, s, link);
+	if (context_order(s) != CUDA_SUCCESS) {
+		stream_close(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -209,6 +213,26 @@ CUresult stream_submit(struct stream *s, struct work *w)
 	STAILQ_INSERT_TAIL(&s->queue, w, link);
 	pthread_cond_signal(&s->more);
 	return CUDA_SUCCESS;
+}
+
+static CUresult wait_run(struct work *w, struct context *ctx)
+{
+	(void)w;
+	(void)ctx;
+	return CUDA_SUCCESS;	/* work.after was all there is to it */
+}
+
+CUresult stream_queue_wait(struct stream *s, struct stream *other, uint64_t seq)
+{
+	struct work *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	w->run = wait_run;
+	w->after = other;
+	w->after_seq = seq;
+	stream_get(other);
+	return stream_submit(s, w);
 }
 
 /*

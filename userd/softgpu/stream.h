@@ -92,6 +92,8 @@ uint64_t stream_now(void);
 bool stream_is_idle(const struct stream *s);
 /* Queues w, which the stream owns from here on, error or not. */
 CUresult stream_submit(struct stream *s, struct work *w);
+/* What is queued on s from here on waits until other has passed seq. */
+CUresult stream_queue_wait(struct stream *s, struct stream *other, uint64_t seq);
 /* Waits for all that work queued on s now would wait for; gives the sticky error of its context. */
 CUresult stream_drain(struct stream *s);
 /*

@@ -9,7 +9,6 @@
 #include "device.h"
 #include "event.h"
 #include "init.h"
-#include "ipcevent.h"
 #include "print.h"
 #include "stream.h"
 
@@ -190,27 +189,6 @@ CUresult cuStreamGetDevice(CUstream handle, CUdevice *dev)
 	return context_leave(CUDA_SUCCESS);
 }
 
-
-static CUresult wait_run(struct work *w, struct context *ctx)
-{
-	(void)w;
-	(void)ctx;
-	return CUDA_SUCCESS;	/* work.after was all there is to it */
-}
-
-static CUresult wait_later(struct stream *s, struct event *e)
-{
-	struct work *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	w->run = wait_run;
-	w->after = e->stream;
-	w->after_seq = e->seq;
-	stream_get(e->stream);
-	return stream_submit(s, w);
-}
-
 /*
  * The record that counts is the latest one now; recording the event again later changes nothing. A
  * wait of a stream that captures, or for an event that one recorded, is an edge of the graph; an
@@ -235,11 +213,7 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 		return context_leave(capture_node(s, &p));
 	if (s->capture || e->capture)
 		return context_leave(capture_wait(s, e));
-	if (e->ipc)
-		return context_leave(ipc_event_queue_wait(e, s));
-	if (!e->stream || stream_passed(e->stream, e->seq) || e->stream == s)
-		return context_leave(CUDA_SUCCESS);
-	return context_leave(wait_later(s, e));
+	return context_leave(event_queue_wait(e, s));
 }
 
 /* Attributes of a stream hold for what is put on it from then on. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* what softgpu does not implement; made by tools/apigen.py from cuda.def, do not edit */
-#include <stdio.h>
 
 /*
  * Without cuda.h, whose prototypes these do not have. A strong definition of the same name takes
@@ -8,10 +7,12 @@
  */
 enum { NOT_SUPPORTED = 801 };	/* CUDA_ERROR_NOT_SUPPORTED */
 
+void driver_log(const char *fmt, ...);
+
 static int none(const char *name, char *said)
 {
 	if (!__atomic_test_and_set(said, __ATOMIC_RELAXED))
-		fprintf(stderr, "softgpu: %s is not implemented\n", name);
+		driver_log("%s is not implemented", name);
 	return NOT_SUPPORTED;
 }
 
