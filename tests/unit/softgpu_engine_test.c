@@ -402,6 +402,29 @@ static void spaces_and_generic_addresses(void **state)
 	release(o);
 }
 
+/* One generic address in the local window is another place for each lane. */
+static void each_lane_has_its_own_local_memory(void **state)
+{
+	uint32_t *o = run_text(HEAD
+		".func (.param .b32 r) twice(.param .b64 at) {\n.reg .b32 %r<3>; .reg .b64 %d<2>;\n"
+		"ld.param.u64 %d0, [at]; ld.u32 %r0, [%d0]; atom.add.u32 %r1, [%d0], %r0; ld.u32 %r2, [%d0];\n"
+		"st.param.b32 [r], %r2; ret; }\n"
+		".visible .entry k(.param .u64 out) {\n.reg .pred %p<2>; .reg .b32 %r<4>; .reg .b64 %d<4>;\n"
+		".local .align 8 .b8 l[16];\n"
+		"mov.u32 %r0, %tid.x; ld.param.u64 %d0, [out]; mad.wide.u32 %d0, %r0, 8, %d0;\n"
+		"st.local.u32 [l+4], %r0; cvta.local.u64 %d1, l; add.u64 %d1, %d1, 4;\n"
+		"{ .param .b64 a; .param .b32 v; st.param.b64 [a], %d1; call.uni (v), twice, (a); ld.param.b32 %r1, [v]; }\n"
+		"st.global.u32 [%d0], %r1; and.b32 %r2, %r0, 5; setp.eq.u32 %p0, %r2, 1;\n"
+		"@%p0 ld.u32 %r3, [%d1]; @!%p0 ld.local.u32 %r3, [l+4]; st.global.u32 [%d0+4], %r3; ret; }\n", 64, 64 * 8);
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++) {
+		assert_int_equal(o[i * 2], i * 2);
+		assert_int_equal(o[i * 2 + 1], i * 2);
+	}
+	release(o);
+}
+
 static void atomics_add_up_across_blocks(void **state)
 {
 	struct sg_module *m = load_ok(KERNEL(
@@ -878,6 +901,7 @@ int main(void)
 		cmocka_unit_test(carries_chain),
 		cmocka_unit_test(vectors_pack_and_unpack),
 		cmocka_unit_test(spaces_and_generic_addresses),
+		cmocka_unit_test(each_lane_has_its_own_local_memory),
 		cmocka_unit_test(atomics_add_up_across_blocks),
 		cmocka_unit_test(special_registers),
 		cmocka_unit_test(matrix_product_is_exact),

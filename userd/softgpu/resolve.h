@@ -49,6 +49,7 @@ static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_ins
 		/* an address in a window is in no extent */
 		if (extent_hit(w->ext, lo, hi + size) && hi + size > hi)
 			return SG_OK;
+		*shape = SHAPE_ANY;	/* one address in the local window is another place for each lane */
 		return sg_resolve_slow(w, in, mask, size, ea);
 	case SG_SPACE_SHARED:
 		if (hi >= w->shared_bytes || w->shared_bytes - hi < size)
