@@ -29,8 +29,8 @@ LACKS = {
     ("cupy", "DGSF"): ["stream_ordered_allocator", "managed_memory", "graph_by_capture", "texture_object", "callback_on_the_host"],
 }
 
-# Where softgpu, or what links for it, does wrong. cooperative_grid_sync: numba links libcudadevrt.a, whose PTX is for sm_121 alone.
-BROKEN = {"numba": ["half_precision", "cooperative_grid_sync"], "cupy": []}
+# Where softgpu, or what links for it, does wrong.
+BROKEN = {"numba": [], "cupy": []}
 
 
 def environment(library):

@@ -237,6 +237,106 @@ static void nvcc_objects_and_libraries_are_linked(void **state)
 	IN_CHILD(objects, NULL);
 }
 
+/* sass.a is for another device alone: passed over as long as nothing of it is wanted. */
+static void passed_over(void)
+{
+	CUlinkState st;
+	void *cubin;
+	size_t size;
+
+	open_device(0);
+	st = create();
+	OK(cuLinkAddFile(st, CU_JIT_INPUT_LIBRARY, path_of("sass.a"), 0, NULL, NULL));
+	IS(cuLinkComplete(st, &cubin, &size), CUDA_ERROR_NO_BINARY_FOR_GPU);
+	log_says("sass.a was passed over: no kernel image for this device: there is only machine code (sm_75)");
+	OK(add_text(st, USER));
+	IS(cuLinkComplete(st, &cubin, &size), CUDA_ERROR_UNKNOWN);
+	log_says("unresolved");
+	log_says("build with -gencode arch=compute_");
+	OK(add_text(st, DEFINER));
+	complete_and_run(st);
+	st = create();
+	IS(cuLinkAddFile(st, CU_JIT_INPUT_OBJECT, path_of("sass.o"), 0, NULL, NULL), CUDA_ERROR_NO_BINARY_FOR_GPU);
+	log_says("sass.o: no kernel image for this device: there is only machine code (sm_75)");
+}
+
+static void libraries_for_other_devices_are_passed_over(void **state)
+{
+	(void)state;
+	IN_CHILD(passed_over, NULL);
+}
+
+#define GRID_KERNEL							\
+	PTX_HEAD							\
+	".extern .func (.param .b64 r) cudaCGGetIntrinsicHandle(.param .b32 s);\n"			\
+	".extern .func (.param .b32 r) cudaCGSynchronize(.param .b64 h, .param .b32 f);\n"		\
+	".extern .func (.param .b32 r) cudaCGSynchronizeGrid(.param .b64 h, .param .b32 f);\n"		\
+	".extern .func (.param .b32 r) cudaCGGetSize(.param .b64 t, .param .b64 g, .param .b64 h);\n"	\
+	".extern .func (.param .b32 r) cudaCGGetRank(.param .b64 t, .param .b64 g, .param .b64 h);\n"	\
+	".visible .entry grid(.param .u64 p) {\n"			\
+	"\t.reg .pred n;\n\t.reg .b64 a, c, h, o;\n\t.reg .b32 v, e, s;\n"	\
+	"\t.local .align 4 .b32 mine[4];\n"				\
+	"\tld.param.b64 a, [p];\n"					\
+	"\t{ .param .b32 s; .param .b64 r;\n\tst.param.b32 [s], 1;\n"	\
+	"\tcall.uni (r), cudaCGGetIntrinsicHandle, (s);\n\tld.param.b64 h, [r]; }\n"	\
+	"\tred.global.add.u32 [a], 1;\n"				\
+	"\t{ .param .b64 i; .param .b32 f; .param .b32 r;\n"		\
+	"\tst.param.b64 [i], h;\n\tst.param.b32 [f], 0;\n"		\
+	"\tcall.uni (r), cudaCGSynchronize, (i, f);\n\tld.param.b32 e, [r]; }\n"	\
+	"\tld.volatile.global.u32 s, [a];\n"				\
+	"\t{ .param .b64 i; .param .b32 f; .param .b32 r;\n"		\
+	"\tst.param.b64 [i], h;\n\tst.param.b32 [f], 0;\n"		\
+	"\tcall.uni (r), cudaCGSynchronizeGrid, (i, f);\n\tld.param.b32 v, [r];\n\tor.b32 e, e, v; }\n"	\
+	"\tcvta.local.u64 c, mine;\n\tadd.u64 o, c, 4;\n"		\
+	"\tst.local.b32 [mine], 0;\n\tst.local.b32 [mine+4], 7;\n"	\
+	"\t{ .param .b64 t; .param .b64 g; .param .b64 i; .param .b32 r;\n"	\
+	"\tst.param.b64 [t], c;\n\tst.param.b64 [g], o;\n\tst.param.b64 [i], h;\n"	\
+	"\tcall.uni (r), cudaCGGetRank, (t, g, i);\n\tld.param.b32 v, [r];\n\tor.b32 e, e, v; }\n"	\
+	"\tld.local.b32 v, [mine+4];\n\tor.b32 e, e, v;\n"		\
+	"\tadd.u64 c, c, 8;\n\tadd.u64 o, c, 4;\n\tst.local.b32 [mine+8], 0;\n"	\
+	"\t{ .param .b64 t; .param .b64 g; .param .b64 i; .param .b32 r;\n"	\
+	"\tst.param.b64 [t], c;\n\tst.param.b64 [g], 0;\n\tst.param.b64 [i], h;\n"	\
+	"\tcall.uni (r), cudaCGGetSize, (t, g, i);\n\tld.param.b32 v, [r];\n\tor.b32 e, e, v; }\n"	\
+	"\tld.local.b32 v, [mine];\n\tmad.wide.u32 a, v, 16, a;\n"	\
+	"\tadd.u64 a, a, 16;\n\tst.global.b32 [a], e;\n\tst.global.b32 [a+4], s;\n"	\
+	"\tld.local.b32 s, [mine+8];\n\tst.global.b32 [a+8], s;\n\tret;\n}\n"
+
+/* The threads of 2 x 3 blocks of 5 x 2 x 3: each has counted before any reads the count. */
+static void grid(void)
+{
+	enum { THREADS = 6 * 30 };
+	unsigned int host[4 + 4 * THREADS];
+	CUdeviceptr p;
+	CUfunction f;
+	CUmodule m;
+	void *params[] = { &p };
+
+	open_device(0);
+	OK(cuModuleLoadData(&m, GRID_KERNEL));
+	OK(cuModuleGetFunction(&f, m, "grid"));
+	OK(cuMemAlloc(&p, sizeof(host)));
+	OK(cuMemsetD8(p, 0, sizeof(host)));
+	OK(cuLaunchCooperativeKernel(f, 2, 3, 1, 5, 2, 3, 0, NULL, params));
+	OK(cuMemcpyDtoH(host, p, sizeof(host)));
+	IS(host[0], THREADS);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		IS(host[4 + 4 * i], 0);
+		IS(host[5 + 4 * i], THREADS);
+		IS(host[6 + 4 * i], THREADS);
+	}
+	/* Without the cooperation there is no handle: cudaErrorInvalidValue, and nobody waits. */
+	OK(cuMemsetD8(p, 0, sizeof(host)));
+	OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+	OK(cuMemcpyDtoH(host, p, sizeof(host)));
+	IS(host[4], 1 | 7);
+}
+
+static void the_device_runtime_of_cooperative_groups_is_there(void **state)
+{
+	(void)state;
+	IN_CHILD(grid, NULL);
+}
+
 static size_t read_file(const char *path, char *p, size_t max)
 {
 	int fd = open(path, O_RDONLY);
@@ -388,6 +488,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bad_inputs_are_refused_with_the_reason),
 		cmocka_unit_test(symbols_are_defined_once),
 		cmocka_unit_test(nvcc_objects_and_libraries_are_linked),
+		cmocka_unit_test(libraries_for_other_devices_are_passed_over),
+		cmocka_unit_test(the_device_runtime_of_cooperative_groups_is_there),
 		cmocka_unit_test(damaged_libraries_are_survived),
 		cmocka_unit_test(a_wrapper_of_separate_units_is_linked),
 		cmocka_unit_test(images_come_from_files),

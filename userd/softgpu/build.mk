@@ -88,12 +88,19 @@ $(softgpu_LINK_OBJS): $(softgpu_OUT)/link/%.o: tests/unit/softgpu_link.cu
 	@echo "  NVCC    $@"
 	@$(softgpu_NVCC) -dc -DPART=$* -o $@ $<
 
+$(softgpu_OUT)/link/sass.o: tests/unit/softgpu_link.cu
+	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
+	@$(softgpu_NVCC) -dc -gencode arch=compute_75,code=sm_75 -DPART=2 -o $@ $<
+
 $(softgpu_OUT)/link/both.a: $(softgpu_LINK_OBJS)
+$(softgpu_OUT)/link/sass.a: $(softgpu_OUT)/link/sass.o
+$(softgpu_OUT)/link/both.a $(softgpu_OUT)/link/sass.a:
 	@echo "  AR      $@"
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(softgpu_OUT)/softgpu_link_test: | $(softgpu_OUT)/link/both.a
+$(softgpu_OUT)/softgpu_link_test: | $(softgpu_OUT)/link/both.a $(softgpu_OUT)/link/sass.a
 
 $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
 		| $(softgpu_FATBINS)

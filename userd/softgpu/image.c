@@ -125,25 +125,32 @@ static const char *const target_suffix[] = {
 	[TARGET_EXACT] = "a",
 };
 
-static CUresult no_binary(const struct search *s, struct sg_log *log)
+/* One line: what there is, and what would help. */
+static void say_no_binary(const struct search *s, char *line, size_t size)
 {
-	char line[300];
 	unsigned int sm = driver_sm();
 
 	if (s->ptx_arch)
-		snprintf(line, sizeof(line),
+		snprintf(line, size,
 			 "no kernel image for this device: the PTX is for sm_%u%s and the device "
 			 "is sm_%u; build with -gencode arch=compute_%u,code=compute_%u, or set "
 			 "SOFTGPU_SM",
 			 s->ptx_arch, target_suffix[s->ptx_kind], sm, sm, sm);
 	else if (s->elf_arch)
-		snprintf(line, sizeof(line),
+		snprintf(line, size,
 			 "no kernel image for this device: there is only machine code (sm_%u), and "
 			 "softgpu runs PTX; build with -gencode arch=compute_%u,code=compute_%u",
 			 s->elf_arch, sm, sm);
 	else
-		snprintf(line, sizeof(line),
+		snprintf(line, size,
 			 "no kernel image for this device: the fatbin is empty");
+}
+
+static CUresult no_binary(const struct search *s, struct sg_log *log)
+{
+	char line[300];
+
+	say_no_binary(s, line, sizeof(line));
 	driver_log("%s", line);
 	sg_log_add(log, "%s\n", line);
 	return CUDA_ERROR_NO_BINARY_FOR_GPU;
@@ -295,12 +302,17 @@ static bool add_from_object(void *arg, const void *fatbin, size_t avail)
 CUresult image_add_objects(struct image *img, const void *data, size_t size, struct sg_log *log)
 {
 	struct object_walk w = { .img = img, .r = CUDA_SUCCESS };
+	char line[300];
 
 	if (!object_each(data, size, add_from_object, &w)) {
 		sg_log_add(log, "not an object or a library with device code, or a damaged one\n");
 		return w.r == CUDA_SUCCESS ? CUDA_ERROR_INVALID_IMAGE : w.r;
 	}
-	return w.nr ? CUDA_SUCCESS : no_binary(&w.last, log);
+	if (w.nr)
+		return CUDA_SUCCESS;
+	say_no_binary(&w.last, line, sizeof(line));
+	sg_log_add(log, "%s\n", line);
+	return CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
 CUresult image_open(const void *code, struct image *img, struct sg_log *log)

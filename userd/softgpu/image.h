@@ -22,7 +22,7 @@ void image_close(struct image *img);
 /* Adds what a linker is given, of a known size; text: a NUL ends it, too. */
 CUresult image_add_text(struct image *img, const char *text, size_t len);
 CUresult image_add_binary(struct image *img, const void *code, size_t size, struct sg_log *log);
-/* The PTX of each fatbin of host objects or of a library of them. */
+/* The PTX of each fatbin of host objects or of a library of them; an error is only in the log. */
 CUresult image_add_objects(struct image *img, const void *data, size_t size, struct sg_log *log);
 /* Looks whether the texts from the i-th on can be read at all, before they are linked. */
 CUresult image_check(const struct image *img, size_t i, struct sg_log *log);

@@ -5,6 +5,7 @@
  * Each input is parsed when it is added, so that its errors come with it; symbols are looked up when
  * the link is completed. The image is softgpu's own (container.h).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct link_state {
 	struct jit_log log;
 	void *cubin;
 	size_t size;
+	char passed_over[400];		/* the last library without PTX for the device, and why */
 };
 
 /* The lock is not held: a state belongs to one thread at a time, as the program has to see to. */
@@ -63,8 +65,25 @@ CUresult cuLinkCreate(unsigned int nr, CUjit_option *options, void **values, CUl
 	return cuLinkCreate_v2(nr, options, values, out);
 }
 
+/*
+ * A linker takes from a library what it needs. One with nothing for this device, as libcudadevrt.a,
+ * whose functions softgpu has itself, is passed over; if a symbol is missing in the end, that is told.
+ */
+static CUresult add_library(struct link_state *st, const void *data, size_t size, const char *name,
+			    struct sg_log *log)
+{
+	CUresult r = image_add_objects(&st->image, data, size, log);
+
+	if (r != CUDA_ERROR_NO_BINARY_FOR_GPU)
+		return r;
+	snprintf(st->passed_over, sizeof(st->passed_over), "%.60s was passed over: %.300s",
+		 name ? name : "a library", log->text);
+	log->text[log->len = 0] = '\0';
+	return CUDA_SUCCESS;
+}
+
 static CUresult add(struct link_state *st, CUjitInputType type, const void *data, size_t size,
-		    struct sg_log *log)
+		    const char *name, struct sg_log *log)
 {
 	switch (type) {
 	case CU_JIT_INPUT_PTX:
@@ -73,8 +92,9 @@ static CUresult add(struct link_state *st, CUjitInputType type, const void *data
 	case CU_JIT_INPUT_FATBINARY:
 		return image_add_binary(&st->image, data, size, log);
 	case CU_JIT_INPUT_OBJECT:
-	case CU_JIT_INPUT_LIBRARY:
 		return image_add_objects(&st->image, data, size, log);
+	case CU_JIT_INPUT_LIBRARY:
+		return add_library(st, data, size, name, log);
 	case CU_JIT_INPUT_NVVM:
 		sg_log_add(log, "softgpu runs PTX, and this input is NVVM or LTO code\n");
 		return CUDA_ERROR_NO_BINARY_FOR_GPU;
@@ -99,7 +119,7 @@ static CUresult add_input(struct link_state *st, CUjitInputType type, const void
 
 	if (st->cubin)
 		return CUDA_ERROR_INVALID_VALUE;	/* completed */
-	r = add(st, type, data, size, &log);
+	r = add(st, type, data, size, name, &log);
 	if (r == CUDA_SUCCESS)
 		r = image_check(&st->image, before, &log);
 	if (r == CUDA_SUCCESS)
@@ -173,22 +193,43 @@ static CUresult link_error(CUresult r)
 	return r == CUDA_ERROR_INVALID_PTX ? CUDA_ERROR_UNKNOWN : r;
 }
 
+static void say_passed_over(struct link_state *st)
+{
+	if (!st->passed_over[0])
+		return;
+	if (st->log.error.size)
+		sg_log_add(&st->log.error, "%s", st->passed_over);
+	else
+		driver_log("%.*s", (int)strcspn(st->passed_over, "\n"), st->passed_over);
+}
+
+static CUresult link_texts(struct link_state *st)
+{
+	struct sg_module *linked = NULL;
+	CUresult r = CUDA_ERROR_NO_BINARY_FOR_GPU;
+
+	if (st->image.nr)
+		r = link_error(image_link(&st->image, &linked, &st->log.error));
+	if (r != CUDA_SUCCESS)
+		say_passed_over(st);
+	jit_log_finish(&st->log);
+	sg_module_destroy(linked);
+	return r;
+}
+
 CUresult cuLinkComplete(CUlinkState handle, void **cubin, size_t *size)
 {
-	struct sg_module *linked;
 	struct link_state *st;
 	CUresult r = find(handle, &st);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!cubin || !size || !st->image.nr)
+	if (!cubin || !size || (!st->image.nr && !st->passed_over[0]))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!st->cubin) {
-		r = link_error(image_link(&st->image, &linked, &st->log.error));
-		jit_log_finish(&st->log);
+		r = link_texts(st);
 		if (r != CUDA_SUCCESS)
 			return r;
-		sg_module_destroy(linked);
 		st->cubin = container_create(st->image.texts, st->image.nr, &st->size);
 		if (!st->cubin)
 			return CUDA_ERROR_OUT_OF_MEMORY;

@@ -22,6 +22,8 @@ enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_m
 	m->isa = ptx_isa();
 	for (size_t i = 0; i < nr && !res; i++)
 		res = ptx_parse(m, &ptx[i], nr > 1 ? (uint32_t)i + 1 : 0, log);
+	if (!res && sg_devrt_wanted(m))
+		res = ptx_parse(m, &sg_devrt, 0, log);
 	if (!res)
 		res = ptx_link(m, log);
 	if (res) {

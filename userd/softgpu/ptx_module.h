@@ -184,6 +184,9 @@ struct sg_module {
 
 /* ptx_parse.c */
 enum sg_result ptx_parse(struct sg_module *m, const struct sg_ptx *ptx, uint32_t nr, struct sg_log *log);
+/* devrt.c: what the device runtime defines, and whether a module lacks some of it */
+extern const struct sg_ptx sg_devrt;
+bool sg_devrt_wanted(const struct sg_module *m);
 /* ptx_loc.c: source file and line of an instruction; false: the text does not say */
 bool ptx_source(const struct ptx_func *fn, const struct sg_insn *in, const char **file, uint32_t *line);
 /* ptx_link.c */
