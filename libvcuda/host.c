@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vcuda.h"
+#include "arena.h"
 
 struct host {
 	struct host *next;
@@ -24,7 +24,6 @@ struct host {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host *hosts;
-static uint64_t last_id;
 
 /* In a forked child, whose host memory is its copy of the parent's. */
 void vcuda_host_fork(void)
@@ -70,7 +69,7 @@ static CUresult add(void *p, size_t size, unsigned int flags, bool registered)
 	pthread_mutex_lock(&lock);
 	*h =
 		(struct host){ hosts,	   (uintptr_t)p,    size,     flags,
-			       registered, vcuda_current(), ++last_id };
+			       registered, vcuda_current(), vcuda_memory_id() };
 	hosts = h;
 	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
@@ -197,6 +196,7 @@ struct pointer {
 	bool device, host;
 	uint64_t start, size, id;
 	CUcontext ctx;
+	struct vcuda_range range;	/* of device memory */
 };
 
 static void identify(uint64_t addr, struct pointer *p)
@@ -204,9 +204,12 @@ static void identify(uint64_t addr, struct pointer *p)
 	struct host h;
 
 	memset(p, 0, sizeof(*p));
-	p->device = vcuda_mem_range(addr, &p->start, &p->size, &p->ctx);
+	p->device = vcuda_mem_find(addr, &p->range);
 	if (p->device) {
-		p->id = p->start;
+		p->start = p->range.start;
+		p->size = p->range.size;
+		p->ctx = p->range.ctx;
+		p->id = p->range.id;
 	} else if (copy_of(addr, &h)) {
 		p->host = true;
 		p->start = h.addr;
@@ -241,6 +244,8 @@ static CUresult attribute(void *data, CUpointer_attribute which, const struct po
 		*(void **)data = p->host ? (void *)(uintptr_t)addr : NULL;
 		return p->host ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		*(unsigned int *)data = p->range.is_sync_memops;
+		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
@@ -268,7 +273,7 @@ static CUresult attribute(void *data, CUpointer_attribute which, const struct po
 		*(int *)data = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-		*(void **)data = NULL;
+		*(CUmemoryPool *)data = p->range.pool;
 		return CUDA_SUCCESS;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;

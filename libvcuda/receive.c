@@ -104,6 +104,16 @@ bool vcuda_device_idle(void)
 	return atomic_load(&work_seq) <= atomic_load(&idle_seq);
 }
 
+bool vcuda_is_done(uint64_t seq)
+{
+	return atomic_load(&freed_seq) >= seq || atomic_load(&idle_seq) >= seq;
+}
+
+uint64_t vcuda_last_work(void)
+{
+	return atomic_load(&work_seq);
+}
+
 /* ---- waits and expected data; all under lock ---- */
 
 void vcuda_receive_add(struct vcuda_wait *w)

@@ -262,6 +262,8 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 	/* what was waited for is not waited for again: a copy to pageable memory, mostly */
 	if (vcuda_device_idle()) {
 		r = vcuda_stream_number(s, &number);
+		if (!r)
+			vcuda_pools_synchronized();
 		return r ? r : vcuda_take_error(CUDA_SUCCESS);
 	}
 	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
@@ -269,6 +271,8 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 	r = vcuda_sync(&c);
 	if (!r && (!s || s == CU_STREAM_LEGACY) && !vcuda_has_nonblocking())
 		vcuda_note_idle(c.seq);
+	if (!r)
+		vcuda_pools_synchronized();
 	return r;
 }
 
@@ -291,8 +295,10 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuCtxSynchronize);
 	r = vcuda_sync(&c);
-	if (!r)
+	if (!r) {
 		vcuda_note_idle(c.seq);
+		vcuda_pools_synchronized();
+	}
 	return r;
 }
 
@@ -328,7 +334,11 @@ CUresult hand_cuEventQuery(CUevent event)
 
 CUresult hand_cuEventSynchronize(CUevent event)
 {
-	return ask_event(CUDA_ID_cuEventSynchronize, event);
+	CUresult r = ask_event(CUDA_ID_cuEventSynchronize, event);
+
+	if (!r)
+		vcuda_pools_synchronized();
+	return r;
 }
 
 CUresult hand_cuEventDestroy(CUevent event)

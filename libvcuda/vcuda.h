@@ -114,6 +114,9 @@ size_t vcuda_chunk(void);
 void vcuda_note_work(uint64_t seq);
 bool vcuda_device_idle(void);
 void vcuda_note_idle(uint64_t seq);
+uint64_t vcuda_last_work(void);
+/* All work up to that number is known to be done. */
+bool vcuda_is_done(uint64_t seq);
 void vcuda_submit_reset(void);		/* in a forked child */
 /* Asynchronous errors: the first that has not surfaced; a sticky one stays. */
 void vcuda_async_error(CUresult r, bool sticky);
@@ -187,6 +190,11 @@ void vcuda_mem_note_global(uint64_t addr, uint64_t size);
 void vcuda_memory_init(void);
 void vcuda_memory_reset(void);
 void vcuda_context_free_memory(CUcontext ctx);
+
+/* ---- mempool.c ---- */
+
+/* The program has waited for something: pools give back what is above their thresholds. */
+void vcuda_pools_synchronized(void);
 
 /* ---- host.c ---- */
 

@@ -8,7 +8,7 @@ CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += gridsync fault oom bigcopy spin idle wmma texture memory graphs
-CUDA_DRIVER := drvptx badimage forkfirst manykernels
+CUDA_DRIVER := drvptx badimage forkfirst manykernels pools
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
 CUDA_BINARIES := $(CUDA_PROGRAMS:%=$(CUDA_OUT)/%)

@@ -109,6 +109,9 @@ class Programs(ProgramsTest):
     def test_drvptx(self):
         self.passes("drvptx")
 
+    def test_pools(self):
+        self.passes("pools")
+
     def test_gridsync(self):
         self.passes("gridsync")
 
@@ -281,7 +284,7 @@ class OnSoftgpu(unittest.TestCase):
         self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")
 
     def test_driver_api(self):
-        for name in ("drvptx", "manykernels", "badimage", "forkfirst"):
+        for name in ("drvptx", "manykernels", "badimage", "forkfirst", "pools"):
             self.passes(name)
 
     def test_small_copies_and_launches(self):

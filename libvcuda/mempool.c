@@ -1,0 +1,854 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mempool.c - memory pools: stream-ordered allocation, without a frame where the pool has memory
+ *
+ * A pool's memory consists of segments, runs of granules that are mapped once, and a segment of
+ * blocks. A freed block may be used again at once by the stream that freed it, whose requests keep
+ * their order; by others once all work up to the free is known to be done. A pool keeps at most as
+ * much as its threshold says when the program waits for something.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+
+#define UNIT	512u
+
+struct block {
+	struct block *prev, *next;	/* in its segment, by address */
+	uint64_t addr, bytes;
+	uint64_t size;			/* as asked for; 0: free */
+	uint64_t id;
+	CUcontext ctx;
+	bool sync_memops;
+	/* of a free block: who may use it, and since when everybody may */
+	uint32_t stream;
+	uint64_t seq;
+};
+
+struct segment {
+	struct arena_run run;
+	struct segment *next;
+	struct pool *pool;
+	struct block *blocks;
+	uint64_t live;			/* bytes of blocks in use */
+	bool small;			/* one granule, for what is at most half of one */
+};
+
+struct pool {
+	struct pool *next;
+	CUmemoryPool handle;
+	CUdevice dev;
+	bool is_default, destroyed;	/* destroyed: goes with its last block */
+	struct segment *segments;
+	uint64_t reserved, reserved_high, used, used_high, threshold, max_size;
+	int follow, opportunistic, internal;	/* CU_MEMPOOL_ATTR_REUSE_* */
+};
+
+#define NO_STREAM	UINT32_MAX
+
+/* All under the arena's lock. */
+static struct pool *pools;
+static struct pool *defaults[VCUDA_MAX_DEVICES], *current[VCUDA_MAX_DEVICES];
+static _Atomic bool in_use;		/* a segment exists */
+
+/* ---- pools ---- */
+
+static struct pool *pool_new(CUdevice dev)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	struct vcuda_object *o;
+
+	if (!p)
+		return NULL;
+	p->handle = (CUmemoryPool)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_mempool, &o);
+	if (!p->handle) {
+		free(p);
+		return NULL;
+	}
+	o->p = p;
+	p->dev = dev;
+	p->follow = p->opportunistic = p->internal = 1;
+	p->next = pools;
+	pools = p;
+	return p;
+}
+
+static struct pool *pool_find(CUmemoryPool handle)
+{
+	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_mempool, handle);
+
+	return o ? o->p : NULL;
+}
+
+static struct pool *pool_default(CUdevice dev)
+{
+	if (!defaults[dev]) {
+		defaults[dev] = pool_new(dev);
+		if (defaults[dev])
+			defaults[dev]->is_default = true;
+	}
+	return defaults[dev];
+}
+
+static void pool_free(struct pool *p)
+{
+	struct pool **at;
+
+	for (at = &pools; *at && *at != p; at = &(*at)->next)
+		;
+	if (*at)
+		*at = p->next;
+	free(p);
+}
+
+/* ---- segments and blocks ---- */
+
+static void free_blocks(struct segment *s)
+{
+	struct block *b;
+
+	while ((b = s->blocks)) {
+		s->blocks = b->next;
+		free(b);
+	}
+}
+
+static void segment_leave(struct segment **at)
+{
+	struct segment *s = *at;
+	struct pool *p = s->pool;
+
+	*at = s->next;
+	p->reserved -= s->run.granules * vcuda_arena_granule();
+	free_blocks(s);
+	vcuda_arena_leave(&s->run);
+}
+
+static void trim(struct pool *p, uint64_t keep)
+{
+	struct segment **at = &p->segments;
+
+	while (*at && p->reserved > keep) {
+		if ((*at)->live)
+			at = &(*at)->next;
+		else
+			segment_leave(at);
+	}
+}
+
+void vcuda_pools_shrink(void)
+{
+	struct pool *p;
+
+	for (p = pools; p; p = p->next)
+		trim(p, 0);
+}
+
+void vcuda_pools_synchronized(void)
+{
+	struct pool *p;
+
+	if (!atomic_load_explicit(&in_use, memory_order_relaxed))
+		return;
+	vcuda_arena_lock();
+	for (p = pools; p; p = p->next)
+		trim(p, p->threshold);
+	vcuda_arena_unlock();
+}
+
+static bool may_use(const struct block *b, uint32_t stream)
+{
+	return !b->size && (b->stream == stream || vcuda_is_done(b->seq));
+}
+
+/* Two free neighbours become one if who may use either may use both. */
+static bool merge_next(struct block *b)
+{
+	struct block *n = b->next;
+
+	if (b->size || !n || n->size)
+		return false;
+	if (vcuda_is_done(b->seq))
+		b->stream = n->stream;
+	else if (!vcuda_is_done(n->seq) && n->stream != b->stream)
+		return false;
+	if (n->seq > b->seq)
+		b->seq = n->seq;
+	b->bytes += n->bytes;
+	b->next = n->next;
+	if (b->next)
+		b->next->prev = b;
+	free(n);
+	return true;
+}
+
+static void merge_all(struct segment *s)
+{
+	struct block *b = s->blocks;
+
+	while (b)
+		if (!merge_next(b))
+			b = b->next;
+}
+
+static bool split(struct block *b, uint64_t bytes)
+{
+	struct block *rest;
+
+	if (b->bytes == bytes)
+		return true;
+	rest = calloc(1, sizeof(*rest));
+	if (!rest)
+		return false;
+	rest->addr = b->addr + bytes;
+	rest->bytes = b->bytes - bytes;
+	rest->stream = b->stream;
+	rest->seq = b->seq;
+	rest->prev = b;
+	rest->next = b->next;
+	if (rest->next)
+		rest->next->prev = rest;
+	b->next = rest;
+	b->bytes = bytes;
+	return true;
+}
+
+static struct block *find_block(struct pool *p, uint64_t bytes, bool small, uint32_t stream)
+{
+	struct block *b, *best = NULL;
+	struct segment *s;
+
+	for (s = p->segments; s; s = s->next) {
+		if (s->small != small || s->run.granules * vcuda_arena_granule() - s->live < bytes)
+			continue;
+		for (b = s->blocks; b; b = b->next)
+			if (b->bytes >= bytes && (!best || b->bytes < best->bytes) &&
+			    may_use(b, stream))
+				best = b;
+		if (best && small)
+			break;
+	}
+	return best;
+}
+
+static CUresult segment_new(struct pool *p, uint64_t bytes, bool small)
+{
+	uint64_t n = vcuda_arena_granules(bytes);
+	struct segment *s = calloc(1, sizeof(*s));
+	struct block *b = calloc(1, sizeof(*b));
+	CUresult r = s && b ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (!r && p->max_size && n * vcuda_arena_granule() > p->max_size - p->reserved)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = vcuda_arena_map(&s->run, ARENA_POOL, n);
+	if (r) {
+		free(s);
+		free(b);
+		return r;
+	}
+	b->addr = s->run.addr;
+	b->bytes = n * vcuda_arena_granule();
+	b->stream = NO_STREAM;
+	s->pool = p;
+	s->small = small;
+	s->blocks = b;
+	s->next = p->segments;
+	p->segments = s;
+	p->reserved += b->bytes;
+	if (p->reserved > p->reserved_high)
+		p->reserved_high = p->reserved;
+	atomic_store(&in_use, true);
+	return CUDA_SUCCESS;
+}
+
+static struct segment *segment_of(const struct block *b)
+{
+	return (struct segment *)vcuda_arena_at(b->addr);
+}
+
+static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, uint64_t *out)
+{
+	uint64_t bytes = (size + UNIT - 1) / UNIT * UNIT;
+	bool small = bytes <= vcuda_arena_granule() / 2;
+	struct segment *s;
+	struct block *b;
+	CUresult r;
+
+	if (bytes < size)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	vcuda_arena_reap();
+	b = find_block(p, bytes, small, stream);
+	if (!b) {
+		for (s = p->segments; s; s = s->next)
+			merge_all(s);
+		b = find_block(p, bytes, small, stream);
+	}
+	if (!b) {
+		r = segment_new(p, bytes, small);
+		if (r)
+			return r;
+		b = p->segments->blocks;
+	}
+	if (!split(b, bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	b->size = size;
+	b->id = vcuda_memory_id();
+	b->ctx = vcuda_current();
+	b->sync_memops = false;
+	b->stream = stream;
+	segment_of(b)->live += bytes;
+	p->used += bytes;
+	if (p->used > p->used_high)
+		p->used_high = p->used;
+	*out = b->addr;
+	return CUDA_SUCCESS;
+}
+
+static void fence_done(struct arena_pending *p)
+{
+	free(p);
+}
+
+/*
+ * Without a stream nobody may use the block before the device has come so far. The worker is asked
+ * to say when where the stream that allocates is likely to be another than the one that frees.
+ */
+static void block_free(struct segment *s, struct block *b, uint32_t stream)
+{
+	bool foreign = b->stream != stream;
+	struct arena_pending *fence;
+	struct pool *p = s->pool;
+
+	b->size = 0;
+	b->stream = stream;
+	b->seq = vcuda_device_idle() ? 0 : vcuda_last_work();
+	s->live -= b->bytes;
+	p->used -= b->bytes;
+	if (foreign && b->seq) {
+		fence = malloc(sizeof(*fence));
+		if (fence) {
+			fence->done = fence_done;
+			if (vcuda_arena_after(fence))
+				free(fence);
+		}
+	}
+	if (b->prev && merge_next(b->prev))
+		return;
+	merge_next(b);
+}
+
+static struct block *block_at(const struct segment *s, uint64_t addr)
+{
+	struct block *b;
+
+	for (b = s->blocks; b && addr - b->addr >= b->bytes; b = b->next)
+		;
+	return b;
+}
+
+bool vcuda_pool_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out)
+{
+	struct segment *s = (struct segment *)r;
+	struct block *b = s->pool ? block_at(s, addr) : NULL;
+
+	if (!b || addr - b->addr >= b->size)
+		return false;
+	out->start = b->addr;
+	out->size = b->size;
+	out->id = b->id;
+	out->ctx = b->ctx;
+	out->pool = s->pool->handle;
+	out->sync_memops = &b->sync_memops;
+	return true;
+}
+
+/* A pool that was destroyed, and whose last block has gone, goes. */
+static void settle(struct pool *p)
+{
+	if (!p->destroyed)
+		return;
+	trim(p, 0);
+	if (!p->segments)
+		pool_free(p);
+}
+
+CUresult vcuda_pool_free(struct arena_run *r, uint64_t addr)
+{
+	struct segment *s = (struct segment *)r;
+	struct block *b = block_at(s, addr);
+	struct pool *p = s->pool;
+
+	block_free(s, b, NO_STREAM);
+	settle(p);
+	return CUDA_SUCCESS;
+}
+
+static void segment_context(struct segment *s, CUcontext ctx)
+{
+	struct block *b;
+	bool again;
+
+	do {
+		again = false;
+		for (b = s->blocks; b && !again; b = b->next)
+			if (b->size && b->ctx == ctx) {
+				block_free(s, b, NO_STREAM);
+				again = true;
+			}
+	} while (again);
+}
+
+void vcuda_pools_context(CUcontext ctx)
+{
+	struct pool *p, *next;
+	struct segment *s;
+
+	for (p = pools; p; p = next) {
+		next = p->next;
+		for (s = p->segments; s; s = s->next)
+			segment_context(s, ctx);
+		trim(p, 0);
+		settle(p);
+	}
+}
+
+/* In a forked child: pools stay, as libcudart keeps them; their memory is the parent's. */
+void vcuda_pools_reset(void)
+{
+	struct segment *s;
+	struct pool *p;
+
+	for (p = pools; p; p = p->next) {
+		for (s = p->segments; s; s = s->next)
+			free_blocks(s);
+		p->segments = NULL;
+		p->reserved = p->reserved_high = p->used = p->used_high = 0;
+	}
+	atomic_store(&in_use, false);
+}
+
+/* ---- allocation ---- */
+
+static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, bool named,
+			 CUstream stream)
+{
+	CUdevice dev = vcuda_current_device();
+	uint64_t addr = 0;
+	struct pool *p;
+	uint32_t number;
+	CUresult r = vcuda_stream_number(stream, &number);
+
+	if (!r)
+		r = out && size ? vcuda_sticky_error() : CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	vcuda_arena_lock();
+	p = named ? pool_find(handle) : current[dev] ? current[dev] : pool_default(dev);
+	if (p)
+		r = pool_alloc(p, size, number, &addr);
+	else
+		r = named ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
+	vcuda_arena_unlock();
+	if (!r)
+		*out = addr;
+	return r;
+}
+
+CUresult hand_cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream stream)
+{
+	return allocate(out, size, NULL, false, stream);
+}
+
+CUresult hand_cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool,
+				      CUstream stream)
+{
+	return allocate(out, size, pool, true, stream);
+}
+
+CUresult hand_cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
+{
+	struct segment *s;
+	struct block *b;
+	uint32_t number;
+	CUresult r = vcuda_stream_number(stream, &number);
+
+	if (r)
+		return r;
+	if (vcuda_arena_kind(ptr) != ARENA_POOL)
+		return ptr ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
+	vcuda_arena_lock();
+	s = (struct segment *)vcuda_arena_at(ptr);
+	b = s && s->run.kind == ARENA_POOL && s->pool ? block_at(s, ptr) : NULL;
+	if (b && b->size && b->addr == ptr) {
+		struct pool *p = s->pool;
+
+		block_free(s, b, number);
+		settle(p);
+	} else {
+		r = CUDA_ERROR_INVALID_VALUE;
+	}
+	vcuda_arena_unlock();
+	return r ? r : vcuda_sticky_error();
+}
+
+/* ---- pools as objects ---- */
+
+static bool device_exists(int dev)
+{
+	return dev >= 0 && dev < vcuda_lease()->nr_devices;
+}
+
+static CUresult check_props(const CUmemPoolProps *props)
+{
+	static const unsigned char zero[sizeof(props->reserved)];
+
+	if (!props || memcmp(props->reserved, zero, sizeof(zero)) || props->win32SecurityAttributes)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (props->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (props->location.type == CU_MEM_LOCATION_TYPE_HOST ||
+	    props->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA || props->usage)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device_exists(props->location.id))
+		return CUDA_ERROR_INVALID_DEVICE;
+	/* CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES is 0 */
+	return props->handleTypes ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
+{
+	CUresult r = out ? check_props(props) : CUDA_ERROR_INVALID_VALUE;
+	struct pool *p;
+
+	if (r)
+		return r;
+	vcuda_arena_lock();
+	p = pool_new(props->location.id);
+	if (p) {
+		p->max_size = props->maxSize;
+		*out = p->handle;
+	}
+	vcuda_arena_unlock();
+	return p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Runs fn on the pool, with the lock. */
+static CUresult with_pool(CUmemoryPool handle, CUresult (*fn)(struct pool *p, void *arg), void *arg)
+{
+	struct pool *p;
+	CUresult r;
+
+	vcuda_arena_lock();
+	p = pool_find(handle);
+	r = p ? fn(p, arg) : CUDA_ERROR_INVALID_VALUE;
+	vcuda_arena_unlock();
+	return r;
+}
+
+/* What it has given out lives on. */
+static CUresult destroy(struct pool *p, void *arg)
+{
+	(void)arg;
+	if (p->is_default)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (current[p->dev] == p)
+		current[p->dev] = NULL;
+	vcuda_handle_del(CUDA_HANDLE_mempool, p->handle);
+	p->destroyed = true;
+	settle(p);
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolDestroy(CUmemoryPool handle)
+{
+	return with_pool(handle, destroy, NULL);
+}
+
+static CUresult trim_to(struct pool *p, void *keep)
+{
+	vcuda_arena_reap();
+	trim(p, *(size_t *)keep);
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
+{
+	return with_pool(handle, trim_to, &keep);
+}
+
+struct attribute {
+	CUmemPool_attribute which;
+	void *value;
+};
+
+static int *reuse_rule(struct pool *p, CUmemPool_attribute a)
+{
+	switch (a) {
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+		return &p->follow;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+		return &p->opportunistic;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		return &p->internal;
+	default:
+		return NULL;
+	}
+}
+
+/* The high-water marks can only be set to 0, which means: to what is there now. */
+static CUresult set_attribute(struct pool *p, void *arg)
+{
+	const struct attribute *a = arg;
+	int *rule = reuse_rule(p, a->which);
+	cuuint64_t v;
+
+	if (rule) {
+		*rule = *(int *)a->value != 0;
+		return CUDA_SUCCESS;
+	}
+	memcpy(&v, a->value, sizeof(v));
+	if (a->which == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) {
+		p->threshold = v;
+		return CUDA_SUCCESS;
+	}
+	if (v)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (a->which == CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH)
+		p->reserved_high = p->reserved;
+	else if (a->which == CU_MEMPOOL_ATTR_USED_MEM_HIGH)
+		p->used_high = p->used;
+	else
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute which, void *value)
+{
+	struct attribute a = { which, value };
+
+	return value ? with_pool(handle, set_attribute, &a) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult get_attribute(struct pool *p, void *arg)
+{
+	const struct attribute *a = arg;
+	int *rule = reuse_rule(p, a->which);
+	cuuint64_t v;
+
+	if (rule) {
+		memcpy(a->value, rule, sizeof(*rule));
+		return CUDA_SUCCESS;
+	}
+	switch (a->which) {
+	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+		v = p->threshold;
+		break;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+		v = p->reserved;
+		break;
+	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+		v = p->reserved_high;
+		break;
+	case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+		v = p->used;
+		break;
+	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+		v = p->used_high;
+		break;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	memcpy(a->value, &v, sizeof(v));
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute which, void *value)
+{
+	struct attribute a = { which, value };
+
+	return value ? with_pool(handle, get_attribute, &a) : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- access: the pool's own device, which always has it ---- */
+
+struct access {
+	const CUmemAccessDesc *map;
+	size_t count;
+	int dev;
+};
+
+static CUresult set_access(struct pool *p, void *arg)
+{
+	const struct access *a = arg;
+	size_t i;
+
+	for (i = 0; i < a->count; i++) {
+		if (a->map[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (!device_exists(a->map[i].location.id))
+			return CUDA_ERROR_INVALID_DEVICE;
+		if (a->map[i].location.id != p->dev)
+			return CUDA_ERROR_NOT_SUPPORTED;
+		if (a->map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+			return CUDA_ERROR_NOT_SUPPORTED;
+		if (a->map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, size_t count)
+{
+	struct access a = { .map = map, .count = count };
+
+	return map && count ? with_pool(handle, set_access, &a) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult own_device(struct pool *p, void *dev)
+{
+	*(int *)dev = p->dev;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle,
+				 CUmemLocation *location)
+{
+	CUresult r;
+	int dev;
+
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    !device_exists(location->id))
+		return CUDA_ERROR_INVALID_VALUE;
+	r = with_pool(handle, own_device, &dev);
+	if (!r)
+		*flags = dev == location->id ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+					     : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+	return r;
+}
+
+/* ---- the pools of a device ---- */
+
+static CUresult pool_of(CUmemoryPool *out, CUdevice dev, bool is_current)
+{
+	struct pool *p;
+
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device_exists(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	vcuda_arena_lock();
+	p = is_current && current[dev] ? current[dev] : pool_default(dev);
+	vcuda_arena_unlock();
+	if (!p)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*out = p->handle;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice dev)
+{
+	return pool_of(out, dev, false);
+}
+
+CUresult hand_cuDeviceGetMemPool(CUmemoryPool *out, CUdevice dev)
+{
+	return pool_of(out, dev, true);
+}
+
+static CUresult make_current(struct pool *p, void *dev)
+{
+	if (p->dev != *(CUdevice *)dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	current[p->dev] = p;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool handle)
+{
+	return device_exists(dev) ? with_pool(handle, make_current, &dev)
+				  : CUDA_ERROR_INVALID_DEVICE;
+}
+
+/* CUDA 13's names. Only devices have pools here. */
+static CUresult device_of(const CUmemLocation *l, CUmemAllocationType type, CUdevice *dev)
+{
+	if (!l)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (type == CU_MEM_ALLOCATION_TYPE_MANAGED || l->type == CU_MEM_LOCATION_TYPE_HOST ||
+	    l->type == CU_MEM_LOCATION_TYPE_HOST_NUMA)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (type != CU_MEM_ALLOCATION_TYPE_PINNED || l->type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	*dev = l->id;
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *l, CUmemAllocationType type)
+{
+	CUdevice dev;
+	CUresult r = device_of(l, type, &dev);
+
+	return r ? r : pool_of(out, dev, false);
+}
+
+CUresult hand_cuMemGetMemPool(CUmemoryPool *out, CUmemLocation *l, CUmemAllocationType type)
+{
+	CUdevice dev;
+	CUresult r = device_of(l, type, &dev);
+
+	return r ? r : pool_of(out, dev, true);
+}
+
+CUresult hand_cuMemSetMemPool(CUmemLocation *l, CUmemAllocationType type, CUmemoryPool pool)
+{
+	CUdevice dev;
+	CUresult r = device_of(l, type, &dev);
+
+	return r ? r : hand_cuDeviceSetMemPool(dev, pool);
+}
+
+/*
+ * Pools of other processes: no pool can be made that could be shared
+ * (CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES is 0), so none is.
+ */
+CUresult hand_cuMemPoolExportToShareableHandle(void *out, CUmemoryPool pool,
+					       CUmemAllocationHandleType type,
+					       unsigned long long flags)
+{
+	(void)type;
+	return out && !flags && vcuda_handle_get(CUDA_HANDLE_mempool, pool)
+		? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult hand_cuMemPoolImportFromShareableHandle(CUmemoryPool *out, void *handle,
+						 CUmemAllocationHandleType type,
+						 unsigned long long flags)
+{
+	(void)handle;
+	(void)type;
+	return out && !flags ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult hand_cuMemPoolExportPointer(CUmemPoolPtrExportData *out, CUdeviceptr ptr)
+{
+	struct vcuda_range r;
+
+	return out && vcuda_mem_find(ptr, &r) && r.pool ? CUDA_ERROR_NOT_SUPPORTED
+							 : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* No pool is one that was imported. */
+CUresult hand_cuMemPoolImportPointer(CUdeviceptr *out, CUmemoryPool pool,
+				     CUmemPoolPtrExportData *data)
+{
+	(void)out;
+	(void)pool;
+	(void)data;
+	return CUDA_ERROR_INVALID_VALUE;
+}
