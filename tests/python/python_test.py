@@ -26,7 +26,7 @@ LACKS = {
     ("cupy", "direct"): [],
     # device code cannot reach the program's memory, which is on another machine
     ("numba", "DGSF"): ["mapped_memory", "managed_memory"],
-    ("cupy", "DGSF"): ["stream_ordered_allocator", "managed_memory", "graph_by_capture", "texture_object", "callback_on_the_host"],
+    ("cupy", "DGSF"): ["managed_memory", "graph_by_capture", "texture_object", "callback_on_the_host"],
 }
 
 # Where softgpu, or what links for it, does wrong.
