@@ -228,6 +228,26 @@ void ptx_next(struct ptx_lex *l)
 	t->len = (uint32_t)(l->p - t->s);
 }
 
+/*
+ * .5 is a number where a value is expected, and looks like a modifier (.2d) elsewhere: the caller
+ * knows.
+ */
+bool ptx_at_fraction(const struct ptx_lex *l, const struct ptx_tok *t)
+{
+	return t->kind == TOK_DOT && t->s < l->end && isdigit((unsigned char)*t->s);
+}
+
+void ptx_read_fraction(struct ptx_lex *l)
+{
+	struct ptx_tok *t = &l->tok;
+
+	l->p = --t->s;
+	if (!decimal_float(l, t))
+		ptx_error_at(l, t, SG_INVALID_PTX, "bad number '%.*s'", (int)(l->p - t->s), t->s);
+	else
+		t->len = (uint32_t)(l->p - t->s);
+}
+
 struct ptx_tok ptx_peek(const struct ptx_lex *l)
 {
 	struct ptx_lex ahead = *l;

@@ -42,6 +42,8 @@ struct ptx_lex {
 
 void ptx_lex_init(struct ptx_lex *l, const char *text, size_t len, struct sg_log *log);
 void ptx_next(struct ptx_lex *l);
+bool ptx_at_fraction(const struct ptx_lex *l, const struct ptx_tok *t);
+void ptx_read_fraction(struct ptx_lex *l);	/* makes a number of the current token */
 struct ptx_tok ptx_peek(const struct ptx_lex *l);	/* the token after the current one */
 void ptx_skip_line(struct ptx_lex *l);		/* .loc and .file end with their line */
 

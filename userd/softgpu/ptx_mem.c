@@ -420,6 +420,7 @@ void ptx_decode_isspacep(struct ptx_parser *p)
 	enum sg_space s = named_space(p);
 	uint32_t src, dst;
 	struct sg_insn *in;
+	bool narrow;
 
 	if (ptx_has_mod(st, "shared::cluster"))
 		s = SG_SPACE_SHARED;
@@ -427,13 +428,14 @@ void ptx_decode_isspacep(struct ptx_parser *p)
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
-	/* no generic address of 32 bits is in a window */
-	if (st->ops[1].kind == OPK_REG && ptx_types[st->ops[1].type].bits == 32) {
-		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "only 64-bit addresses are supported in");
+	narrow = st->ops[1].kind == OPK_REG && ptx_types[st->ops[1].type].bits == 32;
+	if (!ptx_src_row(p, &st->ops[1], narrow ? 'w' : 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'p', &dst))
 		return;
+	if (narrow) {		/* as much of a generic address as such a register holds */
+		in = ptx_emit_form(p, "cvt.u64.u32");
+		in->r[1] = src;
+		in->r[0] = src = ptx_row(p, 8);
 	}
-	if (!ptx_src_row(p, &st->ops[1], 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'p', &dst))
-		return;
 	in = ptx_emit_form(p, "@isspacep");
 	in->r[0] = dst;
 	in->r[1] = src;

@@ -2,6 +2,7 @@
 /*
  * ptx_operand.c - operands of instructions and constant expressions (PTX ISA 4.5, 6)
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "ptx_parse.h"
@@ -145,11 +146,13 @@ bool ptx_const_value(struct ptx_parser *p, struct ptx_operand *op)
 	if (ptx_at(l, '-') || ptx_at(l, '+')) {
 		struct ptx_tok ahead = ptx_peek(l);
 
-		if (ahead.kind == TOK_F32 || ahead.kind == TOK_F64) {
+		if (ahead.kind == TOK_F32 || ahead.kind == TOK_F64 || ptx_at_fraction(l, &ahead)) {
 			minus = ptx_at(l, '-');
 			ptx_next(l);
 		}
 	}
+	if (ptx_at_fraction(l, &l->tok))
+		ptx_read_fraction(l);
 	if (l->tok.kind == TOK_F32 || l->tok.kind == TOK_F64) {
 		op->kind = l->tok.kind == TOK_F32 ? OPK_F32 : OPK_F64;
 		op->imm = l->tok.u ^ (minus ? l->tok.kind == TOK_F32 ? 1ull << 31 : 1ull << 63 : 0);
@@ -163,38 +166,86 @@ bool ptx_const_value(struct ptx_parser *p, struct ptx_operand *op)
 	return true;
 }
 
-/* %tid.x: the lexer gives "%tid" and ".x". */
+/* Which element of a vector .x, .y or .r, .g is (PTX ISA 6.4.3); -1: none. */
+static int element_here(const struct ptx_tok *t)
+{
+	static const char names[] = "xyzwrgba";
+	const char *at = t->kind == TOK_DOT && t->len == 1 ? memchr(names, *t->s, sizeof(names) - 1) : NULL;
+
+	return at ? (int)(at - names) % 4 : -1;
+}
+
+static const struct sg_sreg_name *special_named(const char *name)
+{
+	const struct sg_sreg_name *s = sg_sregs;
+
+	while (s->name && strcmp(s->name, name))
+		s++;
+	return s->name ? s : NULL;
+}
+
+/* %tid.x: the lexer gives "%tid" and ".x"; without the latter it is all four. */
 static bool special(struct ptx_parser *p, struct ptx_operand *op)
 {
 	struct ptx_lex *l = &p->l;
-	char name[40];
+	const struct sg_sreg_name *s;
 	size_t len = l->tok.len;
+	bool part, whole;
+	char name[40];
 
 	if (l->tok.s[0] != '%' || len > 30)
 		return false;
 	memcpy(name, l->tok.s, len);
 	name[len] = 0;
-	if (l->tok.s + len < l->end && l->tok.s[len] == '.') {
+	part = l->tok.s + len < l->end && l->tok.s[len] == '.';
+	if (part) {
 		struct ptx_tok ahead = ptx_peek(l);
 
 		if (ahead.len != 1 || !strchr("xyzw", ahead.s[0]))
 			return false;
-		name[len] = '.';
 		name[len + 1] = ahead.s[0];
+	}
+	s = part ? NULL : special_named(name);
+	whole = !part && !s;
+	if (!s) {
+		name[len] = '.';
+		name[len + 1] = part ? name[len + 1] : 'x';
 		name[len + 2] = 0;
+		s = special_named(name);
 	}
-	for (const struct sg_sreg_name *s = sg_sregs; s->name; s++) {
-		if (strcmp(s->name, name))
-			continue;
-		op->kind = OPK_SREG;
-		op->imm = s->id;
-		op->bits = s->bits;
-		if (strlen(name) > len)
-			ptx_next(l);
+	if (!s)
+		return false;
+	op->kind = OPK_SREG;
+	op->imm = s->id;
+	op->bits = s->bits;
+	op->lanes = whole ? 4 : 0;
+	if (part)
 		ptx_next(l);
-		return true;
-	}
-	return false;
+	ptx_next(l);
+	return true;
+}
+
+/* A register, or the element of a vector that follows its name. */
+static void registered(struct ptx_parser *p, const struct ptx_sym *y, struct ptx_operand *op)
+{
+	struct ptx_tok ahead;
+	int i;
+
+	op->kind = OPK_REG;
+	op->type = y->type;
+	op->row = y->row;
+	if (y->lanes < 2)
+		return;
+	ahead = ptx_peek(&p->l);
+	i = element_here(&ahead);
+	op->lanes = (uint8_t)y->lanes;
+	if (i < 0)
+		return;
+	op->lanes = 0;
+	op->row += (uint32_t)i * ptx_row_step(y->type);
+	ptx_next(&p->l);
+	if (i >= (int)y->lanes)
+		ptx_error(&p->l, "'%.*s' has %u elements", (int)(y->len > 60 ? 60 : y->len), y->name, y->lanes);
 }
 
 static bool named(struct ptx_parser *p, struct ptx_operand *op)
@@ -218,9 +269,7 @@ static bool named(struct ptx_parser *p, struct ptx_operand *op)
 	if (!y) {
 		op->kind = OPK_LABEL;	/* perhaps one that comes later */
 	} else if (y->kind == SYM_REG) {
-		op->kind = OPK_REG;
-		op->type = y->type;
-		op->row = y->row;
+		registered(p, y, op);
 	} else if (y->kind == SYM_VAR) {
 		op->kind = OPK_VAR;
 		if (y->var->space == SG_SPACE_REG) {
@@ -279,6 +328,42 @@ static bool plain(struct ptx_parser *p, struct ptx_operand *op)
 	return true;
 }
 
+/* The last element of op is a vector: its elements come in its place. */
+static bool spread(struct ptx_parser *p, struct ptx_operand *op, struct ptx_operand *e)
+{
+	struct ptx_operand whole = *e;
+	char name[40];
+
+	for (uint32_t i = 0; i < whole.lanes; i++) {
+		if (i)
+			e = elem(p, op);
+		if (!e)
+			return false;
+		*e = whole;
+		e->lanes = 0;
+		if (whole.kind == OPK_REG) {
+			e->row += i * ptx_row_step(whole.type);
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s.%c", (int)whole.tok.len, whole.tok.s, "xyzw"[i]);
+		e->imm = special_named(name)->id;
+	}
+	return true;
+}
+
+/* A vector that is the operand, as if its elements stood there in braces. */
+static bool expand(struct ptx_parser *p, struct ptx_operand *op)
+{
+	struct ptx_operand whole = *op, *e;
+
+	*op = (struct ptx_operand){ .kind = OPK_VEC, .tok = whole.tok };
+	e = elem(p, op);
+	if (!e)
+		return false;
+	*e = whole;
+	return spread(p, op, e);
+}
+
 /* After the opening bracket: elements up to close. */
 static bool sequence(struct ptx_parser *p, struct ptx_operand *op, char close)
 {
@@ -305,6 +390,8 @@ static bool point(struct ptx_parser *p, struct ptx_operand *op)
 		return sequence(p, op, '}') && ptx_expect(l, ']');
 	e = elem(p, op);
 	if (!e || !plain(p, e))
+		return false;
+	if (e->lanes && !spread(p, op, e))
 		return false;
 	if (ptx_at(l, ',')) {
 		ptx_error_at(l, &e->tok, SG_UNSUPPORTED_PTX,
@@ -376,6 +463,8 @@ bool ptx_parse_operand(struct ptx_parser *p, struct ptx_operand *op)
 	}
 	if (!plain(p, op))
 		return false;
+	if (op->lanes && (op->kind == OPK_REG || p->st.nr_mods == 2) && !ptx_at(l, '|'))	/* mov.v4.u32 d, %tid */
+		return expand(p, op);
 	if (l->tok.kind == TOK_DOT && op->kind == OPK_REG && p->st.op.s[0] == 'v') {
 		op->sel = l->tok;
 		ptx_next(l);

@@ -26,6 +26,7 @@ struct ptx_sym {
 	uint32_t len, hash, depth;
 	enum ptx_sym_kind kind;
 	enum ptx_type type;	/* SYM_REG, SYM_RANGE */
+	uint32_t lanes;		/* of a vector register, in rows that follow one another; 1: none */
 	uint32_t row;		/* SYM_REG; SYM_RANGE: how many */
 	uint32_t pc;		/* SYM_LABEL */
 	struct ptx_var *var;
@@ -74,6 +75,7 @@ struct ptx_operand {
 	uint32_t row;
 	uint64_t imm;			/* value, bits, offset, enum sg_sreg */
 	uint8_t bits;			/* OPK_SREG */
+	uint8_t lanes;			/* OPK_REG, OPK_SREG: a whole vector; 0: one register */
 	struct ptx_sym *sym;
 	uint32_t first, nr;		/* elements of a composed operand */
 };
@@ -139,7 +141,9 @@ void ptx_parse_file(struct ptx_parser *p);
 
 /* ptx_row.c */
 uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes);	/* 0: a predicate */
-uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t);
+uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t, uint32_t lanes);
+/* how far the rows of the elements of a vector register are apart */
+uint32_t ptx_row_step(enum ptx_type t);
 uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *c);
 uint32_t ptx_imm_row(struct ptx_parser *p, uint64_t value, bool wide);
 struct sg_insn *ptx_emit(struct ptx_parser *p);

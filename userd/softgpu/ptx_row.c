@@ -37,7 +37,8 @@ const struct sg_sreg_name sg_sregs[] = {
 	{ "%is_explicit_cluster", SREG_ZERO, 1 },
 	{ "%clusterid.x", SREG_CTAID_X, 32 }, { "%clusterid.y", SREG_CTAID_Y, 32 }, { "%clusterid.z", SREG_CTAID_Z, 32 },
 	{ "%nclusterid.x", SREG_NCTAID_X, 32 }, { "%nclusterid.y", SREG_NCTAID_Y, 32 },
-	{ "%nclusterid.z", SREG_NCTAID_Z, 32 },
+	{ "%nclusterid.z", SREG_NCTAID_Z, 32 }, { "%clusterid.w", SREG_ZERO, 32 }, { "%nclusterid.w", SREG_ZERO, 32 },
+	{ "%cluster_ctaid.w", SREG_ZERO, 32 }, { "%cluster_nctaid.w", SREG_ZERO, 32 },
 	{ "%cluster_ctaid.x", SREG_ZERO, 32 }, { "%cluster_ctaid.y", SREG_ZERO, 32 },
 	{ "%cluster_ctaid.z", SREG_ZERO, 32 }, { "%cluster_ctarank", SREG_ZERO, 32 },
 	{ "%cluster_nctaid.x", SREG_ONE, 32 }, { "%cluster_nctaid.y", SREG_ONE, 32 },
@@ -79,11 +80,16 @@ uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes)
 }
 
 /* A .b128 register is two rows of 64 bits, the lower half first. */
-uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t)
+uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t, uint32_t lanes)
 {
 	uint32_t bits = ptx_types[t].bits;
 
-	return ptx_row(p, t == PTX_PRED ? 0 : bits > 64 ? 16 : bits > 32 ? 8 : 4);
+	return ptx_row(p, t == PTX_PRED ? 0 : (bits > 64 ? 16 : bits > 32 ? 8 : 4) * lanes);
+}
+
+uint32_t ptx_row_step(enum ptx_type t)
+{
+	return (ptx_types[t].bits > 32 ? 8 : 4) * SG_LANES;
 }
 
 uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *want)
@@ -177,6 +183,11 @@ static bool fits(struct ptx_parser *p, const struct ptx_operand *op, char letter
 {
 	uint32_t bits = ptx_types[op->type].bits, want = letter_bits(letter);
 
+	if (op->lanes) {
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "vector register '%.*s' where one register is needed",
+			     (int)op->tok.len, op->tok.s);
+		return false;
+	}
 	if (bits == want || (bits == 8 && want == 16))
 		return true;
 	ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "register '%.*s' is .%s where %u bits are needed",
@@ -205,6 +216,11 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 	struct ptx_const c = { .kind = CONST_SREG, .wide = op->bits == 64, .value = op->imm };
 	struct sg_insn *in;
 
+	if (op->lanes) {
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "special register '%.*s' is a vector", (int)op->tok.len,
+			     op->tok.s);
+		return false;
+	}
 	if (op->bits == 1 && letter == 'p') {
 		*row = ptx_imm_row(p, 0, false);
 		return true;

@@ -189,7 +189,8 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 		if (!y)
 			return NULL;
 		y->type = range->type;
-		y->row = ptx_reg_row(p, y->type);
+		y->lanes = range->lanes;
+		y->row = ptx_reg_row(p, y->type, y->lanes);
 		return y;
 	}
 	return NULL;

@@ -39,12 +39,27 @@ static enum ptx_type type_here(struct ptx_parser *p)
 	return t;
 }
 
-/* .reg .b32 %r<100>, %q; */
+/* Elements of a vector register, 1 without .v2 or .v4; 0: too many bits (PTX ISA 5.4.2). */
+static uint32_t vector_here(struct ptx_lex *l, enum ptx_type t, uint32_t lanes)
+{
+	if (lanes == 1)
+		lanes = ptx_accept_dot(l, "v2") ? 2 : ptx_accept_dot(l, "v4") ? 4 : 1;
+	return lanes > 1 && t && (t == PTX_PRED || ptx_types[t].bits * lanes > 128) ? 0 : lanes;
+}
+
+/* .reg .b32 %r<100>, %q; .reg .v4 .f32 v; */
 void ptx_parse_regs(struct ptx_parser *p)
 {
 	struct ptx_lex *l = &p->l;
+	struct ptx_tok what = l->tok;
+	uint32_t lanes = vector_here(l, PTX_NONE, 1);
 	enum ptx_type t = type_here(p);
 
+	lanes = vector_here(l, t, lanes);
+	if (!lanes) {
+		ptx_error_at(l, &what, SG_INVALID_PTX, "a vector register has up to 128 bits, and no predicates");
+		return;
+	}
 	if (!t) {
 		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "registers of type '.%.*s' are not supported",
 			     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
@@ -65,8 +80,9 @@ void ptx_parse_regs(struct ptx_parser *p)
 		if (!y)
 			return;
 		y->type = t;
+		y->lanes = lanes;
 		if (!range) {
-			y->row = ptx_reg_row(p, t);
+			y->row = ptx_reg_row(p, t, lanes);
 			continue;
 		}
 		if (l->tok.kind != TOK_INT || l->tok.u > 1000000000) {
