@@ -145,6 +145,118 @@ static void bulk_copies_tell_their_barrier(void **state)
 	sg_module_destroy(m);
 }
 
+/* Each reduction, from shared memory to global and to shared memory, of values that are all known. */
+static const struct {
+	const char *op;
+	uint32_t bytes;
+	uint64_t old, operand, result;
+	bool shared;
+} reductions[] = {
+	{ "add.u32", 4, 0xffffffff, 3, 2, true }, { "add.s32", 4, 5, 0xfffffffe, 3, true },
+	{ "add.u64", 8, 0xffffffff, 1, 0x100000000, true }, { "min.u32", 4, 0xfffffff0, 7, 7, true },
+	{ "min.s32", 4, 0xfffffff0, 7, 0xfffffff0, true }, { "max.u32", 4, 0xfffffff0, 7, 0xfffffff0, true },
+	{ "max.s32", 4, 0xfffffff0, 7, 7, true }, { "inc.u32", 4, 9, 9, 0, true }, { "inc.u32", 4, 8, 9, 9, true },
+	{ "dec.u32", 4, 0, 9, 9, true }, { "dec.u32", 4, 4, 9, 3, true }, { "and.b32", 4, 0xff0, 0x0ff, 0x0f0, true },
+	{ "or.b32", 4, 0xf0, 0x0f, 0xff, true }, { "xor.b32", 4, 0xff, 0x0f, 0xf0, true },
+	{ "min.u64", 8, 1ull << 63, 3, 3, false }, { "min.s64", 8, 1ull << 63, 3, 1ull << 63, false },
+	{ "max.u64", 8, 1ull << 63, 3, 1ull << 63, false }, { "max.s64", 8, 1ull << 63, 3, 3, false },
+	{ "and.b64", 8, 0xff0ull << 32, 0x0ffull << 32, 0x0f0ull << 32, false },
+	{ "or.b64", 8, 0xf0ull << 32, 0x0f, 0xf00000000full, false }, { "xor.b64", 8, 1ull << 63, 1ull << 63 | 1, 1, false },
+	/* 1.5 + 2.25; the smallest subnormal is flushed */
+	{ "add.f32", 4, 0x3fc00000, 0x40100000, 0x40700000, false }, { "add.f32", 4, 0x3f800000, 1, 0x3f800000, false },
+	{ "add.f32", 4, 1, 1, 0, false }, { "add.f64", 8, 0x3ff8000000000000, 0x4002000000000000, 0x400e000000000000, false },
+	{ "add.noftz.f16", 2, 0x3e00, 0x4080, 0x4380, false }, { "add.noftz.f16", 2, 1, 1, 2, false },
+	{ "add.noftz.bf16", 2, 0x3fc0, 0x4010, 0x4070, false }, { "min.f16", 2, 0xbc00, 0x3c00, 0xbc00, false },
+	{ "max.f16", 2, 0xbc00, 0x3c00, 0x3c00, false }, { "max.f16", 2, 0x7e00, 0x3c00, 0x3c00, false },
+	{ "min.bf16", 2, 0xbf80, 0x3f80, 0xbf80, false }, { "max.bf16", 2, 0xbf80, 0x3f80, 0x3f80, false },
+};
+
+#define TO_GLOBAL "cp.reduce.async.bulk.global.shared::cta.bulk_group."
+#define TO_SHARED "cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes."
+
+/* o: 64 bytes that are reduced, 64 that reduce them in global memory, and the first 64 once more. */
+static void reduce_in_bulk(const char *op, bool shared, uint8_t *o)
+{
+	static const char begin[] = HEAD
+		".visible .entry k(.param .u64 out) {\n.reg .pred %p<2>; .reg .b32 %r<6>; .reg .b64 %d<2>, %pol;\n"
+		".shared .align 16 .b8 s[64]; .shared .align 16 .b8 t[64]; .shared .align 8 .b64 b;\n"
+		"ld.param.u64 %d0, [out]; mov.u32 %r0, %tid.x; setp.ne.u32 %p0, %r0, 0; @!%p0 mbarrier.init.shared.b64 [b], 1;\n"
+		"mad.wide.u32 %d1, %r0, 4, %d0; shl.b32 %r1, %r0, 2; mov.u32 %r2, s; add.u32 %r2, %r2, %r1;\n"
+		"ld.global.u32 %r3, [%d1+64]; st.shared.u32 [%r2], %r3;\n"
+		"mov.u32 %r4, t; add.u32 %r4, %r4, %r1; ld.global.u32 %r3, [%d1]; st.shared.u32 [%r4], %r3;\n"
+		"bar.sync 0; createpolicy.fractional.L2::evict_first.b64 %pol, 1.0;\n"
+		"mov.u32 %r2, s; mov.u32 %r3, t; mov.u32 %r5, 48; @%p0 bra wait;\n";
+	static const char end[] =
+		"wait: mbarrier.try_wait.parity.shared.b64 %p1, [b], 0; @!%p1 bra wait;\n"
+		"ld.shared.u32 %r3, [%r4]; st.global.u32 [%d1+128], %r3; ret; }\n";
+	struct sg_module *m;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "%s%s" TO_GLOBAL "L2::cache_hint.%s [%%d0], [%%r2], %%r5, %%pol;\n"
+		 TO_GLOBAL "%s [%%d0+48], [%%r2+48], 16; cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;\n"
+		 "%s" TO_SHARED "%s [%%r3], [%%r2], 64, [b];\n%s", begin, shared ? "mbarrier.arrive.expect_tx.shared.b64 _, [b], 64;\n" :
+		 "mbarrier.arrive.shared.b64 _, [b];\n", op, op, shared ? "" : "//", shared ? op : "add.u32", end);
+	m = load_ok(text);
+	launch_ok(m, "k", 1, 16, &o);
+	sg_module_destroy(m);
+}
+
+static void bulk_reductions(void **state)
+{
+	uint8_t *o = device(192), want[64], old[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(reductions) / sizeof(reductions[0]); i++) {
+		uint32_t n = reductions[i].bytes;
+
+		for (uint32_t k = 0; k < 64; k += n) {
+			memcpy(old + k, &reductions[i].old, n);
+			memcpy(o + 64 + k, &reductions[i].operand, n);
+			memcpy(want + k, &reductions[i].result, n);
+		}
+		memcpy(o, old, 64);
+		reduce_in_bulk(reductions[i].op, reductions[i].shared, o);
+		if (memcmp(o, want, 64) || memcmp(o + 128, reductions[i].shared ? want : old, 64))
+			fail_msg("%s: 0x%llx", reductions[i].op, *(unsigned long long *)o);
+	}
+	release(o);
+}
+
+/* A vector register is its elements, whole or one by one (PTX ISA 5.4.2, 6.4.3). */
+static void vector_registers(void **state)
+{
+	uint32_t *o = run_text(KERNEL(
+		".reg .v4 .u32 v, w<3>; .reg .v2 .f32 f; .reg .v2.b16 h; .reg .v2 .b64 q; .reg .v4 .u16 small;\n"
+		"mad.wide.u32 %d0, %r0, 96, %d0;\n"
+		"mov.v4.u32 v, %ntid; add.u32 v.w, v.x, v.y; mov.v4.b32 w1, v; st.global.v4.u32 [%d0], w1;\n"
+		"mov.v4.u32 {%r1, %r2, %r3, _}, %tid; mov.v4.b32 w2, {%r3, %r2, %r1, 9};\n"
+		"mov.v4.b32 w2, {w2.a, w2.b, w2.g, w2.r}; st.global.v4.b32 [%d0+16], w2;\n"
+		"ld.global.v2.f32 f, [%d0]; mov.f32 f.y, .5; mul.f32 f.y, f.y, -.5; mov.f32 f.x, +.25e+1; mov.b64 %d1, f;\n"
+		"st.global.b64 [%d0+32], %d1; mov.b16 h.x, 1; mov.b16 h.y, 2; mov.b32 %r4, h; st.global.b32 [%d0+40], %r4;\n"
+		"mov.b64 q.x, 5; mov.b64 q.y, %d1; st.global.v2.b64 [%d0+48], q;\n"
+		"mov.v4.u16 small, %nctaid; st.global.v4.u16 [%d0+64], small; mov.b64 f, %d1; st.global.f32 [%d0+72], f.x;\n"
+		"isspacep.shared %p0, %r0; isspacep.global %p1, %r0; selp.u32 %r5, 2, 0, %p0; selp.u32 %r6, 1, 0, %p1;\n"
+		"or.b32 %r5, %r5, %r6; st.global.u32 [%d0+76], %r5; mov.v4.u32 v, %clusterid; st.global.u32 [%d0+80], v.w;"),
+		33, 33 * 96);
+	static const uint32_t half[] = { 0x40200000, 0xbe800000 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 33; i++) {
+		const uint32_t *r = o + i * 24, want[] = { 33, 1, 1, 34, 9, i, 0, 0, half[0], half[1], 0x20001 };
+
+		assert_memory_equal(r, want, sizeof(want));
+		assert_int_equal(r[12], 5);
+		assert_int_equal(r[13], 0);
+		assert_memory_equal(r + 14, half, sizeof(half));
+		assert_int_equal(r[16], 0x10001);
+		assert_int_equal(r[17], 1);
+		assert_int_equal(r[18], half[0]);
+		assert_int_equal(r[19], 1);
+		assert_int_equal(r[20], 0);
+	}
+	release(o);
+}
+
 /* A warp that polls lets the others work, in its own warp too; sleepers do as well. */
 static void polls_give_way(void **state)
 {
@@ -192,6 +304,11 @@ static const struct {
 	{ "cp.async.ca.shared.global [s+4096], [%d0], 4;", SG_ILLEGAL_ADDRESS, "illegal copy" },
 	{ "cp.async.cg.shared.global [s], [%d0+8], 16;", SG_MISALIGNED, "misaligned copy of 16 bytes" },
 	{ "cp.async.bulk.global.shared::cta.bulk_group [%d0], [s], 24;", SG_MISALIGNED, "no multiple of 16" },
+	{ TO_GLOBAL "add.u32 [%d0], [s], 24;", SG_MISALIGNED, "no multiple of 16" },
+	{ TO_GLOBAL "add.u32 [%d0+4080], [s], 32;", SG_ILLEGAL_ADDRESS, "illegal copy of 32" },
+	{ TO_GLOBAL "add.u32 [%d0], [s+4096], 32;", SG_ILLEGAL_ADDRESS, "illegal copy of 32" },
+	{ TO_GLOBAL "add.u32 [%d0+4], [s], 32;", SG_MISALIGNED, "misaligned copy of 32" },
+	{ TO_SHARED "add.u32 [s], [s+32], 16, [b];", SG_ILLEGAL_INSTRUCTION, "was not initialised" },
 	{ "cp.async.bulk.global.shared::cta.bulk_group [%d0+4080], [s], 32;", SG_ILLEGAL_ADDRESS, "illegal copy of 32" },
 };
 
@@ -493,6 +610,33 @@ static const struct {
 	{ KERNEL("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%r0], %r1, [%r2];"),
 	  SG_UNSUPPORTED_PTX, "'red.async" },
 	{ KERNEL("multimem.ld_reduce.relaxed.sys.global.add.u32 %r0, [%d0];"), SG_UNSUPPORTED_PTX, "'multimem.ld_reduce" },
+	{ KERNEL("getctarank.u64 %r1, %d0;"), SG_UNSUPPORTED_PTX, "line 12, column 1: unsupported instruction 'getctarank.u64'" },
+	{ KERNEL("setmaxnreg.inc.sync.aligned.u32 64;"), SG_UNSUPPORTED_PTX, "'setmaxnreg.inc.sync.aligned.u32'" },
+	{ KERNEL("tensormap.replace.tile.rank.global.b1024.b32 [%d0], 3;"), SG_UNSUPPORTED_PTX, "'tensormap.replace" },
+	{ KERNEL("clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes.b128 [%r0], [%r1];"),
+	  SG_UNSUPPORTED_PTX, "'clusterlaunchcontrol.try_cancel" },
+	{ KERNEL("tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r0], 64;"), SG_UNSUPPORTED_PTX,
+	  "unsupported instruction 'tcgen05.alloc.cta_group::1" },
+	{ KERNEL("tcgen05.mma.cta_group::1.kind::f16 [%r0], %d1, %d2, %r3, %p1;"), SG_UNSUPPORTED_PTX, "'tcgen05.mma" },
+	{ KERNEL("wgmma.fence.sync.aligned;"), SG_UNSUPPORTED_PTX, "'wgmma.fence.sync.aligned'" },
+	{ KERNEL("cp.reduce.async.bulk.tensor.1d.global.shared::cta.add.tile.bulk_group [%d0, {%r1}], [%r2];"),
+	  SG_UNSUPPORTED_PTX, "'cp.reduce.async.bulk.tensor.1d" },
+	{ KERNEL(TO_SHARED "add.f32 [%r0], [%r1], 16, [%r2];"), SG_INVALID_PTX, "unknown instruction 'cp.reduce" },
+	{ KERNEL(TO_GLOBAL "add.s64 [%d0], [%r1], 16;"), SG_INVALID_PTX, "unknown instruction 'cp.reduce" },
+	{ KERNEL(TO_GLOBAL "add.f16 [%d0], [%r1], 16;"), SG_INVALID_PTX, "unknown instruction 'cp.reduce" },
+	{ KERNEL(TO_GLOBAL "add.u32 [%d0], [%r1], 16, [%r2];"), SG_INVALID_PTX, "wrong operands for 'cp.reduce" },
+	{ KERNEL(".reg .v4 .f64 v;"), SG_INVALID_PTX, "line 12, column 6: a vector register has up to 128 bits" },
+	{ KERNEL(".reg .v2 .pred v;"), SG_INVALID_PTX, "a vector register has up to 128 bits, and no predicates" },
+	{ KERNEL(".reg .v2 .u32 v; mov.u32 %r1, v.z;"), SG_INVALID_PTX, "'v' has 2 elements" },
+	{ KERNEL(".reg .v2 .u32 v; add.u32 %r1, v, 1;"), SG_INVALID_PTX, "this operand does not fit here" },
+	{ KERNEL(".reg .v2 .u32 v; mov.b64 %d1, {v, v};"), SG_INVALID_PTX, "vector register 'v' where one register" },
+	{ KERNEL(".reg .v2 .u32 v; ld.global.u32 %r1, [v];"), SG_INVALID_PTX, "vector register 'v' where one register" },
+	{ KERNEL(".reg .v2 .u32 v; mov.v2.u32 v, %tid;"), SG_INVALID_PTX, "wrong operands for 'mov.v2.u32'" },
+	{ KERNEL("mov.u32 %r1, %tid;"), SG_INVALID_PTX, "special register '%tid' is a vector" },
+	{ KERNEL("mov.b64 %d1, {%tid, 1};"), SG_INVALID_PTX, "special register '%tid' is a vector" },
+	{ KERNEL("mov.f32 %f1, .5f;"), SG_INVALID_PTX, "column 16: ';' expected before 'f'" },
+	{ KERNEL("mov.f32 %f1, .5e;"), SG_INVALID_PTX, "bad number '.5e'" },
+	{ KERNEL("mov.f32 %f1, -.2d;"), SG_INVALID_PTX, "';' expected before 'd'" },
 	{ KERNEL("wgmma.mma_async.sync.aligned.m64n8k16.f16.f16.f16 {%r1, %r2}, %d1, %d2, 1, 1, 1, 0, 0;"), SG_UNSUPPORTED_PTX,
 	  "'wgmma.mma_async" },
 	{ KERNEL("fma.rn.oob.f16 %h0, %h1, %h2, %h3;"), SG_UNSUPPORTED_PTX, "'fma.rn.oob.f16'" },
@@ -526,6 +670,8 @@ int main(void)
 		cmocka_unit_test(a_pipeline_turns_its_phases),
 		cmocka_unit_test(arrivals_and_bytes_complete_a_phase),
 		cmocka_unit_test(bulk_copies_tell_their_barrier),
+		cmocka_unit_test(bulk_reductions),
+		cmocka_unit_test(vector_registers),
 		cmocka_unit_test(polls_give_way),
 		cmocka_unit_test(misuse_is_a_fault),
 		cmocka_unit_test(video_instructions),

@@ -14,10 +14,11 @@ struct sg_place {
 	uint8_t space, a32;
 };
 
-/* aux of an instruction of cp; bytes: cp-size; r[2]: src-size, ignore-src or size, 0: none */
+/* aux of an instruction of cp; bytes: cp-size, or of an element of cp.reduce; r[2]: src-size, ignore-src or size, 0: none */
 struct sg_copy {
 	struct sg_place dst, src, bar;	/* bar.row 0: none */
 	bool ignore;			/* r[2] is a predicate */
+	const struct sg_insn *atom;	/* cp.reduce: what is done with each element */
 };
 
 #endif

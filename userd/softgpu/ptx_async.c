@@ -138,13 +138,53 @@ static void decode_copy_arrive(struct ptx_parser *p, uint32_t nr)
 	in->space = want.space;
 }
 
+/* The reductions of cp.reduce, by the names of their forms; those of shared memory first. */
+static const char *const reductions[] = {
+	"atom.add.u32", "atom.add.s32", "atom.add.u64", "atom.min.u32", "atom.min.s32", "atom.max.u32", "atom.max.s32",
+	"atom.inc.u32", "atom.dec.u32", "atom.and.b32", "atom.or.b32", "atom.xor.b32",
+#define NR_SHARED_REDUCTIONS 12
+	"atom.min.u64", "atom.min.s64", "atom.max.u64", "atom.max.s64", "atom.and.b64", "atom.or.b64", "atom.xor.b64",
+	"atom.add.f32", "atom.add.f64", "atom.add.noftz.f16", "atom.add.noftz.bf16", "atom.min.f16", "atom.min.bf16",
+	"atom.max.f16", "atom.max.bf16",
+};
+
+/* The instruction that takes an element from the row r[1] to the address in r[4]; NULL: no such. */
+static const struct sg_insn *reduction(struct ptx_parser *p, uint32_t first, enum sg_space dst)
+{
+	size_t n = dst == SG_SPACE_SHARED ? NR_SHARED_REDUCTIONS : sizeof(reductions) / sizeof(reductions[0]);
+	struct ptx_stmt *st = &p->st;
+	struct sg_insn *atom;
+	char form[64] = "atom";
+	size_t len = 4, i = 0;
+
+	for (uint32_t k = first; k < st->nr_mods && len < sizeof(form); k++)
+		len += (size_t)snprintf(form + len, sizeof(form) - len, ".%.*s", (int)(st->mods[k].len > 20 ? 20 : st->mods[k].len), st->mods[k].s);
+	while (i < n && strcmp(reductions[i], form))
+		i++;
+	atom = i < n ? ptx_alloc(p, p->arena, sizeof(*atom)) : NULL;
+	if (!atom)
+		return NULL;
+	if (ptx_has_mod(st, "noftz"))
+		snprintf(form, sizeof(form), "atom.add.%s", ptx_types[ptx_stmt_type(st)].name);
+	atom->exec = ptx_form_find(form, strlen(form))->exec;
+	atom->line = st->op.line;
+	atom->space = (uint8_t)dst;
+	atom->vec = 1;
+	atom->flags = SG_F_STRONG | SG_F_ATOMIC;
+	atom->r[0] = ptx_row(p, 8);
+	atom->r[1] = ptx_row(p, 8);
+	atom->r[4] = ptx_row(p, 8);
+	return atom;
+}
+
 /* [dst], [src], size{, [mbar]}{, cache-policy} */
-static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space src, bool bar)
+static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space src, bool bar, const struct sg_insn *atom)
 {
 	struct ptx_stmt *st = &p->st;
 	bool hint = ptx_has_mod(st, "L2::cache_hint");
-	struct sg_copy c = { 0 };
+	struct sg_copy c = { .atom = atom };
 	uint32_t size, policy;
+	struct sg_insn *in;
 
 	if (st->nr_ops != 3u + bar + hint) {
 		wrong_operands(p);
@@ -154,7 +194,30 @@ static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space
 	    !ptx_src_row(p, &st->ops[2], 'w', &size) || (bar && !place(p, &st->ops[3], SG_SPACE_SHARED, &c.bar)) ||
 	    (hint && !ptx_src_row(p, &st->ops[3 + bar], 'l', &policy)))
 		return;
-	emit_copy(p, "@cp.async.bulk", &c)->r[2] = size;
+	in = emit_copy(p, atom ? "@cp.reduce.async.bulk" : "@cp.async.bulk", &c);
+	in->r[2] = size;
+	in->bytes = atom ? (uint8_t)ptx_type_bytes(ptx_stmt_type(st)) : 0;
+}
+
+static void decode_reduce(struct ptx_parser *p)
+{
+	struct ptx_stmt *st = &p->st;
+	const struct sg_insn *atom;
+	uint32_t nr = 0;
+	bool shared = begins(st, "reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes", &nr);
+	enum sg_space dst = shared ? SG_SPACE_SHARED : SG_SPACE_GLOBAL;
+
+	if (!shared && !begins(st, "reduce.async.bulk.global.shared::cta.bulk_group", &nr)) {
+		unsupported(p);		/* tensors */
+		return;
+	}
+	if (nr < st->nr_mods && ptx_tok_is(&st->mods[nr], "L2::cache_hint"))
+		nr++;
+	atom = reduction(p, nr, dst);
+	if (!atom)
+		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
+	else
+		bulk_operands(p, dst, SG_SPACE_SHARED, shared, atom);
 }
 
 static void decode_prefetch(struct ptx_parser *p, uint32_t nr)
@@ -210,7 +273,7 @@ static void decode_bulk(struct ptx_parser *p, uint32_t nr)
 	}
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (begins(st, kinds[i].mods, &nr) && only(st, nr, hint)) {
-			bulk_operands(p, kinds[i].dst, kinds[i].src, kinds[i].bar);
+			bulk_operands(p, kinds[i].dst, kinds[i].src, kinds[i].bar, NULL);
 			return;
 		}
 	}
@@ -232,8 +295,10 @@ void ptx_decode_cp(struct ptx_parser *p)
 		decode_group(p, true);
 	else if (begins(st, "async", &nr))
 		decode_copy(p);
+	else if (begins(st, "reduce", &nr))
+		decode_reduce(p);
 	else
-		unsupported(p);	/* cp.reduce */
+		unsupported(p);
 }
 
 /*
