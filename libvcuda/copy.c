@@ -42,6 +42,9 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 
 	if (!r)
 		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
+	/* what an earlier copy brings here is what this one takes away */
+	if (!r && n && vcuda_expects(src, n))
+		r = hand_cuCtxSynchronize();
 	h.stream = htole32(number);
 	for (done = 0; !r && done < n; done += part) {
 		part = n - done < chunk ? n - done : chunk;
@@ -203,6 +206,17 @@ CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream
 {
 	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
 			vcuda_is_pinned(host(dst), n));
+}
+
+CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	CUresult r = dst && src && n ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r && vcuda_is_device(dst))
+		r = check_device(dst, n);
+	if (!r && vcuda_is_device(src))
+		r = check_device(src, n);
+	return r;
 }
 
 /* ---- two dimensions: row by row, or in one piece where rows lie back to back ---- */

@@ -191,6 +191,11 @@ void vcuda_memory_init(void);
 void vcuda_memory_reset(void);
 void vcuda_context_free_memory(CUcontext ctx);
 
+/* ---- copy.c ---- */
+
+/* What is known to be wrong with a copy between pointers of either kind, before it is begun. */
+CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n);
+
 /* ---- mempool.c ---- */
 
 /* The program has waited for something: pools give back what is above their thresholds. */

@@ -182,6 +182,92 @@ static void wrong_calls(CUstream stream)
 	CHECK_DRV(cuMemPoolDestroy(pool));
 }
 
+/* Host to device, device to device and back, in one batch each; then what a batch refuses. */
+static void batches(CUstream stream)
+{
+	static int in[2][N], out[2][N];
+	CUmemcpyAttributes attrs[2] = {
+		{ .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_DURING_API_CALL },
+		{ .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM },
+	};
+	size_t sizes[2] = { sizeof(in[0]), sizeof(in[1]) }, first[2] = { 0, 1 };
+	CUdeviceptr hosts[2] = { (uintptr_t)in[0], (uintptr_t)in[1] }, p[2], q[2];
+	CUdeviceptr outs[2] = { (uintptr_t)out[0], (uintptr_t)out[1] };
+
+	for (int i = 0; i < N; i++) {
+		in[0][i] = i;
+		in[1][i] = -i;
+	}
+	for (int i = 0; i < 2; i++) {
+		CHECK_DRV(cuMemAllocAsync(&p[i], sizes[i], stream));
+		CHECK_DRV(cuMemAllocAsync(&q[i], sizes[i], stream));
+	}
+	CHECK_DRV(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 2, stream));
+	CHECK_DRV(cuMemcpyBatchAsync(q, p, sizes, 2, attrs + 1, first, 1, stream));
+	CHECK_DRV(cuMemcpyBatchAsync(outs, q, sizes, 2, attrs + 1, first, 1, stream));
+	CHECK_DRV(cuStreamSynchronize(stream));
+	if (memcmp(in, out, sizeof(in)))
+		fail("a batch of copies did not come back as it went");
+	expect(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 1, NULL),
+	       CUDA_ERROR_INVALID_VALUE, "the legacy stream");
+	first[0] = 1;
+	expect(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 1, stream),
+	       CUDA_ERROR_INVALID_VALUE, "no attribute for the first copy");
+	first[0] = 0;
+	sizes[1] = 0;
+	expect(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 1, stream),
+	       CUDA_ERROR_INVALID_VALUE, "a copy of nothing");
+	attrs[0].srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID;
+	expect(cuMemcpyBatchAsync(p, hosts, sizes, 1, attrs, first, 1, stream),
+	       CUDA_ERROR_INVALID_VALUE, "no such order");
+	for (int i = 0; i < 2; i++) {
+		CHECK_DRV(cuMemFreeAsync(p[i], stream));
+		CHECK_DRV(cuMemFreeAsync(q[i], stream));
+	}
+}
+
+static void between_contexts(CUcontext ctx, CUstream stream)
+{
+	int in = 77, out = 0;
+	CUdeviceptr p, q;
+
+	CHECK_DRV(cuMemAlloc(&p, 4));
+	CHECK_DRV(cuMemAlloc(&q, 4));
+	CHECK_DRV(cuMemcpyHtoD(p, &in, 4));
+	CHECK_DRV(cuMemcpyPeer(q, ctx, p, ctx, 4));
+	CHECK_DRV(cuMemcpyPeerAsync(p, ctx, q, ctx, 4, stream));
+	CHECK_DRV(cuStreamSynchronize(stream));
+	CHECK_DRV(cuMemcpyDtoH(&out, p, 4));
+	if (out != 77)
+		fail("%d after two copies between contexts", out);
+	expect(cuMemcpyPeer(q, (CUcontext)0x99, p, ctx, 4), CUDA_ERROR_INVALID_CONTEXT,
+	       "no context");
+	CHECK_DRV(cuMemFree(p));
+	CHECK_DRV(cuMemFree(q));
+}
+
+/* A copy to the device takes what a copy before it, in the same stream, brings to the host. */
+static void there_and_back(CUstream stream)
+{
+	CUdeviceptr p, q;
+	int *host, out = 0;
+
+	CHECK_DRV(cuMemAlloc(&p, 1 << 20));
+	CHECK_DRV(cuMemAlloc(&q, 1 << 20));
+	CHECK_DRV(cuMemHostAlloc((void **)&host, 1 << 20, 0));
+	memset(host, 0, 1 << 20);
+	CHECK_DRV(cuMemsetD32Async(p, 123456, 1 << 18, stream));
+	CHECK_DRV(cuMemcpyDtoHAsync(host, p, 1 << 20, stream));
+	CHECK_DRV(cuMemcpyHtoDAsync(q, host, 1 << 20, stream));
+	CHECK_DRV(cuStreamSynchronize(stream));
+	CHECK_DRV(cuMemcpyDtoH(&out, q + (1 << 20) - 4, 4));
+	if (out != 123456)
+		fail("%d after a copy to the host and back", out);
+	CHECK_DRV(cuMemFreeHost(host));
+	CHECK_DRV(cuMemFree(p));
+	CHECK_DRV(cuMemFree(q));
+}
+
 int main(void)
 {
 	CUmemoryPool pool;
@@ -199,6 +285,9 @@ int main(void)
 	what_a_pool_keeps(stream);
 	limits(stream);
 	wrong_calls(stream);
+	batches(stream);
+	between_contexts(ctx, stream);
+	there_and_back(stream);
 	CHECK_DRV(cuStreamDestroy(stream));
 	CHECK_DRV(cuStreamDestroy(other));
 	return pass();
