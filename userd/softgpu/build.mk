@@ -8,22 +8,23 @@ softgpu_DIR := userd/softgpu
 softgpu_OUT := build/softgpu
 softgpu_LIB := $(softgpu_OUT)/libcuda.so.1
 
-softgpu_NAMES := array arraycopy attribute capture context copy copy2d copy3d ctxinfo decompress device error event \
+softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo decompress device error event \
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
 softgpu_NAMES += atomicity ctxorder launch_legacy logs
 softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
-softgpu_NAMES += captureapi graph graph_cond graph_copy graph_dot graph_event graph_exec graph_kernel graph_kind \
-	graph_memory graph_node graph_plan graph_typed graph_update memop userobject
+softgpu_NAMES += graph_copy graph_event graph_kernel graph_memory graph_run memop
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
+# What graphs and captures are, whoever runs them; libvcuda compiles the same sources.
+softgpu_GRAPH_OBJS := $(patsubst userd/graph/%.c,$(softgpu_OUT)/graph/%.o,$(wildcard userd/graph/*.c))
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
 	$(wildcard userd/cudart/*.c))
 
 softgpu_CFLAGS := -D_GNU_SOURCE -std=gnu11 -fPIC -fvisibility=hidden -pthread \
-	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/cudart -Ibuild/gen
+	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/graph -Iuserd/cudart -Ibuild/gen
 
 -include $(softgpu_DIR)/engine.mk
 
@@ -38,6 +39,11 @@ $(softgpu_OBJS): $(softgpu_OUT)/%.o: $(softgpu_DIR)/%.c
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(softgpu_GRAPH_OBJS): $(softgpu_OUT)/graph/%.o: userd/graph/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(softgpu_CUDART_OBJS): $(softgpu_OUT)/cudart_%.o: userd/cudart/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -48,7 +54,7 @@ $(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
+$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
 		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd $(softgpu_engine_libs)
@@ -114,7 +120,7 @@ $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) -lcmocka -lzstd
 
--include $(softgpu_OBJS:.o=.d) $(softgpu_CUDART_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)
+-include $(softgpu_OBJS:.o=.d) $(softgpu_GRAPH_OBJS:.o=.d) $(softgpu_CUDART_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)
 
 # In LD_LIBRARY_PATH it hides nvJitLink, which makes machine code: programs that ask for it (numba)
 # then link with the driver, and softgpu gets the PTX. Not beside libcuda.so.1: cuSPARSE and others

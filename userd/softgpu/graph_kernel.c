@@ -155,6 +155,14 @@ int graph_kernel_priority(const struct action *a)
 	return k->geometry.priority == LAUNCH_INHERIT ? 0 : k->geometry.priority;
 }
 
+const char *graph_kernel_name(const struct action *a)
+{
+	const struct kernel_action *k = a->data;
+	const struct function *f = HANDLE_FIND(k->function, HANDLE_FUNCTION);
+
+	return f ? sg_kernel_info(f->code)->name : NULL;
+}
+
 /* On an action that nobody else has. */
 static CUresult set_attribute(struct action *a, const CUlaunchAttribute *attr)
 {

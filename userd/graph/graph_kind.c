@@ -106,10 +106,3 @@ void action_put(struct action *a)
 		a->kind->destroy(a);
 	free(a);
 }
-
-CUresult context_of(CUcontext handle, struct context **out)
-{
-	*out = context_by_handle(handle ? handle : context_current());
-	return *out && (*out)->active && !(*out)->closing ? CUDA_SUCCESS
-							  : CUDA_ERROR_INVALID_CONTEXT;
-}

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * graph_exec.c - executable graphs: instantiated, launched, destroyed
+ * graph_exec.c - executable graphs: instantiated, captured, destroyed
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "capture.h"
 #include "graph.h"
-#include "graph_memory.h"
 #include "init.h"
 
 #define FLAGS	(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | \
@@ -82,12 +81,14 @@ static CUresult exec_create(struct graph *g, CUDA_GRAPH_INSTANTIATE_PARAMS *p, C
 		free(e);
 		return r;
 	}
-	if (handle_create(&e->obj, HANDLE_EXEC)) {
+	e->flags = p->flags;
+	r = handle_create(&e->obj, HANDLE_EXEC) ? CUDA_ERROR_OUT_OF_MEMORY : exec_open(e, g, p);
+	if (r != CUDA_SUCCESS) {
+		handle_retire(&e->obj);
 		plan_put(e->plan);
 		free(e);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return r;
 	}
-	e->flags = p->flags;
 	e->graph = g;
 	g->nr_execs++;
 	LIST_INSERT_HEAD(&execs, e, link);
@@ -121,12 +122,6 @@ CUresult cuGraphInstantiateWithParams(CUgraphExec *out, CUgraph graph,
 	driver_unlock();
 	users_flush();
 	return r;
-}
-
-CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec *out, CUgraph graph,
-					   CUDA_GRAPH_INSTANTIATE_PARAMS *p)
-{
-	return cuGraphInstantiateWithParams(out, graph, p);
 }
 
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph graph, unsigned long long flags)
@@ -199,97 +194,11 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
 	LIST_REMOVE(e, link);
 	if (e->graph)
 		e->graph->nr_execs--;
-	if (e->last)
-		stream_put(e->last);
+	exec_close(e);
 	plan_put(e->plan);
 	free(e);
 	driver_unlock();
 	users_flush();
-	return CUDA_SUCCESS;
-}
-
-static void begin_conditionals(const struct plan *p)
-{
-	for (size_t i = 0; i < p->nr; i++) {
-		const struct plan_node *n = &p->nodes[i];
-
-		if (n->action->params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
-			conditional_begin(n->action);
-		for (size_t k = 0; k < n->nr_bodies; k++)
-			begin_conditionals(n->bodies[k]);
-	}
-}
-
-static CUresult run_run(struct work *w, struct context *ctx)
-{
-	struct run *run = (struct run *)w;
-
-	(void)ctx;
-	driver_lock();
-	begin_conditionals(run->plan);
-	driver_unlock();
-	return plan_run(run->plan, run);
-}
-
-static void run_free(struct run *run)
-{
-	for (size_t i = 0; i < run->nr_waits; i++)
-		stream_put(run->waits[i].stream);
-	free(run->waits);
-	free(run->records.a);
-	free(run->changes.a);
-	plan_put(run->plan);
-	stream_put(run->stream);
-	free(run);
-}
-
-/* The program may learn here of the end of its objects: not under the lock. */
-static void run_destroy(struct work *w)
-{
-	run_free((struct run *)w);
-	graph_memory_reap();
-	driver_unlock();
-	users_flush();
-	driver_lock();
-}
-
-static CUresult launch(struct graph_exec *e, struct context *ctx, struct stream *s)
-{
-	struct run *run = calloc(1, sizeof(*run));
-	CUresult r;
-
-	if (!run)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	run->ctx = ctx;
-	run->flags = e->flags;
-	run->plan = e->plan;
-	run->plan->refs++;
-	run->stream = s;
-	stream_get(s);
-	r = plan_launch(e->plan, run);
-	if (r != CUDA_SUCCESS) {
-		while (run->changes.nr--)
-			run->changes.a[run->changes.nr]->kind->undo(
-				run->changes.a[run->changes.nr]);
-		run_free(run);
-		return r;
-	}
-	run->work.run = run_run;
-	run->work.destroy = run_destroy;
-	if (e->last && !stream_passed(e->last, e->last_seq)) {
-		run->work.after = e->last;
-		run->work.after_seq = e->last_seq;
-		stream_get(e->last);
-	}
-	r = stream_submit(s, &run->work);
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (e->last)
-		stream_put(e->last);
-	e->last = s;
-	stream_get(s);
-	e->last_seq = run->work.seq;
-	graph_events_submitted(run);
 	return CUDA_SUCCESS;
 }
 
@@ -330,32 +239,6 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream)
 	if (r == CUDA_SUCCESS)
 		r = capture_enter(s, &capturing);
 	if (r == CUDA_SUCCESS)
-		r = capturing ? capture(e, s) : launch(e, s->ctx, s);
+		r = capturing ? capture(e, s) : exec_launch(e, s->ctx, s);
 	return context_leave(r);
-}
-
-CUresult cuGraphLaunch_ptsz(CUgraphExec handle, CUstream stream)
-{
-	return cuGraphLaunch(handle, stream_ptsz(stream));
-}
-
-/* There is nothing to upload to. */
-CUresult cuGraphUpload(CUgraphExec handle, CUstream stream)
-{
-	struct graph_exec *e;
-	struct context *ctx;
-	struct stream *s;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = exec_find(handle, &e);
-	if (r == CUDA_SUCCESS)
-		r = stream_find(ctx, stream, &s);
-	return context_leave(r == CUDA_SUCCESS ? capture_refuse(s) : r);
-}
-
-CUresult cuGraphUpload_ptsz(CUgraphExec handle, CUstream stream)
-{
-	return cuGraphUpload(handle, stream_ptsz(stream));
 }

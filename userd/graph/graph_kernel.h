@@ -13,5 +13,7 @@ CUresult graph_kernel_set_attributes(struct action *a, const CUlaunchAttribute *
 /* New parameters leave the attributes as they are. On a new action that nobody else has. */
 CUresult graph_kernel_keep_attributes(const struct action *old, struct action *new);
 int graph_kernel_priority(const struct action *a);
+/* NULL: its module has gone. */
+const char *graph_kernel_name(const struct action *a);
 
 #endif

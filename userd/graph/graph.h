@@ -27,6 +27,7 @@ struct graph_node;
 struct plan;
 struct run;
 struct action;
+struct graph_wire;
 
 struct node_kind {
 	const char *name;
@@ -49,8 +50,10 @@ struct node_kind {
 	CUresult (*launch)(struct action *a, struct run *run);
 	/* The launch fails after all: of those in run->changes, the last first. */
 	void (*undo)(struct action *a);
-	/* On the stream's thread, without the lock. NULL: nothing to do. */
+	/* softgpu: on the stream's thread, without the lock. NULL: nothing to do. */
 	CUresult (*run)(const struct action *a, struct run *run);
+	/* libvcuda: what the server makes the node of. NULL: its type is all. */
+	CUresult (*put)(const struct action *a, struct graph_wire *w);
 };
 
 struct action {
@@ -114,6 +117,7 @@ struct graph {
 	unsigned int nr_captures;	/* streams that add to it */
 	struct user_refs users;
 	SLIST_HEAD(, conditional) conditionals;
+	bool remote;			/* libvcuda: the server has one of this handle */
 };
 
 struct graph *graph_create(void);
@@ -146,6 +150,7 @@ void edges_remove(struct edges *e, const struct graph_node *n);
 /* Executable graphs. */
 struct plan_node {
 	uint64_t origin;		/* id of the graph's node */
+	uint32_t number;		/* libvcuda: the node's place in what went to the server */
 	struct action *action;
 	bool enabled;
 	size_t *deps, nr_deps;		/* indices, in ascending order */
@@ -167,7 +172,8 @@ struct graph_exec {
 	struct plan *plan;
 	struct graph *graph;		/* NULL: destroyed since */
 	LIST_ENTRY(graph_exec) link;
-	/* Launches of one executable graph run one after the other. */
+	void *remote;			/* libvcuda: what it keeps of the server's */
+	/* softgpu: launches of one executable graph run one after the other. */
 	struct stream *last;		/* a reference, or NULL */
 	uint64_t last_seq;
 };
@@ -183,6 +189,17 @@ struct plan *plan_own(struct plan **p);
 /* The node with this origin, in bodies too. */
 struct plan_node *plan_find(struct plan *p, uint64_t origin);
 CUresult exec_find(CUgraphExec handle, struct graph_exec **out);
+/*
+ * What softgpu (graph_run.c) and libvcuda (graph_exec_wire.c) do about executable graphs. An error
+ * leaves everything as it was.
+ */
+CUresult exec_open(struct graph_exec *e, struct graph *g, CUDA_GRAPH_INSTANTIATE_PARAMS *p);
+void exec_close(struct graph_exec *e);
+CUresult exec_launch(struct graph_exec *e, struct context *ctx, struct stream *s);
+/* Before pn, or all of p as g is, gets other actions. */
+CUresult exec_renew(struct graph_exec *e, const struct plan_node *pn, struct action *a);
+CUresult exec_renew_all(struct graph_exec *e, const struct plan *p, const struct graph *g);
+CUresult exec_enable(struct graph_exec *e, const struct plan_node *pn, bool enabled);
 void exec_forget_graph(struct graph *g);
 
 struct actions {
@@ -225,6 +242,9 @@ void users_flush(void);
 
 /* Conditional handles (graph_cond.c). */
 void conditionals_drop(struct graph *g);
+/* Gives a handle that device code can use. */
+CUresult conditional_open(struct graph *g, struct object *obj, unsigned int initial,
+			  unsigned int flags);
 /* Whether each has its node. */
 bool conditionals_used(const struct graph *g);
 /* At the start of a launch, with the lock held. */

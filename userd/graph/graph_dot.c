@@ -6,21 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine.h"
 #include "graph.h"
+#include "graph_kernel.h"
 #include "init.h"
-#include "module.h"
 
 #define PARAMS	(CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE | CU_GRAPH_DEBUG_DOT_FLAGS_KERNEL_NODE_PARAMS)
 #define HANDLES	(CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE | CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES)
 
 /* A name in PTX has no character that would need an escape. */
-static void put_kernel(FILE *f, const CUgraphNodeParams *p, unsigned int flags)
+static void put_kernel(FILE *f, const struct action *a, unsigned int flags)
 {
-	const struct function *fn = HANDLE_FIND(p->kernel.func, HANDLE_FUNCTION);
+	const CUgraphNodeParams *p = &a->params;
+	const char *name = graph_kernel_name(a);
 
-	if (fn)
-		fprintf(f, "\\n%s", sg_kernel_info(fn->code)->name);
+	if (name)
+		fprintf(f, "\\n%s", name);
 	if (flags & PARAMS)
 		fprintf(f, "\\n<<<(%u,%u,%u), (%u,%u,%u), %u>>>", p->kernel.gridDimX,
 			p->kernel.gridDimY, p->kernel.gridDimZ, p->kernel.blockDimX,
@@ -35,7 +35,7 @@ static void put_graph(FILE *f, const struct graph *g, unsigned int flags)
 		fprintf(f, "\tn%llu [shape=box, label=\"%llu: %s", (unsigned long long)n->id,
 			(unsigned long long)n->id, n->action->kind->name);
 		if (n->action->params.type == CU_GRAPH_NODE_TYPE_KERNEL)
-			put_kernel(f, &n->action->params, flags);
+			put_kernel(f, n->action, flags);
 		if (flags & HANDLES)
 			fprintf(f, "\\nhandle 0x%llx", (unsigned long long)n->obj.handle);
 		fprintf(f, "\"];\n");

@@ -66,9 +66,10 @@ CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *out, CUgraph g
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
 	c = calloc(1, sizeof(*c));
-	if (!c || handle_create(&c->obj, HANDLE_CONDITIONAL)) {
+	r = c ? conditional_open(g, &c->obj, initial, flags) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (r != CUDA_SUCCESS) {
 		free(c);
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+		return context_leave(r);
 	}
 	c->refs = 1;
 	c->assign = flags & CU_GRAPH_COND_ASSIGN_DEFAULT;

@@ -17,6 +17,10 @@ extern const struct node_kind node_kind_free;
 extern const struct node_kind node_kind_memop;		/* memop.c */
 extern const struct node_kind node_kind_conditional;	/* graph_cond.c */
 
+CUgraphExecUpdateResult graph_memcpy_update(const struct action *a, const struct action *b);
+CUresult graph_memset_make(struct action *a, CUgraphNodeParams *p);
+CUgraphExecUpdateResult graph_memset_update(const struct action *a, const struct action *b);
+
 /* The context that parameters name, or the current one for NULL. */
 CUresult context_of(CUcontext handle, struct context **out);
 

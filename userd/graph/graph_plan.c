@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * graph_plan.c - plans: a graph in an order in which it can run
- *
- * The nodes of a launch run one after the other on the stream's thread; each kernel has all cores.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +8,6 @@
 #include "graph.h"
 #include "graph_kernel.h"
 #include "init.h"
-
-CUresult actions_add(struct actions *v, struct action *a)
-{
-	if (v->nr == v->max) {
-		size_t n = v->max ? v->max * 2 : 4;
-		struct action **p = realloc(v->a, n * sizeof(*p));
-
-		if (!p)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		v->a = p;
-		v->max = n;
-	}
-	v->a[v->nr++] = a;
-	return CUDA_SUCCESS;
-}
 
 void plan_put(struct plan *p)
 {
@@ -270,60 +253,4 @@ struct plan *plan_own(struct plan **p)
 	plan_put(*p);
 	*p = copy;
 	return copy;
-}
-
-CUresult plan_launch(const struct plan *p, struct run *run)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	for (size_t i = 0; i < p->nr && r == CUDA_SUCCESS; i++) {
-		const struct plan_node *n = &p->nodes[p->order[i]];
-
-		if (!n->enabled)
-			continue;
-		if (n->action->kind->launch)
-			r = n->action->kind->launch(n->action, run);
-		for (size_t k = 0; k < n->nr_bodies && r == CUDA_SUCCESS; k++)
-			r = plan_launch(n->bodies[k], run);
-	}
-	return r;
-}
-
-static bool is_over(const struct run *run)
-{
-	return __atomic_load_n(&run->ctx->error, __ATOMIC_RELAXED) != CUDA_SUCCESS ||
-	       __atomic_load_n(&run->ctx->closing, __ATOMIC_RELAXED);
-}
-
-static CUresult run_bodies(const struct plan_node *n, struct run *run)
-{
-	CUresult r = CUDA_SUCCESS;
-	bool again;
-	size_t i;
-
-	if (n->action->params.type != CU_GRAPH_NODE_TYPE_CONDITIONAL)
-		return plan_run(n->bodies[0], run);
-	do {
-		i = conditional_choose(n->action, &again);
-		if (i < n->nr_bodies)
-			r = plan_run(n->bodies[i], run);
-	} while (again && r == CUDA_SUCCESS && !is_over(run));
-	return r;
-}
-
-CUresult plan_run(const struct plan *p, struct run *run)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	for (size_t i = 0; i < p->nr && r == CUDA_SUCCESS; i++) {
-		const struct plan_node *n = &p->nodes[p->order[i]];
-
-		if (!n->enabled)
-			continue;
-		if (n->action->kind->run)
-			r = n->action->kind->run(n->action, run);
-		else if (n->nr_bodies)
-			r = run_bodies(n, run);
-	}
-	return r;
 }

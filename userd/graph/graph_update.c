@@ -143,8 +143,12 @@ CUresult exec_set_params(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *
 		action_put(a);
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	}
-	replace(&pn->action, a);
-	return context_leave(CUDA_SUCCESS);
+	r = exec_renew(e, pn, a);
+	if (r != CUDA_SUCCESS)
+		action_put(a);
+	else
+		replace(&pn->action, a);
+	return context_leave(r);
 }
 
 CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *p)
@@ -238,6 +242,8 @@ CUresult exec_set_child(CUgraphExec exec, CUgraphNode node, CUgraph child)
 				  compare(pn->bodies[0], g, &info) != CUDA_SUCCESS))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
+		r = exec_renew_all(e, pn->bodies[0], g);
+	if (r == CUDA_SUCCESS)
 		take_over(pn->bodies[0], g);
 	return context_leave(r);
 }
@@ -265,6 +271,8 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdate
 		r = compare(e->plan, g, info);
 	if (r == CUDA_SUCCESS && !plan_own(&e->plan))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r == CUDA_SUCCESS)
+		r = exec_renew_all(e, e->plan, g);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
 	take_over(e->plan, g);
@@ -295,8 +303,10 @@ CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned int 
 		return r;
 	if (!pn->action->kind->can_disable)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	pn->enabled = enabled;
-	return context_leave(CUDA_SUCCESS);
+	r = exec_enable(e, pn, enabled);
+	if (r == CUDA_SUCCESS)
+		pn->enabled = enabled;
+	return context_leave(r);
 }
 
 CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned int *enabled)
