@@ -118,13 +118,13 @@ OP(sad)
 	d[0] = low((i128)a[2] + (diff < 0 ? -diff : diff), bits_of(op));
 }
 
-/* By zero: all ones, and the dividend as remainder. */
+/* By zero: all ones. */
 OP(divide)
 {
 	i128 x = NUM(0), y = NUM(1);
 	bool rem = !strcmp(op->kind, "rem");
 
-	d[0] = low(!y ? rem ? x : -1 : rem ? x % y : x / y, bits_of(op));
+	d[0] = low(!y ? -1 : rem ? x % y : x / y, bits_of(op));
 }
 
 OP(extreme)

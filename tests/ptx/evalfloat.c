@@ -48,13 +48,31 @@ static uint64_t flush(enum ev_type t, bool ftz, uint64_t v)
 	return ftz && magnitude(t, v) < BIT(formats[t].frac) ? v & sign_bit(t) : v;
 }
 
-/* What an operation gives for a NaN: f64 hands on an operand's. */
-static uint64_t nan_of(enum ev_type t, const uint64_t *a, int nr)
+/* What an operation gives for a NaN: f64 hands on an operand's, the first in the order of the digits. */
+static uint64_t nan_of(enum ev_type t, const uint64_t *a, const char *order)
 {
-	for (int i = 0; i < nr && t == EV_F64; i++)
-		if (is_nan(t, a[i]))
-			return a[i] | BIT(51);
+	for (; t == EV_F64 && *order; order++)
+		if (is_nan(t, a[*order - '0']))
+			return a[*order - '0'] | BIT(51);
 	return t == EV_F64 ? 0xfff8000000000000 : sign_bit(t) - 1;
+}
+
+/* The NaN that a conversion makes of the NaN v; tests/data/ptx-rows.tsv has them all. */
+static uint64_t converted_nan(const struct ev_op *op, enum ev_type to, enum ev_type from, uint64_t v)
+{
+	uint64_t payload = v & (BIT(formats[from].frac) - 1), sign = v & sign_bit(from) ? sign_bit(to) : 0;
+	int up = formats[to].frac - formats[from].frac;
+	bool plain = !op->ftz && !op->sat && !op->relu && !op->round;
+
+	if (to == EV_F64 && from == EV_F64 && plain)
+		return v;
+	if (from == EV_F64 && to != EV_F64)
+		return sign | infinity(to) | BIT(formats[to].frac - 1) | payload >> -up;
+	if (to == EV_F64)
+		return sign | infinity(to) | BIT(51) | payload << up;
+	if (to == EV_F32 && (from == EV_F32 || from == EV_BF16) && plain)
+		return v << up;
+	return sign_bit(to) - 1;
 }
 
 static u128 quad_bits(quad q)
@@ -219,6 +237,8 @@ void evf_arith(const struct ev_op *op, const uint64_t *a, uint64_t *d)
 {
 	enum ev_type t = type_of(op);
 	char c = op->kind[0], mode = op->round ? op->round : 'n';
+	bool division = !strcmp(op->kind, "div"), product = false;
+	const char *nans = op->nr_src == 1 ? "0" : op->nr_src == 3 ? "120" : division ? "01" : "10";
 	uint64_t in[EV_MAX_SRC];
 	quad x[3] = { 0, 0, 0 }, r;
 
@@ -230,17 +250,20 @@ void evf_arith(const struct ev_op *op, const uint64_t *a, uint64_t *d)
 		r = add(x[0], x[1], mode);
 	else if (!strcmp(op->kind, "sub"))
 		r = add(x[0], -x[1], mode);
-	else if (!strcmp(op->kind, "mul"))
+	else if ((product = !strcmp(op->kind, "mul")))
 		r = sticky('*', x[0], x[1]);
-	else if (c == 'f' || c == 'm')
+	else if ((product = c == 'f' || c == 'm'))
 		r = add(x[0] * x[1], x[2], mode);
-	else if (!strcmp(op->kind, "div"))
+	else if (division)
 		r = sticky('/', x[0], x[1]);
 	else if (!strcmp(op->kind, "rcp"))
 		r = sticky('/', 1, x[0]);
 	else
 		r = square_root(x[0]);
-	d[0] = finish(op, t, r != r ? nan_of(t, in, op->nr_src) : round_to(t, r, mode));
+	/* a product is flushed by what it is before it is rounded */
+	if (product && op->ftz && t == EV_F32 && r < power_of_two(-126) && r > -power_of_two(-126))
+		r *= 0;
+	d[0] = finish(op, t, r != r ? nan_of(t, in, nans) : round_to(t, r, mode));
 }
 
 /* A number as an integer that is ordered as it is: -0 below +0. */
@@ -266,7 +289,7 @@ void evf_extreme(const struct ev_op *op, const uint64_t *a, uint64_t *d)
 	nx = is_nan(t, x);
 	ny = is_nan(t, y);
 	if ((nx && ny) || (op->nan && (nx || ny))) {
-		d[0] = nan_of(t, in, 2);
+		d[0] = nan_of(t, in, "10");
 		return;
 	}
 	r = nx ? y : ny ? x : (order(t, x) < order(t, y)) == min ? x : y;
@@ -280,6 +303,8 @@ void evf_sign(const struct ev_op *op, const uint64_t *a, uint64_t *d)
 
 	if (op->kind[0] == 'c')		/* the first operand gives the sign */
 		d[0] = (a[0] & sign_bit(t)) | magnitude(t, a[1]);
+	else if (is_nan(t, v))
+		d[0] = nan_of(t, a, "0");
 	else
 		d[0] = op->kind[0] == 'n' ? v ^ sign_bit(t) : magnitude(t, v);
 }
@@ -291,7 +316,7 @@ void evf_testp(const struct ev_op *op, const uint64_t *a, uint64_t *d)
 	const char *c = op->cmp;
 
 	d[0] = !strcmp(c, "finite") ? m < inf : !strcmp(c, "infinite") ? m == inf : !strcmp(c, "number") ? m <= inf :
-	       !strcmp(c, "notanumber") ? m > inf : !strcmp(c, "normal") ? m >= least && m < inf : m && m < least;
+	       !strcmp(c, "notanumber") ? m > inf : !strcmp(c, "normal") ? !m || (m >= least && m < inf) : m && m < least;
 }
 
 bool evf_compare(const char *c, enum ev_type t, bool ftz, uint64_t a, uint64_t b)
@@ -355,7 +380,9 @@ void evf_convert(const struct ev_op *op, const uint64_t *a, uint64_t *d, int bit
 	if (from_int) {
 		q = (quad)value;
 	} else {
-		in[0] = flush(from, op->ftz && from == EV_F32, a[0]);
+		in[0] = flush(from, op->ftz && from == EV_F32 && to != EV_F16, a[0]);
+		if (op->ftz && from == EV_F32 && is_nan(from, a[0]))
+			in[0] = nan_of(from, a, "");
 		q = decode(from, in[0]);
 		if (op->integral)
 			q = integral(q, op->round);
@@ -364,10 +391,7 @@ void evf_convert(const struct ev_op *op, const uint64_t *a, uint64_t *d, int bit
 		d[0] = to_integer(q, bits, is_signed, from == EV_F64);
 		return;
 	}
-	d[0] = q != q ? nan_of(to, in, 0) : round_to(to, q, mode);
-	if (q != q && to == EV_F64)
-		d[0] = from == EV_F64 ? in[0] | BIT(51) : from == EV_F32 ? (in[0] & BIT(31)) << 32 |
-			(uint64_t)0x7ff << 52 | (in[0] & (BIT(22) - 1)) << 29 | BIT(51) : 0x7fffffffffffffff;
+	d[0] = q != q ? converted_nan(op, to, from, in[0]) : round_to(to, q, mode);
 	d[0] = flush(to, op->ftz && to == EV_F32, d[0]);
 	if (op->sat)
 		d[0] = saturate(to, d[0]);

@@ -63,18 +63,6 @@ static int class_of(char letter, enum prog_class *c)
 	return 0;
 }
 
-/* Which NaN these give, PTX leaves open: tests/data/ptx-rows.tsv has what a GPU does. */
-static bool open_nan(const char *name)
-{
-	static const char *const open[] = { "min.f64", "max.f64", "f64.f64", "f64.f16", "f64.bf16" };
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
-		if (len >= strlen(open[i]) && !strcmp(name + len - strlen(open[i]), open[i]))
-			return true;
-	return false;
-}
-
 /* FORM <tab> DST... = SRC... */
 static bool read_form(char *line, struct prog_form *f)
 {
@@ -108,7 +96,7 @@ static bool read_form(char *line, struct prog_form *f)
 			return false;
 		}
 	}
-	return !open_nan(f->name) && f->nr_dst == (f->pair ? 2 : 1) && ev_parse(f->name, f->nr_src, &f->op);
+	return f->nr_dst == (f->pair ? 2 : 1) && ev_parse(f->name, f->nr_src, &f->op);
 }
 
 size_t prog_read_forms(const char *path, struct prog_form **forms)

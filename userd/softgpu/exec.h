@@ -103,6 +103,25 @@ static inline float f32_canon(float f)
 	return f == f ? f : f32_of(F32_NAN);
 }
 
+/* what an invalid operation on f64 numbers gives */
+#define F64_NAN 0xfff8000000000000ull
+
+static inline double f64_quiet(double nan)
+{
+	return f64_of(f64_bits(nan) | 1ull << 51);
+}
+
+/*
+ * A NaN that r is: made quiet, the first of the operands x, y, z that is one. The processor would
+ * take any, by the order in which the compiler placed them; a GPU has its own (tests/data/ptx-rows.tsv).
+ */
+static inline double f64_out(double r, double x, double y, double z)
+{
+	double nan = x != x ? x : y != y ? y : z;
+
+	return r == r ? r : nan != nan ? f64_quiet(nan) : f64_of(F64_NAN);
+}
+
 /* [0, 1]; NaN becomes +0 */
 static inline float f32_sat(float f)
 {

@@ -91,7 +91,20 @@ LOOP(dec_u32, uint32_t, a == 0 || a > b ? b : a - 1)
 LOOP(add_f32, uint32_t, in->space == SG_SPACE_SHARED ?
      f32_bits(f32_canon(f32_of(a) + f32_of(b))) :
      f32_bits(f32_ftz(f32_canon(f32_ftz(f32_of(a)) + f32_ftz(f32_of(b))))))
-LOOP(add_f64, uint64_t, f64_bits(f64_of(a) + f64_of(b)))
+/*
+ * A NaN: on global memory the operand's before the old one, and as it is; in shared memory the old
+ * one's first, made quiet.
+ */
+static inline uint64_t sum64(uint64_t old, uint64_t add, bool shared)
+{
+	double a = f64_of(old), b = f64_of(add), r = a + b;
+
+	if (shared)
+		return f64_bits(f64_out(r, a, b, b));
+	return b != b ? add : a != a ? old : f64_bits(f64_out(r, r, r, r));
+}
+
+LOOP(add_f64, uint64_t, sum64(a, b, in->space == SG_SPACE_SHARED))
 
 /* Halves: rows have 32-bit elements, memory has T. -0 is below +0, and a number wins over a NaN. */
 static inline uint32_t half_extreme(uint32_t a, uint32_t b, uint32_t inf, bool max)

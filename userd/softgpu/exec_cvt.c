@@ -75,7 +75,7 @@ INTS2(Y, )
 /* Sources as doubles */
 #define D_f16(u) ((double)f16_to_f32((u) & 0xffff))
 #define D_bf16(u) ((double)bf16_to_f32((u) & 0xffff))
-#define D_f32(u) ((double)(in->mods & M_FTZ ? f32_ftz(f32_of(u)) : f32_of(u)))
+#define D_f32(u) ((double)(in->mods & M_FTZ ? f32_canon(f32_ftz(f32_of(u))) : f32_of(u)))
 #define D_f64(u) f64_of(u)
 
 /* NaN becomes 0, or 1 << 63 where f64 or a 64-bit integer takes part. */
@@ -155,6 +155,26 @@ static inline uint32_t out_16(double v, uint32_t mods, int eb, int mb)
 #define OUT_f32(v) out_f32(v, in->mods)
 #define OUT_f64(v) f64_bits(in->mods & M_SAT ? f64_sat(v) : (v))
 
+enum { T_f16, T_bf16, T_f32, T_f64 };
+
+/* A NaN that comes from f64 keeps its sign and what there is room for. */
+static inline uint64_t nan_from_f64(uint64_t u, int to)
+{
+	switch (to) {
+	case T_f16:
+		return (u >> 48 & 0x8000) | 0x7e00 | (u >> 42 & 0x1ff);
+	case T_bf16:
+		return (u >> 48 & 0x8000) | 0x7fc0 | (u >> 45 & 0x3f);
+	case T_f32:
+		return (u >> 32 & 0x80000000) | 0x7fc00000 | (u >> 29 & 0x3fffff);
+	default:
+		return u | 1ull << 51;
+	}
+}
+
+/* These only move bits. */
+#define MOVES(d, s) (T_##d == T_f32 && (T_##s == T_f32 || T_##s == T_bf16))
+
 /* Float to float; .rni and its like round to an integral value of the same type. */
 static inline double integral(double v, uint32_t mods)
 {
@@ -167,9 +187,16 @@ static inline double integral(double v, uint32_t mods)
 		const R_##s *a = SG_ROW(R_##s, 1); \
 		bool fast = !(in->mods & ~M_RN); \
 		(void)fast; \
+		bool nans = T_##s == T_f64 && !(in->mods & M_SAT); \
+		if (MOVES(d, s) && !in->mods) \
+			MAP(R_##d, T_##s == T_f32 ? a[i] : a[i] << 16); \
 		if (in->mods & M_ROUNDI) \
-			MAP(R_##d, ({ double v = integral(D_##s(a[i]), in->mods); OUT_##d(v); })); \
-		MAP(R_##d, ({ double v = D_##s(a[i]); OUT_##d(v); })); \
+			MAP(R_##d, ({ double v = D_##s(a[i]), r = integral(v, in->mods); \
+				      nans && v != v ? (R_##d)nan_from_f64(a[i], T_##d) : OUT_##d(r); })); \
+		if (T_##d == T_f64) \
+			nans = false; \
+		MAP(R_##d, ({ double v = D_##s(a[i]); \
+			      nans && v != v ? (R_##d)nan_from_f64(a[i], T_##d) : OUT_##d(v); })); \
 	}
 #define X(s, d) CVT_FF(d, s)
 #define Y(d, ...) FLOATS(X, d)

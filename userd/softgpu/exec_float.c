@@ -12,9 +12,6 @@
 
 #include "exec.h"
 
-/* what an invalid operation on numbers gives */
-#define F64_NAN 0xfff8000000000000ull
-
 #define DIRECTED (M_RZ | M_RM | M_RP)
 
 static int round_begin(uint32_t mods)
@@ -60,78 +57,83 @@ static inline double f64_ftz(double f)
 	return f64_of(u & 0x7ffull << 52 ? u : u & 1ull << 63);
 }
 
-/*
- * A NaN among the operands, the first, is the result; the processor would take any, by the order in which the
- * compiler placed them.
- */
-static inline double out64(double r, double a, double b, double c)
-{
-	double nan = a != a ? a : b != b ? b : c;
-
-	return r == r ? r : nan != nan ? f64_of(f64_bits(nan) | 1ull << 51) : f64_of(F64_NAN);
-}
 
 #define FTZ_IN(x) in32(x, ftz)
 #define FTZ_OUT(r) out32(r, ftz, sat)
 #define SAME(x) (x)
-#define OUT64_1(r) out64(r, a, a, a)
-#define OUT64_2(r) out64(r, a, b, b)
-#define OUT64_3(r) out64(r, a, b, c)
+#define OUT64_1(r) f64_out(r, a, a, a)
+#define OUT64_2(r) f64_out(r, b, a, a)
+#define OUT64_3(r) f64_out(r, b, c, a)
+#define OUT64_DIV(r) f64_out(r, a, b, b)	/* which is no instruction but a function */
 
-#define OP_F32(op, N, expr) \
+/*
+ * .ftz looks at what a product is before it is rounded: where rounding lifts one to the smallest
+ * normal number, that is flushed too. Here the exact a * b + c is compared with r; the difference
+ * has the right sign even where it is rounded.
+ */
+static inline float tiny32(float r, float a, float b, float c)
+{
+	bool lifted = fabsf(r) == 0x1p-126f && ((double)a * b + ((double)c - r)) * r < 0;
+
+	return lifted ? f32_of(f32_bits(r) & 0x80000000) : r;
+}
+#define AS_IT_IS(r) (r)
+#define PRODUCT(r) (ftz ? tiny32(r, a, b, 0) : (r))
+#define PRODUCT_SUM(r) (ftz ? tiny32(r, a, b, c) : (r))
+
+#define OP_F32(op, N, EXACT, expr) \
 	N(op##_f32, float, float, expr, f32_canon) \
 	EXEC(op##_f32_m) { \
 		const float *pa = SG_ROW(const float, 1), *pb = SG_ROW(const float, 2), *pc = SG_ROW(const float, 3); \
 		bool ftz = in->mods & M_FTZ, sat = in->mods & M_SAT; \
 		if (in->mods & DIRECTED) \
-			DIRECTED_LOOP(float, pa, pb, pc, FTZ_IN, FTZ_OUT, expr); \
+			DIRECTED_LOOP(float, pa, pb, pc, FTZ_IN, FTZ_OUT, EXACT(expr)); \
 		MAP(float, ({ float a = FTZ_IN(pa[i]), b = FTZ_IN(pb[i]), c = FTZ_IN(pc[i]); \
-			      (void)a, (void)b, (void)c; FTZ_OUT(expr); })); \
+			      (void)a, (void)b, (void)c; FTZ_OUT(EXACT(expr)); })); \
 	}
-#define OP_F64(op, n, expr) \
-	N##n(op##_f64, double, double, expr, OUT64_##n) \
+#define OP_F64(op, n, OUT, expr) \
+	N##n(op##_f64, double, double, expr, OUT) \
 	EXEC(op##_f64_m) { \
 		const double *pa = SG_ROW(const double, 1), *pb = SG_ROW(const double, 2); \
 		const double *pc = SG_ROW(const double, 3); \
 		if (in->mods & DIRECTED) \
-			DIRECTED_LOOP(double, pa, pb, pc, SAME, OUT64_##n, expr); \
-		MAP(double, ({ double a = pa[i], b = pb[i], c = pc[i]; (void)a, (void)b, (void)c; OUT64_##n(expr); })); \
+			DIRECTED_LOOP(double, pa, pb, pc, SAME, OUT, expr); \
+		MAP(double, ({ double a = pa[i], b = pb[i], c = pc[i]; (void)a, (void)b, (void)c; OUT(expr); })); \
 	}
 #define N1(fn, DT, AT, expr, OUT) UN(fn, DT, AT, OUT(expr))
 #define N2(fn, DT, AT, expr, OUT) BIN(fn, DT, AT, AT, OUT(expr))
 #define N3(fn, DT, AT, expr, OUT) TER(fn, DT, AT, AT, AT, OUT(expr))
 
-OP_F32(add, N2, a + b)
-OP_F32(sub, N2, a - b)
-OP_F32(mul, N2, a * b)
-OP_F32(div, N2, a / b)
-OP_F32(fma, N3, __builtin_fmaf(a, b, c))
-OP_F32(sqrt, N1, __builtin_sqrtf(a))
-OP_F32(rcp, N1, 1.0f / a)
-OP_F64(add, 2, a + b)
-OP_F64(sub, 2, a - b)
-OP_F64(mul, 2, a * b)
-OP_F64(div, 2, a / b)
-OP_F64(fma, 3, __builtin_fma(a, b, c))
-OP_F64(sqrt, 1, __builtin_sqrt(a))
-OP_F64(rcp_rnd, 1, 1.0 / a)
+OP_F32(add, N2, AS_IT_IS, a + b)
+OP_F32(sub, N2, AS_IT_IS, a - b)
+OP_F32(mul, N2, PRODUCT, a * b)
+OP_F32(div, N2, AS_IT_IS, a / b)
+OP_F32(fma, N3, PRODUCT_SUM, __builtin_fmaf(a, b, c))
+OP_F32(sqrt, N1, AS_IT_IS, __builtin_sqrtf(a))
+OP_F32(rcp, N1, AS_IT_IS, 1.0f / a)
+OP_F64(add, 2, OUT64_2, a + b)
+OP_F64(sub, 2, OUT64_2, a - b)
+OP_F64(mul, 2, OUT64_2, a * b)
+OP_F64(div, 2, OUT64_DIV, a / b)
+OP_F64(fma, 3, OUT64_3, __builtin_fma(a, b, c))
+OP_F64(sqrt, 1, OUT64_1, __builtin_sqrt(a))
+OP_F64(rcp_rnd, 1, OUT64_1, 1.0 / a)
 
-/* .approx.ftz.f64: the upper half of the result */
-static inline double upper64(double r, double a)
+/* .approx.ftz.f64 knows only the upper half of the operand, and of the result. */
+static inline double upper64(double v)
 {
-	r = out64(r, a, a, a);
-	return f64_of(f64_bits(f64_ftz(r)) & ~0xffffffffull);
+	return f64_of(f64_bits(f64_ftz(v)) & ~0xffffffffull);
 }
 
-UN(rcp_approx_f64, double, double, upper64(1.0 / f64_ftz(a), a))
+UN(rcp_approx_f64, double, double, ({ double x = upper64(a); upper64(f64_out(1.0 / x, x, x, x)); }))
 
 EXEC(rcp_f64_m)
 {
 	return in->mods & M_FTZ ? rcp_approx_f64(w, in, mask) : rcp_rnd_f64_m(w, in, mask);
 }
 
-UN(rsqrt_f64, double, double, out64(1.0 / sqrt(a), a, a, a))
-UN(rsqrt_ftz_f64, double, double, upper64(1.0 / sqrt(f64_ftz(a)), a))
+UN(rsqrt_f64, double, double, OUT64_1(1.0 / sqrt(a)))
+UN(rsqrt_ftz_f64, double, double, ({ double x = upper64(a); upper64(f64_out(1.0 / sqrt(x), x, x, x)); }))
 
 #define APPROX(op, expr) \
 	UN(op##_f32, float, float, f32_canon(expr)) \
@@ -165,14 +167,14 @@ static inline double min64(double a, double b)
 {
 	double m = a < b ? a : b < a ? b : f64_of(f64_bits(a) | f64_bits(b));
 
-	return a != a ? b : b != b ? a : m;
+	return a != a ? (b != b ? f64_quiet(b) : b) : b != b ? a : m;
 }
 
 static inline double max64(double a, double b)
 {
 	double m = a > b ? a : b > a ? b : f64_of(f64_bits(a) & f64_bits(b));
 
-	return a != a ? b : b != b ? a : m;
+	return a != a ? (b != b ? f64_quiet(b) : b) : b != b ? a : m;
 }
 
 /* .ftz .NaN .xorsign.abs */
@@ -202,12 +204,13 @@ BIN(max_f32_m, float, float, float, extreme(a, b, in->mods, true))
 BIN(min_f64, double, double, double, min64(a, b))
 BIN(max_f64, double, double, double, max64(a, b))
 
-UN(abs_f32, uint32_t, uint32_t, a & 0x7fffffff)
-UN(neg_f32, uint32_t, uint32_t, a ^ 0x80000000)
-UN(abs_f32_m, uint32_t, uint32_t, a & 0x7f800000 ? a & 0x7fffffff : 0)
-UN(neg_f32_m, uint32_t, uint32_t, (a & 0x7f800000 ? a : a & 0x80000000) ^ 0x80000000)
-UN(abs_f64, uint64_t, uint64_t, a & ~(1ull << 63))
-UN(neg_f64, uint64_t, uint64_t, a ^ 1ull << 63)
+/* Of a NaN they make the one that arithmetic makes, in f64 itself with its sign. */
+UN(abs_f32, float, float, f32_canon(fabsf(a)))
+UN(neg_f32, float, float, f32_canon(-a))
+UN(abs_f32_m, float, float, f32_canon(fabsf(f32_ftz(a))))
+UN(neg_f32_m, float, float, f32_canon(-f32_ftz(a)))
+UN(abs_f64, double, double, a == a ? fabs(a) : f64_quiet(a))
+UN(neg_f64, double, double, a == a ? -a : f64_quiet(a))
 BIN(copysign_f32, uint32_t, uint32_t, uint32_t, (a & 0x80000000) | (b & 0x7fffffff))
 BIN(copysign_f64, uint64_t, uint64_t, uint64_t, (a & 1ull << 63) | (b & ~(1ull << 63)))
 
@@ -230,7 +233,7 @@ TESTPS(finite, e != E32, e != E64)
 TESTPS(infinite, e == E32 && !m, e == E64 && !m)
 TESTPS(number, !(e == E32 && m), !(e == E64 && m))
 TESTPS(notanumber, e == E32 && m, e == E64 && m)
-TESTPS(normal, e && e != E32, e && e != E64)
+TESTPS(normal, (e && e != E32) || !(e | m), (e && e != E64) || !(e | m))	/* zero too */
 TESTPS(subnormal, !e && m, !e && m)
 
 #define FMODS (M_ROUND | M_FTZ | M_SAT)

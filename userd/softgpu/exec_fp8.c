@@ -67,8 +67,8 @@ static inline uint32_t to_tf32(uint32_t u, uint32_t mods)
 {
 	uint32_t add = mods & M_RNA ? 0x1000 : mods & M_RN ? 0xfff + (u >> 13 & 1) : 0, r;
 
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return F32_NAN;
+	if ((u & 0x7fffffff) > 0x7f800000)	/* .rna only cuts it off */
+		return (mods & M_RNA ? u : F32_NAN) & ~0x1fffu;
 	if (mods & M_RELU && u >> 31)
 		return 0;
 	r = (u & 0x7fffffff) == 0x7f800000 ? u : (u + add) & ~0x1fffu;

@@ -94,9 +94,11 @@ static inline uint32_t extreme16(uint32_t a, uint32_t b, uint32_t mods, uint32_t
 	static inline uint32_t t##_max(uint32_t a, uint32_t b, uint32_t c, uint32_t mods) \
 	{ (void)c; return extreme16(a, b, mods, inf, true); } \
 	static inline uint32_t t##_neg(uint32_t a, uint32_t b, uint32_t c, uint32_t mods) \
-	{ (void)b, (void)c; return flush16(a & 0xffff, inf == 0x7c00 ? mods : 0) ^ 0x8000; } \
+	{ (void)b, (void)c; \
+	  return (a & 0x7fff) > inf ? HALF_NAN : flush16(a & 0xffff, inf == 0x7c00 ? mods : 0) ^ 0x8000; } \
 	static inline uint32_t t##_abs(uint32_t a, uint32_t b, uint32_t c, uint32_t mods) \
-	{ (void)b, (void)c; return flush16(a & 0xffff, inf == 0x7c00 ? mods : 0) & 0x7fff; }
+	{ (void)b, (void)c; \
+	  return (a & 0x7fff) > inf ? HALF_NAN : flush16(a & 0xffff, inf == 0x7c00 ? mods : 0) & 0x7fff; }
 OPS16(f16, F16, 0x7c00, 0x400)
 OPS16(bf16, BF16, 0x7f80, 0x80)
 

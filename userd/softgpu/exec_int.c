@@ -11,8 +11,8 @@ typedef __int128 i128;
 typedef unsigned __int128 u128;
 
 /*
- * Results that PTX leaves open (a division by zero) are what GPUs give: all ones, and the dividend
- * as remainder.
+ * Results that PTX leaves open (a division by zero) are what an H100 gives: all ones, as quotient
+ * and as remainder.
  */
 static inline uint32_t div_s32(int32_t a, int32_t b)
 {
@@ -21,7 +21,7 @@ static inline uint32_t div_s32(int32_t a, int32_t b)
 
 static inline uint32_t rem_s32(int32_t a, int32_t b)
 {
-	return b == 0 ? (uint32_t)a : b == -1 ? 0 : (uint32_t)(a % b);
+	return b == 0 ? SG_ALL : b == -1 ? 0 : (uint32_t)(a % b);
 }
 
 static inline uint64_t div_s64(int64_t a, int64_t b)
@@ -31,7 +31,7 @@ static inline uint64_t div_s64(int64_t a, int64_t b)
 
 static inline uint64_t rem_s64(int64_t a, int64_t b)
 {
-	return b == 0 ? (uint64_t)a : b == -1 ? 0 : (uint64_t)(a % b);
+	return b == 0 ? UINT64_MAX : b == -1 ? 0 : (uint64_t)(a % b);
 }
 
 static inline uint32_t sat_s32(int64_t v)
@@ -97,11 +97,11 @@ static inline uint32_t extreme_x2(uint32_t a, uint32_t b, bool is_signed, bool m
 	X(div_s32_, uint32_t, uint32_t, div_s32(S32(a), S32(b))) \
 	X(div_u64, uint64_t, uint64_t, b ? a / b : UINT64_MAX) \
 	X(div_s64_, uint64_t, uint64_t, div_s64(S64(a), S64(b))) \
-	X(rem_u16, uint32_t, uint32_t, U16(b) ? U16(a) % U16(b) : U16(a)) \
+	X(rem_u16, uint32_t, uint32_t, U16(b) ? U16(a) % U16(b) : SG_ALL) \
 	X(rem_s16, uint32_t, uint32_t, rem_s32(S16(a), S16(b))) \
-	X(rem_u32, uint32_t, uint32_t, b ? a % b : a) \
+	X(rem_u32, uint32_t, uint32_t, b ? a % b : SG_ALL) \
 	X(rem_s32_, uint32_t, uint32_t, rem_s32(S32(a), S32(b))) \
-	X(rem_u64, uint64_t, uint64_t, b ? a % b : a) \
+	X(rem_u64, uint64_t, uint64_t, b ? a % b : UINT64_MAX) \
 	X(rem_s64_, uint64_t, uint64_t, rem_s64(S64(a), S64(b))) \
 	X(min_u16, uint32_t, uint32_t, U16(a) < U16(b) ? U16(a) : U16(b)) \
 	X(min_s16, uint32_t, uint32_t, S16(a) < S16(b) ? S16(a) : S16(b)) \

@@ -7,7 +7,8 @@
  * Integers are exact; the sum wraps, or is clamped once at its end (.satfinite). Double precision is
  * a chain of fma from C on, in the order of k. What the tensor cores do with shorter numbers PTX
  * leaves open; here it is what was published of the H100 ("Numerical behavior of NVIDIA tensor
- * cores", PeerJ CS 330; arXiv 2511.10909): fused_sum() says how. All of it is in that function.
+ * cores", PeerJ CS 330; arXiv 2511.10909): fused_sum() says how. All of it is in that function, and
+ * gives every bit that an H100 gave for the rows of tests/ptx/rows.tsv.
  */
 #include <fenv.h>
 #include <math.h>
@@ -328,8 +329,11 @@ static __attribute__((noinline)) void fma_chains(const struct sg_mma *x, const d
 {
 	for (uint32_t i = 0; i < x->m; i++)
 		for (uint32_t k = 0; k < x->k; k++)
-			for (uint32_t j = 0; j < x->n; j++)
-				d[i * x->n + j] = fma(a[i * x->k + k], b[k * x->n + j], d[i * x->n + j]);
+			for (uint32_t j = 0; j < x->n; j++) {
+				double p = a[i * x->k + k], q = b[k * x->n + j], s = d[i * x->n + j];
+
+				d[i * x->n + j] = f64_out(fma(p, q, s), q, s, p);
+			}
 }
 
 /* As gather() and, with store, scatter(). */
@@ -415,6 +419,26 @@ static void quad_scatter(const struct sg_warp *w, const struct sg_fragment *f, u
 	}
 }
 
+/*
+ * No tensor core has this shape since Volta's: an H100 computes it with fma.rn.f32, from the first
+ * product on, and adds C at the end.
+ */
+static void quad_product(struct product *x)
+{
+	for (uint32_t i = 0; i < 8; i++)
+		for (uint32_t j = 0; j < 8; j++) {
+			float s = 0;
+
+			for (uint32_t k = 0; k < 4; k++) {
+				float a = value(x->ta, x->a.raw[i * 4 + k]), b = value(x->tb, x->b.raw[k * 8 + j]);
+
+				s = k ? __builtin_fmaf(a, b, s) : a * b;
+			}
+			s += value(x->tc, x->c.raw[i * 8 + j]);
+			x->d[i * 8 + j] = x->td == SG_MMA_F32 ? f32_bits(f32_canon(s)) : f32_to_f16(s);
+		}
+}
+
 EXEC(mma_quads)
 {
 	const struct sg_mma *a = in->aux;
@@ -427,7 +451,7 @@ EXEC(mma_quads)
 	for (uint32_t q = 0; q < 4; q++) {
 		for (uint32_t i = 0; i < 8; i++)
 			quad_gather(w, a, i / 4 * 16 + 4 * q + i % 4, &x);
-		float_product(&x);
+		quad_product(&x);
 		memcpy(d[q], x.d, sizeof(d[q]));
 	}
 	for (uint32_t i = 0; i < SG_LANES; i++)

@@ -9,13 +9,17 @@
 
 enum shfl_mode { SHFL_UP, SHFL_DOWN, SHFL_BFLY, SHFL_IDX };
 
-/* PTX ISA 9.7.9.6: c holds the clamp value and the segment mask. */
+/*
+ * PTX ISA 9.7.9.6: c holds the clamp value and the segment mask. What comes from a lane that is not
+ * here PTX leaves open; an H100 gives 0.
+ */
 static inline enum sg_result shuffle(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, enum shfl_mode mode)
 {
-	const uint32_t *pb = SG_ROW(uint32_t, 2), *pc = SG_ROW(uint32_t, 3);
+	const uint32_t *pa = SG_ROW(uint32_t, 1), *pb = SG_ROW(uint32_t, 2), *pc = SG_ROW(uint32_t, 3);
 	uint32_t src[SG_LANES], *d = SG_ROW(uint32_t, 0), valid = 0;
 
-	memcpy(src, SG_ROW(uint32_t, 1), sizeof(src));
+	for (uint32_t i = 0; i < SG_LANES; i++)
+		src[i] = mask >> i & 1 ? pa[i] : 0;
 	for (uint32_t i = 0; i < SG_LANES; i++) {
 		uint32_t b = pb[i] & 31, seg = pc[i] >> 8 & 31, clamp = pc[i] & 31;
 		int32_t max = (int32_t)((i & seg) | (clamp & ~seg)), min = (int32_t)(i & seg), j;

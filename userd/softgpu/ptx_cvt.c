@@ -117,7 +117,7 @@ void ptx_decode_cvt(struct ptx_parser *p)
 			 st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits == 32 ? 'w' : 'h', &dst))
 		return;
 	in = ptx_emit_form(p, key);
-	in->mods = mods;
+	in->mods = dt == PTX_F16 ? mods & ~M_FTZ : mods;	/* an f16 has no use for it, and its roundings do not see it */
 	in->r[1] = src;
 	in->r[0] = dst;
 	if (!widen)
