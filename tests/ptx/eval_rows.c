@@ -22,16 +22,18 @@ static struct {
 } inputs[MAX_INPUTS];
 static int nr_inputs;
 
+/* Forms with more operands than eval.c takes are pieces of program: their inputs are left out too. */
 static void read_input(char *line)
 {
 	int used = 0;
 	unsigned n = 0;
 
-	if (nr_inputs == MAX_INPUTS || sscanf(line, "%31s %u%n", inputs[nr_inputs].name, &n, &used) != 2 ||
-	    n > (EV_MAX_SRC + 2) * N) {
+	if (nr_inputs == MAX_INPUTS || sscanf(line, "%31s %u%n", inputs[nr_inputs].name, &n, &used) != 2) {
 		fprintf(stderr, "eval_rows: bad input\n");
 		exit(1);
 	}
+	if (n > (EV_MAX_SRC + 2) * N)
+		return;
 	line += used;
 	for (unsigned i = 0; i < n; i++)
 		inputs[nr_inputs].v[i / N][i % N] = strtoull(line, &line, 16);
@@ -104,7 +106,7 @@ static void evaluate(char *line)
 		uint64_t a[EV_MAX_SRC] = { 0 }, d[2] = { 0 };
 
 		for (int j = 0, k = 0; j < nr; j++)
-			a[j] = strlen(src[j]) == 1 && strchr("hwlcfdFDgkGKezp", src[j][0]) ? inputs[in].v[k++][i] :
+			a[j] = strlen(src[j]) == 1 && strchr("hwlcfdFDgkGKezpi", src[j][0]) ? inputs[in].v[k++][i] :
 			       immediate(src[j], &op);
 		ev_run(&op, a, d);
 		r[0][i] = d[0];

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs every form of rows.tsv on the GPU of this machine and writes tests/data/ptx-rows.tsv. Needs
-# python3, NVIDIA's libcuda.so.1 (PTX 8.2, compute capability 9.0) and build/tests/ptx/run, which
+# python3, NVIDIA's libcuda.so.1 (PTX 8.4, compute capability 9.0) and build/tests/ptx/run, which
 # "make build/tests/ptx/run" builds on any machine.
 #
 #	tests/ptx/make-expected.sh [OUTPUT]

@@ -9,6 +9,9 @@ so a line is a family of forms. OPERANDS are destinations, '=', sources; each is
   g k    f16, bf16                          G K  pairs of them
   e      two 8-bit numbers                  z  0 or 1, 32 bits
   p      predicate                          p|q  two destinations of one operand
+  M B    pairs of f16, bf16 near one        m n  f32, f64 near one
+  N      pairs of f16 of all sizes          o    f32 of all sizes
+  i      f64, every other one a NaN
 
 and anything else stands as it is: an immediate. A FORM that holds '$' or ';' is a piece of program:
 $0 $1 ... the operands in order, $m a member mask, $G $S $L 32 bytes of its own for each thread in global,
@@ -22,6 +25,8 @@ a guard into registers that hold 0xa5a5...: the others must keep that. FLAGS:
   noguard   only once
   warp      both results are kept: the second differs since other lanes take part
   approx    inside the bound of the PTX ISA
+  gpu       only a GPU knows the result
+  isa       as the PTX ISA says, from which the driver's compiler departs
   ~         softgpu may refuse it
 
   rows.py plan DIRECTORY     writes the kernels and the plan of run.c, prints the plan's path
@@ -40,7 +45,7 @@ GUARD = 0x5a3c96e1
 HERE = os.path.dirname(os.path.abspath(__file__))
 TABLE = os.path.join(HERE, "rows.tsv")
 
-CLASSES = {"h": "hgke", "w": "wcGKz", "l": "l", "f": "fF", "d": "dD", "p": "pq"}
+CLASSES = {"h": "hgke", "w": "wcGKzMNB", "l": "l", "f": "fFmo", "d": "dDni", "p": "pq"}
 CLASS = {letter: cls for cls, letters in CLASSES.items() for letter in letters}
 WIDTH = {"h": 2, "w": 4, "l": 8, "f": 4, "d": 8, "p": 4}
 LD = {"h": "u16", "w": "u32", "l": "u64", "f": "f32", "d": "f64"}
@@ -114,6 +119,8 @@ COUNTS = [0, 1, 2, 5, 7, 8, 15, 16, 17, 23, 24, 30, 31, 32, 33, 40, 48, 62, 63, 
 POOLS = {"h": ints(16), "w": ints(32), "l": ints(64), "c": COUNTS, "z": [0, 1], "p": [0, 1], "f": floats(23, 8),
          "d": floats(52, 11), "F": conversions(True), "D": conversions(False), "g": floats(10, 5), "k": floats(7, 8),
          "e": [a | b << 8 for a, b in itertools.product((0, 1, 0x38, 0x7e, 0x7f, 0x7c, 0x81, 0xb9, 0xfc), (0x40, 0x7b, 0xff))]}
+NANS = [sign | top | low for sign in (0, 1 << 63) for top, low in itertools.product((0x7ff << 52, 0x7ff8 << 48), (2, 3, 0xabc << 30))]
+POOLS["i"] = NANS + [f64(x) for x in (1.0, -2.0, 0.0, -0.0, 3.5, 1e300, -1e-300, float("inf"), -float("inf"), 2.0**-1074)]
 BITS = {"h": 16, "w": 32, "l": 64, "f": 32, "d": 64, "F": 32, "D": 64, "g": 16, "k": 16, "e": 16, "G": 32, "K": 32}
 # Operands where rounding, cancellation and underflow are decided: (a, b, c) in units of f32 and f64.
 HARD = {"f": [(1.0, 2.0**-24, 2.0**-30), (1.0, -2.0**-25, 2.0**-60), (1 + 2.0**-23, 2.0**-24, -1.0),
@@ -128,8 +135,26 @@ HARD = {"f": [(1.0, 2.0**-24, 2.0**-30), (1.0, -2.0**-25, 2.0**-60), (1 + 2.0**-
               (1e10, -1e10, 0.0), (7.0, 3.0, 1.0), (2.0**-1022, 3.0, 2.0**-1074), (1.0, 3.0, 2.0**-53)]}
 
 
+# Elements of matrices, whose sums ought to be finite: fraction and exponent bits, the exponents' spread, elements.
+ELEMENTS = {"M": (10, 5, 5, 2), "N": (10, 5, 30, 2), "B": (7, 8, 9, 2), "m": (23, 8, 9, 1), "o": (23, 8, 60, 1),
+            "n": (52, 11, 60, 1)}
+
+
+def element(letter, h):
+    """One in eight is zero or the smallest, the others are spread evenly about one."""
+    frac, exp, spread, _ = ELEMENTS[letter]
+    sign, pick = h >> 60 & 1, h >> 40 & 15
+    if pick < 2:
+        return pick | sign << frac + exp
+    top = (1 << exp - 1) - 1 + (h >> 44) % spread - spread // 2
+    return (top << frac | mix(h) & (1 << frac) - 1) | sign << frac + exp
+
+
 def value(letter, i, j, nr):
     """Operand j of tuple i of forms with nr operands."""
+    if letter in ELEMENTS:
+        frac, exp, _, many = ELEMENTS[letter]
+        return sum(element(letter, mix(i * 4001 + j * 67 + k * 7 + ord(letter))) << k * (frac + exp + 1) for k in range(many))
     if letter in "GK":
         low = {"G": "g", "K": "k"}[letter]
         return value(low, i, j, max(nr, 2)) | value(low, i + 77, j + 5, max(nr, 2)) << 16
@@ -239,7 +264,7 @@ def kernel(form):
     text = form.template()
     o = [".visible .entry k%d(.param .u64 in, .param .u64 out, .param .u64 scratch)" % form.nr, "{"]
     used = {CLASS[x] for x in form.dst + form.src}
-    o += ["\t.reg %s %%%s<32>;" % (REGS[c], c) for c in sorted(used)]
+    o += ["\t.reg %s %%%s<64>;" % (REGS[c], c) for c in sorted(used)]
     o += ["\t.reg .pred %g, %pp, %qq;", "\t.reg .b16 %hh;", "\t.reg .f32 %ff;",
           "\t.reg .b32 %t, %u, %v, %shr, %loc, %com, %id;", "\t.reg .b64 %in, %out, %scr, %cog, %x, %y, %at;"]
     o += ["\tmov.u32 %id, %tid.x;", "\tld.param.u64 %in, [in];", "\tld.param.u64 %out, [out];",
@@ -277,7 +302,7 @@ def kernel(form):
     return "\n".join(o + ["\tret;", "}", ""])
 
 
-PRELUDE = """.version 8.2
+PRELUDE = """.version 8.4
 .target sm_90
 .address_size 64
 
@@ -349,7 +374,7 @@ def main(argv):
         print(write_plan(read_table(), argv[2]))
     elif argv[1:] == ["forms"]:
         for form in itertools.chain(*read_table()):
-            if not {"approx", "~"} & set(form.flags) and form.template() != form.text:
+            if not {"approx", "gpu", "~"} & set(form.flags) and form.template() != form.text:
                 print("%s\t%s" % (form.text, form.operands))
     elif argv[1:] == ["pack"]:
         for line in pack(sys.stdin):
