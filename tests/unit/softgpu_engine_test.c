@@ -627,6 +627,22 @@ static void a_spinning_lane_lets_the_holder_run(void **state)
 	sg_module_destroy(m);
 }
 
+static void every_lane_that_others_wait_for_has_a_turn(void **state)
+{
+	struct sg_module *m = load_file("control.ptx");
+	uint64_t addr;
+	size_t size;
+
+	(void)state;
+	setenv("SOFTGPU_STEP_LIMIT", "20000000", 1);
+	launch_ok(m, "relay", 1, 32, NULL);
+	launch_ok(m, "plain_relay", 1, 32, NULL);
+	unsetenv("SOFTGPU_STEP_LIMIT");
+	assert_true(sg_module_find_global(m, "counter", &addr, &size));
+	assert_int_equal(*(uint32_t *)(uintptr_t)addr, 2);
+	sg_module_destroy(m);
+}
+
 static void barriers_reduce_and_count(void **state)
 {
 	struct sg_module *m = load_file("control.ptx");
@@ -909,6 +925,7 @@ int main(void)
 		cmocka_unit_test(warp_operations),
 		cmocka_unit_test(divergent_lanes_come_home),
 		cmocka_unit_test(a_spinning_lane_lets_the_holder_run),
+		cmocka_unit_test(every_lane_that_others_wait_for_has_a_turn),
 		cmocka_unit_test(barriers_reduce_and_count),
 		cmocka_unit_test(what_cannot_end_times_out),
 		cmocka_unit_test(functions_take_and_return),

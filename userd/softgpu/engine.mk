@@ -7,12 +7,22 @@
 softgpu_engine_src := userd/softgpu
 softgpu_engine_out := build/softgpu
 
-softgpu_engine_c := ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
-	ptx_mem ptx_mov ptx_video ptx_cvt ptx_ctl ptx_tex ptx_surf ptx_async ptx_cache ptx_loc ptx_link ptx_module devrt warp frame barrier resolve race race_report builtin grid mbarrier \
+# The one list has the parser and what runs warps, the other what is built for each instruction set.
+softgpu_engine_c := \
+	ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
+	ptx_mem ptx_mov ptx_ctl ptx_link ptx_module \
+	ptx_async ptx_cache ptx_loc \
+	ptx_video ptx_cvt \
 	ptx_mma \
-	texel sample exec_tex exec_surf
-softgpu_exec_c := exec_int exec_float exec_half exec_cmp exec_cvt exec_stack exec_fp8 exec_video exec_mem exec_atom exec_warp exec_async \
-	exec_mbarrier exec_mma exec_matrix exec_isa
+	ptx_tex ptx_surf texel sample exec_tex exec_surf \
+	devrt warp group frame barrier mbarrier \
+	resolve race race_report builtin grid
+softgpu_exec_c := \
+	exec_int exec_float exec_half exec_cmp exec_cvt exec_mem exec_atom exec_warp \
+	exec_async exec_mbarrier exec_stack \
+	exec_fp8 exec_video \
+	exec_mma exec_matrix \
+	exec_isa
 
 softgpu_engine_cflags := -O2 -fPIC -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing \
 	-fvisibility=hidden -I$(softgpu_engine_src)

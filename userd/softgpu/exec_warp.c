@@ -177,7 +177,7 @@ EXEC(sleep_lanes)
 		t = v > t ? v : t;
 	}
 	ts.tv_nsec = t > 20000 ? 20000 : t;
-	if (w->cta->live_warps == 1 && w->nr_groups == 1)
+	if (w->cta->live_warps == 1 && !w->nr_groups)
 		nanosleep(&ts, NULL);
 	w->polled = w->observed = true;
 	return SG_OK;

@@ -347,6 +347,34 @@ bool ptx_skip_attribute(struct ptx_parser *p, bool *managed)
 	return ptx_expect(l, ')');
 }
 
+/* The lowest pc that a branch may go to; INT64_MAX: none, or no branch. */
+static int64_t lowest_target(const struct sg_insn *in)
+{
+	const uint32_t *targets = in->aux;
+	int64_t low = INT64_MAX;
+
+	if (in->ctl == SG_CTL_BRA)
+		return in->imm;
+	for (int64_t k = 0; in->ctl == SG_CTL_BRX && k < in->imm; k++)
+		low = targets[k] < low ? targets[k] : low;
+	return low;
+}
+
+/* Labels are known: which backward branches close a loop that may wait for another lane? */
+static void mark_spins(struct ptx_func *fn)
+{
+	int64_t last = -1;
+
+	for (uint32_t i = 0; i < fn->nr_code; i++) {
+		struct sg_insn *in = &fn->code[i];
+
+		if (in->flags & SG_F_LOOKS || in->ctl == SG_CTL_CALL || in->ctl == SG_CTL_POLL)
+			last = i;
+		if (lowest_target(in) <= last)
+			in->flags |= SG_F_SPIN;
+	}
+}
+
 static struct ptx_func *function_named(struct ptx_parser *p, const struct ptx_tok *name, bool entry)
 {
 	struct ptx_sym *y = ptx_sym_find(p, name->s, name->len);
@@ -442,8 +470,10 @@ declaration:
 pop:
 	while (p->syms.depth && !l->res)
 		ptx_scope_pop(p);
-	if (p->fn && p->fn->defined && !l->res)
+	if (p->fn && p->fn->defined && !l->res) {
+		mark_spins(p->fn);
 		ptx_next(l);	/* the brace */
+	}
 out:
 	p->fn = NULL;
 	free(rets);

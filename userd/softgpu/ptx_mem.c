@@ -48,15 +48,15 @@ static bool sort_mods(struct ptx_parser *p, struct access *a)
 		} else if (ptx_tok_is(t, "v2") || ptx_tok_is(t, "v4") || ptx_tok_is(t, "v8")) {
 			a->vec = (uint32_t)(t->s[1] - '0');
 		} else if (ptx_tok_is(t, "acquire")) {
-			a->flags |= SG_F_STRONG | SG_F_ACQUIRE;
+			a->flags |= SG_F_STRONG | SG_F_ACQUIRE | SG_F_LOOKS;
 		} else if (ptx_tok_is(t, "release")) {
 			a->flags |= SG_F_STRONG | SG_F_RELEASE;
 		} else if (ptx_tok_is(t, "acq_rel")) {
 			a->flags |= SG_F_STRONG | SG_F_ACQUIRE | SG_F_RELEASE;
 		} else if (ptx_tok_is(t, "volatile")) {
-			a->flags |= SG_F_STRONG | SG_F_VOLATILE_ACCESS;
+			a->flags |= SG_F_STRONG | SG_F_VOLATILE_ACCESS | SG_F_LOOKS;
 		} else if (ptx_tok_is(t, "relaxed") || ptx_tok_is(t, "mmio")) {
-			a->flags |= SG_F_STRONG;
+			a->flags |= SG_F_STRONG | SG_F_LOOKS;
 		} else if (!ignored(t)) {
 			n += (size_t)snprintf(a->rest + n, sizeof(a->rest) - n, "%s%.*s", n ? "." : "",
 					      (int)(t->len > 20 ? 20 : t->len), t->s);
@@ -342,6 +342,8 @@ void ptx_decode_atom(struct ptx_parser *p)
 		return;
 	}
 	want.vec = 1;
+	if (!red)
+		want.flags |= SG_F_LOOKS;
 	emit_atoms(p, key, &a, &want, red);
 }
 

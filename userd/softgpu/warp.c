@@ -7,15 +7,17 @@
 #include <string.h>
 
 #include "grid.h"
+#include "group.h"
 #include "race.h"
 
 /*
  * After so many backward branches another group has its turn: the lane that spins may wait for one
- * that stands elsewhere.
+ * that stands elsewhere. One in a loop that looks at memory counts for many.
  */
-#define SPINS 256
+#define SPINS		(1u << 18)
+#define SPIN_WEIGHT	(1u << 10)
 
-enum run_end { END_PICK, END_YIELD, END_FAULT };
+enum run_end { END_PICK, END_YIELD, END_FAULT, END_GO };
 
 bool sg_source_name(const struct sg_module *m, const struct sg_insn *in, char *out, size_t size)
 {
@@ -54,141 +56,6 @@ enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum s
 	return res;
 }
 
-static struct sg_group *add_group(struct sg_warp *w, struct sg_frame *f, uint32_t pc, uint32_t mask, uint64_t stamp)
-{
-	struct sg_group *g = &w->groups[w->nr_groups++];
-
-	/* masks of groups are disjoint and not empty: there are never more than 32 */
-	*g = (struct sg_group){ .frame = f, .pc = pc, .mask = mask, .stamp = stamp };
-	return g;
-}
-
-static void drop_group(struct sg_warp *w, struct sg_group *g)
-{
-	*g = w->groups[--w->nr_groups];
-}
-
-/* The nearest pc at or after this one where another group stands in the same frame. */
-static uint32_t meeting(const struct sg_warp *w, const struct sg_group *g, uint32_t pc)
-{
-	uint32_t stop = UINT32_MAX;
-
-	for (uint32_t i = 0; i < w->nr_groups; i++) {
-		const struct sg_group *o = &w->groups[i];
-
-		if (o != g && o->frame == g->frame && o->state != SG_WAIT_BAR && o->pc >= pc && o->pc < stop)
-			stop = o->pc;
-	}
-	return stop;
-}
-
-/* Joins every group that stands where g stands; g may move in the table. */
-static struct sg_group *merge(struct sg_warp *w, struct sg_group *g)
-{
-	for (uint32_t i = 0; i < w->nr_groups;) {
-		struct sg_group *o = &w->groups[i];
-
-		if (o == g || o->frame != g->frame || o->pc != g->pc || o->state == SG_WAIT_BAR) {
-			i++;
-			continue;
-		}
-		g->mask |= o->mask;
-		g->state = SG_RUN;
-		if (g == &w->groups[w->nr_groups - 1])
-			g = o;
-		drop_group(w, o);
-		i = 0;
-		if (g == o)
-			continue;
-	}
-	return g;
-}
-
-static bool lanes_here(const struct sg_warp *w, const struct sg_group *g)
-{
-	const struct sg_insn *in = &g->frame->fn->code[g->pc];
-	const uint32_t *members = (const uint32_t *)(g->frame->regs + in->r[5]);
-
-	return !(members[__builtin_ctz(g->mask)] & w->live & ~g->mask);
-}
-
-/*
- * Nobody else can move: a warp barrier is also complete when its lanes wait at several of them (the
- * compiler may have copied it into both branches). Other operations must find their lanes at one
- * place.
- */
-static bool release_scattered(struct sg_warp *w)
-{
-	for (uint32_t i = 0; i < w->nr_groups; i++) {
-		struct sg_group *g = &w->groups[i];
-		const struct sg_insn *in;
-		uint32_t there = 0, want;
-
-		if (g->state != SG_WAIT_LANES)
-			continue;
-		in = &g->frame->fn->code[g->pc];
-		if (in->r[0] || in->r[1])
-			continue;
-		want = ((uint32_t *)(g->frame->regs + in->r[5]))[__builtin_ctz(g->mask)] & w->live;
-		for (uint32_t k = 0; k < w->nr_groups; k++) {
-			struct sg_group *o = &w->groups[k];
-
-			if (o->state == SG_WAIT_LANES && o->frame->fn->code[o->pc].exec == in->exec)
-				there |= o->mask;
-		}
-		if (want & ~there)
-			continue;
-		for (uint32_t k = 0; k < w->nr_groups; k++) {
-			struct sg_group *o = &w->groups[k];
-
-			if (o->state == SG_WAIT_LANES && (o->mask & want) &&
-			    o->frame->fn->code[o->pc].exec == in->exec) {
-				o->state = SG_RUN;
-				o->released = true;
-			}
-		}
-		return true;
-	}
-	return false;
-}
-
-static void wake(struct sg_warp *w)
-{
-	for (uint32_t i = 0; i < w->nr_groups; i++) {
-		struct sg_group *g = &w->groups[i];
-
-		if (g->state == SG_WAIT_BAR && sg_bar_released(w, g)) {
-			g->state = SG_RUN;
-			g->pc++;
-		} else if (g->state == SG_WAIT_LANES && lanes_here(w, g)) {
-			g->state = SG_RUN;
-		}
-	}
-}
-
-static bool before(const struct sg_group *a, const struct sg_group *b, bool rotate)
-{
-	if (rotate && a->stamp != b->stamp)
-		return a->stamp < b->stamp;
-	if (a->frame->depth != b->frame->depth)
-		return a->frame->depth > b->frame->depth;
-	return a->pc < b->pc;
-}
-
-static struct sg_group *pick(struct sg_warp *w)
-{
-	struct sg_group *best = NULL;
-
-	do {
-		wake(w);
-		for (uint32_t i = 0; i < w->nr_groups; i++)
-			if (w->groups[i].state == SG_RUN && (!best || before(&w->groups[i], best, w->rotate)))
-				best = &w->groups[i];
-	} while (!best && release_scattered(w));
-	w->rotate = false;
-	return best;
-}
-
 static void exit_lanes(struct sg_warp *w, struct sg_frame *f, uint32_t lanes)
 {
 	w->live &= ~lanes;
@@ -211,22 +78,13 @@ static enum run_end return_lanes(struct sg_warp *w, struct sg_group *g, uint32_t
 		exit_lanes(w, f, lanes);
 	} else {
 		sg_call_rets(w, f, lanes);
-		if (lanes == g->mask) {
-			g->frame = f->parent;
-			g->pc = f->ret_pc;
-		} else {
-			add_group(w, f->parent, f->ret_pc, lanes, g->stamp);
-		}
+		sg_group_split(w, g, f->parent, f->ret_pc, lanes);
 		f->live &= ~lanes;
 		if (!f->live)
 			sg_frame_pop(w, f);
-		if (lanes == g->mask)
-			return END_PICK;
 	}
 	g->mask &= ~lanes;
 	g->pc++;
-	if (!g->mask)
-		drop_group(w, g);
 	return END_PICK;
 }
 
@@ -266,7 +124,7 @@ static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_
 	const struct ptx_call *c = in->aux;
 	const struct ptx_func *fn;
 	struct sg_frame *f;
-	uint32_t lanes = active, others;
+	uint32_t lanes = active;
 
 	if (c->fn && c->fn->builtin) {
 		if (sg_builtin_call(w, in, active))
@@ -288,22 +146,32 @@ static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_
 	f->call = in;
 	f->ret_pc = g->pc + 1;
 	sg_call_args(w, in, f, lanes);
-	others = g->mask & ~active;
-	if (others)
-		add_group(w, g->frame, g->pc + 1, others, g->stamp);
-	others = active & ~lanes;
-	if (others)		/* other targets of an indirect call: they come here again */
-		add_group(w, g->frame, g->pc, others, g->stamp);
+	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
+	/* other targets of an indirect call: they come here again */
+	sg_group_split(w, g, g->frame, g->pc, active & ~lanes);
 	g->frame = f;
 	g->pc = 0;
 	g->mask = lanes;
 	return END_PICK;
 }
 
+/*
+ * A loop that looks at memory may wait for a lane that stands elsewhere, or for another warp; one
+ * that only computes cannot, but PTX does not tell them apart for sure.
+ */
+static bool spins_too_long(struct sg_warp *w, const struct sg_insn *in)
+{
+	w->spins += in->flags & SG_F_SPIN ? SPIN_WEIGHT : 1;
+	if (w->spins <= SPINS)
+		return false;
+	w->spins = 0;
+	return w->nr_groups || in->flags & SG_F_SPIN;
+}
+
 static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
 {
 	const uint32_t *idx = SG_ROW(uint32_t, 0), *targets = in->aux;
-	uint32_t pc = g->pc, i = idx[__builtin_ctz(active)], lanes = 0, others = g->mask & ~active;
+	uint32_t i = idx[__builtin_ctz(active)], lanes = 0;
 
 	if (i >= (uint64_t)in->imm) {
 		sg_warp_fault(w, in, SG_INVALID_PC, active, i, "branch index %u out of %u", i, (uint32_t)in->imm);
@@ -312,10 +180,10 @@ static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const stru
 	for (uint32_t k = active; k; k &= k - 1)
 		if (idx[__builtin_ctz(k)] == i)
 			lanes |= k & -k;
-	if (others)
-		add_group(w, g->frame, pc + 1, others, g->stamp);
-	if (active & ~lanes)
-		add_group(w, g->frame, pc, active & ~lanes, g->stamp);
+	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
+	sg_group_split(w, g, g->frame, g->pc, active & ~lanes);
+	if (targets[i] <= g->pc && spins_too_long(w, in))
+		w->rotate = true;
 	g->pc = targets[i];
 	g->mask = lanes;
 	return END_PICK;
@@ -323,10 +191,7 @@ static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const stru
 
 static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
 {
-	uint32_t others = g->mask & ~active;
-
-	if (others)
-		add_group(w, g->frame, g->pc + 1, others, g->stamp);
+	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
 	g->mask = active;
 	if (sg_bar_arrive(w, in, active, g))
 		return END_FAULT;
@@ -338,7 +203,7 @@ static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct 
 /* A warp-wide operation: waits until the lanes it names have come, or have exited. */
 static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
 {
-	uint32_t want = SG_ROW(uint32_t, 5)[__builtin_ctz(active)] & w->live, others = g->mask & ~active;
+	uint32_t want = SG_ROW(uint32_t, 5)[__builtin_ctz(active)] & w->live;
 
 	if (!(want & ~active) || g->released) {
 		g->released = false;
@@ -349,8 +214,7 @@ static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struc
 		g->pc++;
 		return END_PICK;
 	}
-	if (others)
-		add_group(w, g->frame, g->pc + 1, others, g->stamp);
+	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
 	g->mask = active;
 	g->state = SG_WAIT_LANES;
 	return END_PICK;
@@ -371,8 +235,6 @@ static enum run_end divert(struct sg_warp *w, struct sg_group *g, const struct s
 		exit_lanes(w, g->frame, active);
 		g->mask &= ~active;
 		g->pc++;
-		if (!g->mask)
-			drop_group(w, g);
 		return END_PICK;
 	}
 }
@@ -397,7 +259,42 @@ static enum run_end gave_way(struct sg_warp *w, struct sg_group *g, uint32_t pc)
 	g->pc = pc;
 	g->stamp = ++w->stamp;
 	w->rotate = true;
+	w->spins = 0;	/* a loop that polls stops here, not for its branches: grid.c tells the two apart */
 	return END_YIELD;
+}
+
+/*
+ * A branch at g->pc that the lanes in active take. END_GO: g is what goes on at g->pc, others are
+ * in the list.
+ */
+static enum run_end branch(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active,
+			   uint64_t until)
+{
+	uint32_t pc = g->pc, target = (uint32_t)in->imm, others = g->mask & ~active;
+
+	if (others && target > pc) {
+		/* they stand next in line more often than not */
+		sg_group_split(w, g, g->frame, target, active);
+		g->mask = others;
+		g->pc = pc + 1;
+	} else {
+		sg_group_split(w, g, g->frame, pc + 1, others);
+		g->mask = active;
+		g->pc = target;
+	}
+	if (target <= pc) {
+		if (spins_too_long(w, in)) {
+			w->rotate = true;
+			return w->nr_groups ? END_PICK : END_YIELD;
+		}
+		if (w->steps >= until)
+			return END_YIELD;
+	}
+	if (w->turn) {
+		w->turn--;
+		return END_GO;
+	}
+	return sg_group_is_ahead(w, g->frame, g->pc) ? END_PICK : END_GO;
 }
 
 /* Runs a group until it must stop for another, or for what divert() does. */
@@ -405,18 +302,20 @@ static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t un
 {
 	const struct sg_insn *code = g->frame->fn->code, *in;
 	uint32_t pc = g->pc, mask, active, start = pc, stop;
+	enum run_end end;
 
 	w->frame = g->frame;
 	w->regs = g->frame->regs;
-	g = merge(w, g);
+	sg_group_merge(w, g);
+	g->state = SG_RUN;
 	mask = g->mask;
-	stop = w->nr_groups > 1 ? meeting(w, g, pc) : UINT32_MAX;
+	stop = sg_group_meeting(w, g);
 	for (;; pc++) {
 		if (pc == stop) {
 			g->pc = pc;
-			g = merge(w, g);
+			sg_group_merge(w, g);
 			mask = g->mask;
-			stop = meeting(w, g, pc);
+			stop = sg_group_meeting(w, g);
 		}
 		in = &code[pc];
 		active = in->guarded ? guarded(w, in, mask) : mask;
@@ -424,56 +323,41 @@ static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t un
 			continue;
 		if (in->ctl == SG_CTL_NONE) {
 			if (in->exec(w, in, active))
-				goto fault;
+				break;
 			continue;
 		}
 		w->steps += pc - start + 1;
 		if (w->watch)
 			watch(w, code + start, pc - start + 1);
 		start = pc + 1;
-		if (in->ctl == SG_CTL_POLL) {
+		g->pc = pc;
+		switch (in->ctl) {
+		case SG_CTL_POLL:
 			if (in->exec(w, in, active))
-				goto fault;
+				return END_FAULT;
 			if (w->polled)
 				return gave_way(w, g, pc + 1);
 			continue;
-		}
-		if (in->ctl == SG_CTL_WARPSYNC) {
-			g->pc = pc;
+		case SG_CTL_WARPSYNC:
 			if (warp_sync(w, g, in, active) == END_FAULT)
-				goto fault;
-			if (g->state != SG_RUN || g->mask != mask)
+				return END_FAULT;
+			if (g->state != SG_RUN)
 				return END_PICK;
+			pc = g->pc - 1;
 			continue;
-		}
-		if (in->ctl != SG_CTL_BRA) {
-			g->pc = pc;
+		case SG_CTL_BRA:
+			end = branch(w, g, in, active, until);
+			if (end != END_GO)
+				return end;
+			mask = g->mask;
+			stop = w->nr_groups ? sg_group_meeting(w, g) : UINT32_MAX;
+			start = g->pc;
+			pc = g->pc - 1;		/* the loop adds it again */
+			continue;
+		default:
 			return divert(w, g, in, active);
 		}
-		g->pc = (uint32_t)in->imm;
-		if (active != mask) {
-			g->mask = active;
-			add_group(w, g->frame, pc + 1, mask & ~active, g->stamp);
-		}
-		if (g->pc <= pc) {
-			if (w->nr_groups > 1 && ++w->spins > SPINS) {
-				w->spins = 0;
-				w->rotate = true;
-				g->stamp = ++w->stamp;
-				return END_PICK;
-			}
-			if (w->steps >= until)
-				return END_YIELD;
-		}
-		if (active != mask)
-			return END_PICK;
-		pc = g->pc;
-		if (w->nr_groups > 1)
-			stop = meeting(w, g, pc);
-		start = pc;
-		pc--;	/* the loop adds it again */
 	}
-fault:
 	w->steps += pc - start + 1;
 	g->pc = pc;
 	return END_FAULT;
@@ -482,23 +366,20 @@ fault:
 enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget)
 {
 	uint64_t until = w->steps + budget;
+	enum run_end end = END_PICK;
+	struct sg_group g;
 
 	w->polled = false;
-	for (;;) {
-		struct sg_group *g = pick(w);
-
-		if (!g)
+	while (end == END_PICK && w->steps < until) {
+		if (!sg_group_pick(w, &g))
 			return w->nr_groups ? SG_WARP_BLOCKED : SG_WARP_DONE;
-		switch (run_group(w, g, until)) {
-		case END_FAULT:
-			return SG_WARP_FAULT;
-		case END_YIELD:
-			return SG_WARP_YIELD;
-		default:
-			if (w->steps >= until)
-				return w->nr_groups ? SG_WARP_YIELD : SG_WARP_DONE;
-		}
+		end = run_group(w, &g, until);
+		if (g.mask)
+			sg_group_put(w, &g);
 	}
+	if (end == END_FAULT)
+		return SG_WARP_FAULT;
+	return w->nr_groups ? SG_WARP_YIELD : SG_WARP_DONE;
 }
 
 bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext, struct sg_fault *fault)
@@ -527,10 +408,11 @@ bool sg_warp_start(struct sg_warp *w)
 	w->rotate = false;
 	memset(w->textures, 0, sizeof(w->textures));
 	memset(w->surfaces, 0, sizeof(w->surfaces));
+	w->turn = 0;
 	f = sg_frame_push(w, w->cta->job->k->fn, NULL, w->live);
 	if (!f)
 		return false;
-	add_group(w, f, 0, w->live, 0);
+	sg_group_put(w, &(struct sg_group){ .frame = f, .mask = w->live });
 	return true;
 }
 
@@ -538,10 +420,9 @@ bool sg_warp_start(struct sg_warp *w)
 void sg_warp_fini(struct sg_warp *w)
 {
 	while (w->nr_groups) {
-		struct sg_group *g = &w->groups[0];
+		struct sg_group *g = &w->groups[--w->nr_groups];
 
 		exit_lanes(w, g->frame, g->mask);
-		drop_group(w, g);
 	}
 	if (w->pool)
 		sg_frames_free(w);

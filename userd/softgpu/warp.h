@@ -6,9 +6,9 @@
  * for a predicate. Immediates, addresses of symbols and special registers are rows as well, filled
  * when the frame is made, so an executor never asks what kind of operand it has.
  *
- * Divergence: the lanes of a warp are a list of groups (frame, pc, mask). The group in the deepest
- * frame with the lowest pc runs; groups whose pcs meet merge. No group sits on the C stack, so a
- * warp can stop anywhere and go on later.
+ * Divergence: the lanes of a warp are a list of groups (frame, pc, mask), see group.c. The group in
+ * the deepest frame with the lowest pc runs; groups whose pcs meet merge. No group sits on the C
+ * stack, so a warp can stop anywhere and go on later.
  */
 #ifndef SOFTGPU_WARP_H
 #define SOFTGPU_WARP_H
@@ -79,6 +79,9 @@ struct sg_insn {
 #define SG_F_STORE	0x100	/* st: writes what is in its rows r[0] ... */
 #define SG_F_WIDE	0x200	/* ... of 64-bit elements */
 #define SG_F_VOLATILE_ACCESS 0x400
+/* what a loop does that waits for another lane, see warp.c */
+#define SG_F_LOOKS	0x800	/* reads what another lane may write meanwhile: atom, ld.volatile ... */
+#define SG_F_SPIN	0x1000	/* SG_CTL_BRA, SG_CTL_BRX, backward: one of those is in the loop */
 
 /* SG_CTL_BAR: what happens at the barrier; in flags */
 enum sg_bar_op { SG_BAR_SYNC, SG_BAR_ARRIVE, SG_BAR_RED_POPC, SG_BAR_RED_AND, SG_BAR_RED_OR };
@@ -96,11 +99,12 @@ struct sg_frame {
 enum sg_group_state { SG_RUN, SG_WAIT_LANES, SG_WAIT_BAR };
 
 struct sg_group {
+	uint64_t key;			/* group.h; set where it stands in the warp's list */
 	struct sg_frame *frame;
 	uint32_t pc, mask;
 	enum sg_group_state state;
 	uint32_t bar, bar_gen;
-	uint64_t stamp;			/* when it last gave way, for rotation */
+	uint64_t stamp;			/* of its last turn, for rotation */
 	/* its warp barrier is complete though its lanes stand elsewhere */
 	bool released;
 };
@@ -145,8 +149,10 @@ struct sg_warp {
 	uint32_t param_bytes;
 	uint8_t *local;			/* 32 stacks of local_cap bytes */
 	uint32_t local_cap;
-	uint32_t id, live, nr_groups;
+	uint32_t id, live;
+	uint32_t nr_groups;		/* without the one that runs */
 	uint32_t spins;			/* backward branches since the last rotation */
+	uint32_t turn;			/* jumps left before groups that stand earlier go first again */
 	bool rotate;
 	bool polled;			/* the last run ended with a poll that failed */
 	bool watch, observed;		/* look for accesses that other CTAs could answer; there was one */
