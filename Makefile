@@ -4,6 +4,7 @@
 # make check      unit tests, wire tests, every CUDA program against softgpu: no root, no GPU, no module
 # make kcheck     the module, in virtual machines
 # make demo       the whole of it: k-means in a virtual machine without a GPU
+# make roundtrips  round trips and bytes of every program of tests/cuda, on softgpu
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
 # make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel

@@ -15,7 +15,7 @@ $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 
-CHECK_PY := $(wildcard tests/e2e/*_test.py tests/python/*_test.py) tests/ptx/rows_test.py
+CHECK_PY := $(wildcard tests/e2e/*_test.py tests/python/*_test.py) tests/ptx/rows_test.py tests/e2e/roundtrips.py
 
 # numba-cuda and CuPy; without them their tests say so and are skipped.
 python-packages:
@@ -27,6 +27,10 @@ check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) b
 		$(ptx_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
 
+# A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.
+roundtrips: all cuda-programs
+	$(Q)$(PYTHON3) tests/e2e/roundtrips.py
+
 demo: all cuda-programs
 	$(Q)tools/demo.sh
 
@@ -35,4 +39,4 @@ gpucheck: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vg
 	$(Q)$(PYTHON3) tools/gpucheck.py
 	$(Q)$(PYTHON3) tools/softcheck.py
 
-.PHONY: check demo gpucheck python-packages
+.PHONY: check demo gpucheck roundtrips python-packages

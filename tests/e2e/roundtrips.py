@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Round trips of every program of tests/cuda, on softgpu: make roundtrips, and a part of make check
+
+    roundtrips.py [PROGRAM...]
+
+A line for each program: its calls, the calls at which it waits for the GPU itself, round trips, bytes both ways. One
+that needs more round trips than tests/cuda/roundtrips.tsv allows has failed, and so has one that has no line there; one
+with '-' is left out, and why is said. Speaks TAP.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import dgsf
+
+CUDA = os.path.join(dgsf.BUILD, "tests", "cuda")
+FLOORS = os.path.join(dgsf.ROOT, "tests", "cuda", "roundtrips.tsv")
+SOFTGPU = os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1")
+STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_in=(\d+)")
+# Where a program asks for what the GPU did: it waits there without DGSF too.
+WAITS = re.compile(r" cu(CtxSynchronize|StreamSynchronize|EventSynchronize|Memcpy\w*DtoH|Memcpy\w*AtoH|Memcpy|Memcpy2D\w*|"
+                   r"Memcpy3D|EventQuery|StreamQuery)(_v2|_ptsz|_ptds|Unaligned)*\(")
+
+
+def floors():
+    """{program and arguments: (round trips, why)}, in the file's order."""
+    with open(FLOORS) as f:
+        lines = [x.rstrip("\n").split("\t") for x in f if x.strip() and not x.startswith("#")]
+    return {x[0]: (None if x[1] == "-" else int(x[1]), x[2]) for x in lines}
+
+
+def unlisted(names):
+    have = {x.split()[0] for x in names}
+    return sorted(x for x in os.listdir(CUDA) if "." not in x and x not in have)
+
+
+class Measured:
+    def __init__(self, done, trace):
+        m = STATS.search(done.stderr)
+        self.code, self.err = done.returncode, done.stderr
+        self.calls, self.trips, self.out, self.back = (int(x) for x in m.groups()) if m else (0, 0, 0, 0)
+        self.waits = sum(1 for line in trace if WAITS.search(line))
+
+
+def measure(line, port):
+    name, *args = line.split()
+    args = [x if not x.startswith("@") else os.path.join(dgsf.ROOT, "tests", "data", x[1:]) for x in args]
+    with tempfile.NamedTemporaryFile("r") as trace:
+        env = {**os.environ, "LD_LIBRARY_PATH": os.path.join(dgsf.BUILD, "libvcuda"), "VGPU_SERVER": f"127.0.0.1:{port}",
+               "VGPU_STATS": "1", "VGPU_TRACE": trace.name}
+        done = subprocess.run([os.path.join(CUDA, name), *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=200, check=False)
+        return Measured(done, trace)
+
+
+def main():
+    table = floors()
+    lines = [x for x in table if not sys.argv[1:] or x.split()[0] in sys.argv[1:]]
+    missing = unlisted(table) if not sys.argv[1:] else []
+    server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU, "--workers",
+                          "2", "--mem-default", "1G"], {"SOFTGPU_SM": "90"})
+    bad = len(missing)
+    try:
+        port = int(server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        print("TAP version 13\n1..%d" % (len(lines) + len(missing)))
+        print("# %-28s %8s %6s %11s %12s %12s" % ("program", "calls", "waits", "round trips", "bytes out", "bytes back"))
+        for number, line in enumerate(lines, 1):
+            floor, why = table[line]
+            if floor is None:
+                print("ok %d %-28s # SKIP %s" % (number, line, why))
+                continue
+            m = measure(line, port)
+            ok = m.code == 0 and m.trips <= floor
+            bad += not ok
+            print("%s %d %-28s %8d %6d %11d %12d %12d" % ("ok" if ok else "not ok", number, line, m.calls, m.waits, m.trips, m.out, m.back))
+            if not ok:
+                print("# exit status %d, %d round trips of %d\n# %s" % (m.code, m.trips, floor, m.err[-600:].replace("\n", "\n# ")))
+        for number, name in enumerate(missing, len(lines) + 1):
+            print("not ok %d %s: no line in tests/cuda/roundtrips.tsv" % (number, name))
+    finally:
+        server.stop()
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
