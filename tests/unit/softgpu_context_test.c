@@ -132,6 +132,81 @@ static void captures(void)
 	FAILS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(s, &g));
 }
 
+/* What a capture does not allow, and what undoes it, which it does not allow either. */
+static CUdeviceptr managed;
+static void *host;
+static CUarray array;
+static CUmipmappedArray mipmapped;
+static CUmodule module;
+static char pages[8192] __attribute__((aligned(4096)));
+
+static CUresult make_host(void) { return cuMemHostAlloc(&host, 64, 0); }
+static CUresult free_host(void) { return cuMemFreeHost(host); }
+static CUresult make_registered(void) { return cuMemHostRegister(pages, 4096, 0); }
+static CUresult free_registered(void) { return cuMemHostUnregister(pages); }
+static CUresult make_managed(void) { return cuMemAllocManaged(&managed, 64, CU_MEM_ATTACH_GLOBAL); }
+static CUresult free_managed(void) { return cuMemFree(managed); }
+static CUresult make_module(void) { return cuModuleLoadData(&module, ptx); }
+static CUresult free_module(void) { return cuModuleUnload(module); }
+
+static CUresult make_array(void)
+{
+	CUDA_ARRAY_DESCRIPTOR d = { 4, 4, CU_AD_FORMAT_FLOAT, 1 };
+
+	return cuArrayCreate(&array, &d);
+}
+
+static CUresult free_array(void) { return cuArrayDestroy(array); }
+
+static CUresult make_mipmapped(void)
+{
+	CUDA_ARRAY3D_DESCRIPTOR d = { 4, 4, 0, CU_AD_FORMAT_FLOAT, 1, 0 };
+
+	return cuMipmappedArrayCreate(&mipmapped, &d, 2);
+}
+
+static CUresult free_mipmapped(void) { return cuMipmappedArrayDestroy(mipmapped); }
+
+static const struct {
+	CUresult (*make)(void), (*free)(void);
+} pairs[] = {
+	{ make_host, free_host }, { make_registered, free_registered },
+	{ make_managed, free_managed }, { make_module, free_module },
+	{ make_array, free_array }, { make_mipmapped, free_mipmapped },
+};
+
+static void refused(CUresult (*call)(void), CUstream s)
+{
+	CUgraph g;
+
+	OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+	FAILS(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, call());
+	FAILS(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(s, &g));
+}
+
+static void allocations(void)
+{
+	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+	CUstream s;
+	CUgraph g;
+
+	open_test();
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		refused(pairs[i].make, s);
+		OK(pairs[i].make());
+		refused(pairs[i].free, s);
+		OK(pairs[i].free());
+	}
+	/* The thread says that it knows what it does. */
+	OK(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	OK(cuThreadExchangeStreamCaptureMode(&mode));
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		OK(pairs[i].make());
+	OK(cuThreadExchangeStreamCaptureMode(&mode));
+	OK(cuStreamEndCapture(s, &g));
+}
+
 static void use_count(void)
 {
 	CUcontext other, again;
@@ -294,6 +369,7 @@ static void log_dumps(void)
 TEST(an_event_records_all_of_a_context, record)
 TEST(a_context_waits_for_an_event, wait_for_event)
 TEST(a_context_that_captures_is_refused, captures)
+TEST(captures_forbid_what_might_disturb_them, allocations)
 TEST(a_context_ends_with_its_last_use, use_count)
 TEST(flags_can_be_set_and_affinity_cannot, flags_and_affinity)
 TEST(callbacks_hear_what_is_logged, log_callbacks)
@@ -305,6 +381,7 @@ int main(void)
 		cmocka_unit_test(an_event_records_all_of_a_context),
 		cmocka_unit_test(a_context_waits_for_an_event),
 		cmocka_unit_test(a_context_that_captures_is_refused),
+		cmocka_unit_test(captures_forbid_what_might_disturb_them),
 		cmocka_unit_test(a_context_ends_with_its_last_use),
 		cmocka_unit_test(flags_can_be_set_and_affinity_cannot),
 		cmocka_unit_test(callbacks_hear_what_is_logged),

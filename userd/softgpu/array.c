@@ -302,7 +302,7 @@ static CUresult array_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
 {
 	struct mipmapped *m;
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -349,7 +349,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRI
 
 	if (!out || !desc)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = context_enter(&ctx);
+	r = context_enter_unsafe(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = create(ctx, desc, clamp_levels(desc, levels), true, &m);
@@ -398,7 +398,7 @@ CUresult cuArrayDestroy(CUarray handle)
 {
 	struct context *ctx;
 	struct array *a;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -412,7 +412,7 @@ CUresult cuMipmappedArrayDestroy(CUmipmappedArray handle)
 {
 	struct mipmapped *m;
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;

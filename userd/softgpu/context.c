@@ -154,6 +154,16 @@ CUresult context_enter(struct context **ctx)
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
+CUresult context_enter_unsafe(struct context **ctx)
+{
+	CUresult r = context_enter(ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = capture_unsafe();
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
 CUresult context_leave(CUresult r)
 {
 	driver_unlock();

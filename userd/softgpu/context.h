@@ -82,6 +82,8 @@ void context_uncurrent(struct context *ctx);
  */
 CUresult context_enter(struct context **ctx);
 CUresult context_leave(CUresult r);
+/* The same for a call that some captures do not allow (capture_unsafe()). */
+CUresult context_enter_unsafe(struct context **ctx);
 /*
  * The same without asking for a healthy context: *ctx may be NULL, and the sticky error is the
  * caller's business.

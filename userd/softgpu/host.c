@@ -25,7 +25,7 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 {
 	struct context *ctx;
 	uint64_t addr;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -47,7 +47,7 @@ CUresult cuMemAllocHost_v2(void **out, size_t size)
 static CUresult release(void *p, enum mem_kind kind, CUresult not_there)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -105,7 +105,7 @@ CUresult cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 		.read_only = flags & CU_MEMHOSTREGISTER_READ_ONLY ? ~0u : 0,
 	};
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;

@@ -89,7 +89,7 @@ CUresult cuIpcGetMemHandle(CUipcMemHandle *out, CUdeviceptr addr)
 	struct mem_range range;
 	struct handle h = { 0 };
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -186,7 +186,7 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *out, CUipcMemHandle handle, unsigned
 {
 	struct context *ctx;
 	struct handle h;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -208,7 +208,7 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr addr)
 {
 	struct context *ctx;
 	struct import *i;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "capture.h"
 #include "graph_memory.h"
 #include "init.h"
 #include "memory.h"
@@ -29,13 +28,9 @@ static CUresult allocate(struct context *ctx, CUdeviceptr *out, size_t size)
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
-	if (r == CUDA_SUCCESS) {
-		r = capture_unsafe();
-		r = context_leave(r == CUDA_SUCCESS ? allocate(ctx, out, size) : r);
-	}
-	return r;
+	return r == CUDA_SUCCESS ? context_leave(allocate(ctx, out, size)) : r;
 }
 
 CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height,
@@ -43,7 +38,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 {
 	struct context *ctx;
 	size_t row;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -52,9 +47,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 	if (width > SIZE_MAX / 4 || height > SIZE_MAX / 4 / (width + PITCH_ALIGN))
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
 	row = (width + PITCH_ALIGN - 1) / PITCH_ALIGN * PITCH_ALIGN;
-	r = capture_unsafe();
-	if (r == CUDA_SUCCESS)
-		r = allocate(ctx, out, row * height);
+	r = allocate(ctx, out, row * height);
 	if (r == CUDA_SUCCESS)
 		*pitch = row;
 	return context_leave(r);
@@ -95,12 +88,11 @@ static CUresult free_now(struct context *ctx, uint64_t addr)
 CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = capture_unsafe();
-	if (r == CUDA_SUCCESS && addr)
+	if (addr)
 		r = free_now(ctx, addr);
 	driver_unlock();
 	print_flush();

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "capture.h"
 #include "file.h"
 #include "init.h"
 #include "launch_legacy.h"
@@ -90,7 +91,7 @@ static CUresult load(CUmodule *out, const void *code, struct sg_log *log)
 	struct context *ctx;
 	struct image img;
 	struct module *m;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_unsafe(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -177,8 +178,10 @@ CUresult cuModuleUnload(CUmodule handle)
 		return r;
 	if (m->library)
 		return context_leave(CUDA_ERROR_NOT_PERMITTED);
+	r = capture_unsafe();
 	/* Launches that are queued still use it; another thread may unload it meanwhile. */
-	r = context_drain(m->ctx);
+	if (r == CUDA_SUCCESS)
+		r = context_drain(m->ctx);
 	m = HANDLE_FIND(handle, HANDLE_MODULE);
 	if (r == CUDA_SUCCESS && !m)
 		r = CUDA_ERROR_INVALID_HANDLE;
