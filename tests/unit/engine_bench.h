@@ -157,12 +157,13 @@ static void print(void *arg, const char *text, size_t len)
 }
 
 static struct sg_fault fault;
+static struct sg_heap *kernel_heap;	/* NULL: malloc finds no memory */
 
 static enum sg_result launch(struct sg_module *m, const char *name, uint32_t grid, uint32_t block, const void *params)
 {
 	struct sg_launch l = {
 		.kernel = sg_module_find(m, name), .grid = { grid, 1, 1 }, .block = { block, 1, 1 }, .params = params,
-		.print = print,
+		.print = print, .heap = kernel_heap,
 	};
 
 	assert_non_null(l.kernel);

@@ -253,6 +253,177 @@ static void flags_and_affinity(void)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxGetExecAffinity(NULL, CU_EXEC_AFFINITY_TYPE_SM_COUNT));
 }
 
+static const char limits_ptx[] = PTX_HEAD
+	".extern .func (.param .b64 r) malloc(.param .b64 size);\n"
+	".extern .func free(.param .b64 p);\n"
+	".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 args);\n"
+	".global .align 1 .b8 text[10] = {49, 50, 51, 52, 53, 54, 55, 56, 57, 0};\n"
+	".visible .func (.param .b32 r) deep(.param .b32 n)\n"
+	"{\n"
+	"	.local .align 4 .b8 depot[64];\n"
+	"	.reg .pred %p; .reg .b32 %n, %v; .reg .b64 %a;\n"
+	"	ld.param.u32 %n, [n]; mov.u64 %a, depot; st.local.u32 [%a], %n; mov.u32 %v, 0;\n"
+	"	setp.eq.u32 %p, %n, 0; @%p bra out;\n"
+	"	sub.u32 %n, %n, 1;\n"
+	"	{ .param .b32 a; .param .b32 b; st.param.b32 [a], %n; call (b), deep, (a);\n"
+	"	  ld.param.b32 %v, [b]; }\n"
+	"	ld.local.u32 %n, [%a]; add.u32 %v, %v, %n;\n"
+	"out:	st.param.b32 [r], %v; ret;\n"
+	"}\n"
+	/* *p = the sum of 1 to n, by as many calls */
+	".visible .entry recurse(.param .u64 pp, .param .u64 pn)\n"
+	"{\n"
+	"	.reg .b32 %v; .reg .b64 %p, %n;\n"
+	"	ld.param.u64 %p, [pp]; ld.param.u64 %n, [pn]; cvt.u32.u64 %v, %n;\n"
+	"	{ .param .b32 a; .param .b32 b; st.param.b32 [a], %v; call (b), deep, (a);\n"
+	"	  ld.param.b32 %v, [b]; }\n"
+	"	st.global.u32 [%p], %v; ret;\n"
+	"}\n"
+	/* *p = whether there are n bytes, which it keeps */
+	".visible .entry take(.param .u64 pp, .param .u64 pn)\n"
+	"{\n"
+	"	.reg .pred %q; .reg .b32 %v; .reg .b64 %p, %n;\n"
+	"	ld.param.u64 %p, [pp]; ld.param.u64 %n, [pn];\n"
+	"	{ .param .b64 a; .param .b64 b; st.param.b64 [a], %n; call (b), malloc, (a);\n"
+	"	  ld.param.b64 %n, [b]; }\n"
+	"	setp.ne.u64 %q, %n, 0; selp.u32 %v, 1, 0, %q; st.global.u32 [%p], %v; ret;\n"
+	"}\n"
+	/* n times the text */
+	".visible .entry say(.param .u64 pp, .param .u64 pn)\n"
+	"{\n"
+	"	.reg .pred %q; .reg .b64 %n, %t;\n"
+	"	ld.param.u64 %n, [pn]; mov.u64 %t, text;\n"
+	"more:	{ .param .b64 a; .param .b64 b; .param .b32 c; st.param.b64 [a], %t;\n"
+	"	  st.param.b64 [b], 0; call (c), vprintf, (a, b); }\n"
+	"	sub.u64 %n, %n, 1; setp.ne.u64 %q, %n, 0; @%q bra more; ret;\n"
+	"}\n";
+
+/* Runs a kernel of limits_ptx in the current context; *v: what it leaves. */
+static CUresult run(const char *name, uint64_t n, uint32_t *v)
+{
+	CUfunction f;
+	CUmodule mod;
+	CUdeviceptr p;
+	void *params[] = { &p, &n };
+	CUresult r;
+
+	OK(cuModuleLoadData(&mod, limits_ptx));
+	OK(cuModuleGetFunction(&f, mod, name));
+	OK(cuMemAlloc(&p, 4));
+	r = cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL);
+	if (r == CUDA_SUCCESS)
+		r = cuCtxSynchronize();
+	return r == CUDA_SUCCESS ? cuMemcpyDtoH(v, p, 4) : r;
+}
+
+static size_t limit(CUlimit l)
+{
+	size_t n;
+
+	OK(cuCtxGetLimit(&n, l));
+	return n;
+}
+
+static void stack(void)
+{
+	CUcontext other;
+	uint32_t v;
+
+	open_test();
+	IS(limit(CU_LIMIT_STACK_SIZE), 1024);
+	OK(run("recurse", 5, &v));
+	IS(v, 15);
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, run("recurse", 500, &v));
+	OK(cuCtxDestroy(other));
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	OK(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 100001));
+	IS(limit(CU_LIMIT_STACK_SIZE), 100016);
+	OK(run("recurse", 500, &v));
+	IS(v, 500 * 501 / 2);
+	/* It holds at once, and for this context. */
+	OK(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 4096));
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, run("recurse", 500, &v));
+	OK(cuCtxDestroy(other));
+	OK(run("recurse", 5, &v));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit(CU_LIMIT_STACK_SIZE, (512 << 10) + 1));
+	OK(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 512 << 10));
+}
+
+static void heap(void)
+{
+	size_t before, after, total;
+	CUcontext other;
+	uint32_t v;
+
+	open_test();
+	IS(limit(CU_LIMIT_MALLOC_HEAP_SIZE), 8 << 20);
+	OK(cuMemGetInfo(&before, &total));
+	FAILS(CUDA_ERROR_OUT_OF_MEMORY, cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, total + 1));
+	OK(cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, 99999));
+	IS(limit(CU_LIMIT_MALLOC_HEAP_SIZE), 102400);
+	OK(run("recurse", 1, &v));
+	OK(cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, 1 << 20));
+	OK(run("take", 600000, &v));
+	IS(v, 1);
+	OK(run("take", 600000, &v));
+	IS(v, 0);
+	OK(run("take", 400000, &v));
+	IS(v, 1);
+	/* A kernel that allocates was launched. */
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, 1 << 20));
+	IS(limit(CU_LIMIT_MALLOC_HEAP_SIZE), 1 << 20);
+	OK(cuMemGetInfo(&after, NULL));
+	TRUE(before - after >= 1 << 20);
+
+	/* Another context has a heap of its own, which goes with it. */
+	OK(cuMemGetInfo(&before, NULL));
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	OK(run("take", 8 << 20, &v));
+	IS(v, 1);
+	OK(cuCtxDestroy(other));
+	OK(cuMemGetInfo(&after, NULL));
+	IS(after, before);
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	OK(cuCtxSetLimit(CU_LIMIT_MALLOC_HEAP_SIZE, total - (1 << 20)));
+	FAILS(CUDA_ERROR_OUT_OF_MEMORY, run("take", 1, &v));
+}
+
+static void fifo(void)
+{
+	char path[] = "/tmp/softgpu-fifo-XXXXXX";
+	int fd = mkstemp(path);
+	uint32_t v;
+
+	open_test();
+	unlink(path);
+	dup2(fd, 1);
+	IS(limit(CU_LIMIT_PRINTF_FIFO_SIZE), 1 << 20);
+	OK(cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 50));
+	IS(limit(CU_LIMIT_PRINTF_FIFO_SIZE), 50);
+	/* 200 times 9 bytes: more than the buffer has, and nothing is lost. */
+	OK(run("say", 200, &v));
+	fflush(stdout);
+	IS(lseek(fd, 0, SEEK_CUR), 1800);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 1 << 20));
+}
+
+static void other_limits(void)
+{
+	size_t n;
+
+	open_test();
+	FAILS(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxGetLimit(&n, CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH));
+	FAILS(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxSetLimit(CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH, 2));
+	FAILS(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxSetLimit((CUlimit)99, 2));
+	FAILS(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxGetLimit(&n, (CUlimit)-1));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxGetLimit(NULL, CU_LIMIT_STACK_SIZE));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit(CU_LIMIT_MAX_L2_FETCH_GRANULARITY, 129));
+	OK(cuCtxSetLimit(CU_LIMIT_MAX_L2_FETCH_GRANULARITY, 128));
+	OK(cuCtxSetLimit(CU_LIMIT_PERSISTING_L2_CACHE_SIZE, 4096));
+	IS(limit(CU_LIMIT_PERSISTING_L2_CACHE_SIZE), 0);
+}
+
 struct heard {
 	int nr;
 	CUresult inside;
@@ -365,13 +536,18 @@ static void log_dumps(void)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuLogsCurrent(&it, 1));
 }
 
-#define TEST(name, fn)	static void name(void **state) { (void)state; IN_CHILD(fn, "SOFTGPU_DEVICES=1"); }
+#define TEST_AS(name, fn, env) static void name(void **state) { (void)state; IN_CHILD(fn, env); }
+#define TEST(name, fn)	TEST_AS(name, fn, "SOFTGPU_DEVICES=1")
 TEST(an_event_records_all_of_a_context, record)
 TEST(a_context_waits_for_an_event, wait_for_event)
 TEST(a_context_that_captures_is_refused, captures)
 TEST(captures_forbid_what_might_disturb_them, allocations)
 TEST(a_context_ends_with_its_last_use, use_count)
 TEST(flags_can_be_set_and_affinity_cannot, flags_and_affinity)
+TEST(recursion_needs_a_stack, stack)
+TEST(kernels_share_a_heap_of_the_context, heap)
+TEST(a_small_buffer_loses_no_text, fifo)
+TEST_AS(limits_go_by_the_device, other_limits, "SOFTGPU_SM=90")
 TEST(callbacks_hear_what_is_logged, log_callbacks)
 TEST(the_log_keeps_the_latest_lines, log_dumps)
 
@@ -384,6 +560,10 @@ int main(void)
 		cmocka_unit_test(captures_forbid_what_might_disturb_them),
 		cmocka_unit_test(a_context_ends_with_its_last_use),
 		cmocka_unit_test(flags_can_be_set_and_affinity_cannot),
+		cmocka_unit_test(recursion_needs_a_stack),
+		cmocka_unit_test(kernels_share_a_heap_of_the_context),
+		cmocka_unit_test(a_small_buffer_loses_no_text),
+		cmocka_unit_test(limits_go_by_the_device),
 		cmocka_unit_test(callbacks_hear_what_is_logged),
 		cmocka_unit_test(the_log_keeps_the_latest_lines),
 	};

@@ -704,16 +704,24 @@ static void functions_take_and_return(void **state)
 static void printf_malloc_and_assert(void **state)
 {
 	struct sg_module *m = load_file("calls.ptx");
-	uint32_t *o = device(64 * 4);
+	uint32_t *o = device(64 * 4), *heap = device(65536);
 
 	(void)state;
 	launch_ok(m, "print", 1, 2, NULL);
 	assert_string_equal(printed, "hi 0 ok  3.25 %\nhi 1 ok  3.25 %\n");
+	kernel_heap = sg_heap_create((uintptr_t)heap, 65536);
 	launch_ok(m, "heap", 1, 64, &o);
 	for (uint32_t i = 0; i < 64; i++)
 		assert_int_equal(o[i], i);
+	sg_heap_destroy(kernel_heap);
+	kernel_heap = NULL;
+	assert_int_equal(launch(m, "heap", 1, 64, &o), SG_ILLEGAL_ADDRESS);	/* it stores to NULL */
+	assert_true(sg_kernel_info(sg_module_find(m, "print"))->prints);
+	assert_false(sg_kernel_info(sg_module_find(m, "print"))->allocates);
+	assert_true(sg_kernel_info(sg_module_find(m, "heap"))->allocates);
 	assert_int_equal(launch(m, "assert", 1, 1, NULL), SG_ASSERT);
 	assert_string_equal(printed, "ok:12: ok: block: [0,0,0], thread: [0,0,0] Assertion `ok` failed.\n");
+	release(heap);
 	release(o);
 	sg_module_destroy(m);
 }

@@ -12,7 +12,7 @@ softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo de
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface texture vmm
-softgpu_NAMES += atomicity ctxorder launch_legacy logs
+softgpu_NAMES += atomicity ctxorder launch_legacy limit logs
 softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_NAMES += graph_copy graph_event graph_kernel graph_memory graph_run memop

@@ -3,12 +3,11 @@
  * builtin.c - functions that the device runtime provides: vprintf, malloc, free, __assertfail,
  * cudaGraphSetConditional
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "grid.h"
-#include "memory.h"
+#include "heap.h"
 #include "race.h"
 
 #define MAX_STRING 4096
@@ -226,96 +225,9 @@ static enum sg_result do_assert(struct sg_warp *w, const struct sg_insn *in, uin
 	return sg_warp_fault(w, in, SG_ASSERT, 1u << lane, 0, "assertion `%.100s` failed", what);
 }
 
-/*
- * The device heap: 8 MiB taken at the first malloc of a kernel and kept, as CUDA's. Freed pieces
- * merge with their neighbours. Its blocks are headers in the heap itself; a kernel can write over
- * them, so they are checked before they are believed.
- */
-#define HEAP_BYTES (8ull << 20)
-#define HEAP_UNIT 16
-#define HEAP_UNITS (HEAP_BYTES / HEAP_UNIT)
-
-static struct {
-	pthread_mutex_t lock;
-	uint64_t base;
-	uint32_t len[HEAP_UNITS];	/* at the first unit of a block: its units; else 0 */
-	uint8_t used[HEAP_UNITS];
-	uint32_t next;
-} heap = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static bool heap_ready(void)
-{
-	if (heap.base)
-		return true;
-	heap.base = sg_mem_alloc(HEAP_BYTES, 256);
-	heap.len[0] = HEAP_UNITS;
-	return heap.base;
-}
-
-/* Joins the free blocks that follow block i. */
-static uint32_t join(uint32_t i)
-{
-	uint32_t next;
-
-	while ((next = i + heap.len[i]) < HEAP_UNITS && !heap.used[next]) {
-		heap.len[i] += heap.len[next];
-		heap.len[next] = 0;	/* no block starts there any more */
-	}
-	return heap.len[i];
-}
-
-static uint64_t heap_scan(uint32_t from, uint32_t to, uint32_t units)
-{
-	for (uint32_t i = from; i < to; i += heap.len[i]) {
-		if (heap.used[i] || join(i) < units)
-			continue;
-		if (heap.len[i] > units) {
-			heap.len[i + units] = heap.len[i] - units;
-			heap.used[i + units] = 0;
-			heap.len[i] = units;
-		}
-		heap.used[i] = 1;
-		heap.next = i + units < HEAP_UNITS ? i + units : 0;
-		return heap.base + (uint64_t)i * HEAP_UNIT;
-	}
-	return 0;
-}
-
-static uint64_t heap_alloc(uint64_t size)
-{
-	uint64_t units = size / HEAP_UNIT + (size % HEAP_UNIT != 0), at = 0;
-
-	if (!units || units > HEAP_UNITS)
-		return 0;
-	pthread_mutex_lock(&heap.lock);
-	if (heap_ready()) {
-		if (heap.len[heap.next])
-			at = heap_scan(heap.next, HEAP_UNITS, (uint32_t)units);
-		if (!at)
-			at = heap_scan(0, HEAP_UNITS, (uint32_t)units);
-	}
-	pthread_mutex_unlock(&heap.lock);
-	return at;
-}
-
-static bool heap_free(uint64_t addr)
-{
-	uint64_t i = (addr - heap.base) / HEAP_UNIT;
-	bool ok;
-
-	pthread_mutex_lock(&heap.lock);
-	ok = heap.base && addr >= heap.base && i < HEAP_UNITS && addr % HEAP_UNIT == 0 && heap.used[i];
-	if (ok) {
-		heap.used[i] = 0;
-		join((uint32_t)i);
-	}
-	pthread_mutex_unlock(&heap.lock);
-	return ok;
-}
-
 static uint64_t do_malloc(struct sg_warp *w, uint64_t size)
 {
-	uint64_t at = heap_alloc(size);
+	uint64_t at = heap_alloc(w->cta->job->l->heap, size);
 
 	if (at && w->race)
 		sg_race_forget(w, at, size);
@@ -350,7 +262,7 @@ enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint
 			result(w, call, lane, do_malloc(w, p));
 			break;
 		case PTX_FREE:
-			if (p && !heap_free(p))
+			if (p && !heap_free(w->cta->job->l->heap, p))
 				res = sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, m, p, "free of what malloc did not give");
 			break;
 		case PTX_SET_CONDITIONAL:

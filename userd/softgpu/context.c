@@ -2,13 +2,13 @@
 #include "context.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "array.h"
 #include "capture.h"
 #include "device.h"
 #include "event.h"
 #include "init.h"
+#include "limit.h"
 #include "malloc.h"
 #include "memory.h"
 #include "module.h"
@@ -30,15 +30,6 @@ static struct context primaries[SOFTGPU_DEVICES_MAX];
  */
 static __thread CUcontext stack[STACK_MAX];
 static __thread unsigned int depth;
-
-static const size_t default_limits[CU_LIMIT_MAX] = {
-	[CU_LIMIT_STACK_SIZE] = 1024,
-	[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20,
-	[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 << 20,
-	[CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH] = 2,
-	[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048,
-	[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64,
-};
 
 CUresult context_init(void)
 {
@@ -71,7 +62,7 @@ CUresult context_open(struct context *ctx)
 	LIST_INIT(&ctx->modules);
 	SLIST_INIT(&ctx->zombies);
 	SLIST_INIT(&ctx->peers);
-	memcpy(ctx->limits, default_limits, sizeof(ctx->limits));
+	limit_init(ctx);
 	ctx->error = CUDA_SUCCESS;
 	ctx->closing = false;
 	ctx->legacy = stream_create(ctx, 0, 0);
@@ -114,6 +105,7 @@ void context_close(struct context *ctx)
 	array_release_all(ctx);
 	mem_release_owner(ctx);
 	peer_forget(ctx);
+	limit_release(ctx);
 	ctx->active = false;
 	LIST_REMOVE(ctx, link);
 	driver_wake();

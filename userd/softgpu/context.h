@@ -21,6 +21,7 @@ struct mipmapped;
 struct texobject;
 struct zombie;
 struct peer;
+struct sg_heap;
 
 struct context {
 	struct object obj;
@@ -34,7 +35,10 @@ struct context {
 	unsigned int flags;
 	unsigned int version;	/* of the API it was made with */
 	CUresult error;		/* sticky: the first fault of a kernel */
-	size_t limits[CU_LIMIT_MAX];
+	size_t limits[CU_LIMIT_MAX];	/* limit.h */
+	bool prints;		/* a kernel that can print was launched */
+	struct sg_heap *heap;	/* of kernels; NULL: none was launched that needs it */
+	uint64_t heap_addr;	/* its memory */
 	CUfunc_cache cache_config;
 	CUsharedconfig shared_config;
 	unsigned int busy; /* threads that hold ctx with the lock dropped: it cannot be freed */

@@ -1,48 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctxinfo.c - what can be asked of, and set in, a context: limits, flags, cache preferences
+ * ctxinfo.c - what can be asked of, and set in, a context: flags, cache preferences, its names
  */
 #include "context.h"
 #include "init.h"
 #include "stream.h"
-
-static bool limit_is_settable(CUlimit limit)
-{
-	return limit >= CU_LIMIT_STACK_SIZE && limit <= CU_LIMIT_PERSISTING_L2_CACHE_SIZE;
-}
-
-CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!value)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (!limit_is_settable(limit))
-		return context_leave(CUDA_ERROR_UNSUPPORTED_LIMIT);
-	*value = ctx->limits[limit];
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuCtxSetLimit(CUlimit limit, size_t value)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!limit_is_settable(limit))
-		return context_leave(CUDA_ERROR_UNSUPPORTED_LIMIT);
-	/* The device has no L2 of its own to set aside. */
-	if (limit == CU_LIMIT_PERSISTING_L2_CACHE_SIZE)
-		value = 0;
-	if (limit == CU_LIMIT_MAX_L2_FETCH_GRANULARITY && value > 128)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	ctx->limits[limit] = value;
-	return context_leave(CUDA_SUCCESS);
-}
 
 /*
  * Reads the handle's context, or the current one when it is NULL. The lock is held on success only.

@@ -64,6 +64,8 @@ struct sg_kernel_info {
 	uint32_t max_threads;	/* .maxntid/.reqntid product, or 1024 */
 	uint32_t ptx_version;	/* 90 for .version 9.0 */
 	uint32_t target;	/* 75 for .target sm_75 */
+	uint32_t stack_bytes;	/* of local memory, if no function it can reach is in two frames */
+	bool prints, allocates;	/* it can reach vprintf; malloc or free */
 };
 
 struct sg_dim {
@@ -75,6 +77,12 @@ enum sg_check {
 	SG_CHECK_RACE = 1,	/* accesses that nothing orders (race.h) */
 	SG_CHECK_FATAL = 2,	/* what is found fails the launch: SG_TRAP, at its end */
 };
+
+struct sg_heap;
+
+/* Of memory that the caller has, and keeps until all grids that use it have ended. NULL: no memory. */
+struct sg_heap *sg_heap_create(uint64_t base, uint64_t bytes);
+void sg_heap_destroy(struct sg_heap *h);
 
 struct sg_launch {
 	const struct sg_kernel *kernel;
@@ -94,6 +102,9 @@ struct sg_launch {
 	 * thread.
 	 */
 	bool (*set_conditional)(uint64_t handle, uint32_t value);
+	struct sg_heap *heap;		/* for malloc; NULL: it has no memory */
+	/* bytes of local memory beyond kernel_info.stack_bytes, for recursion and alloca; 0: all there is */
+	uint32_t stack;
 	uint32_t check;			/* enum sg_check, or'ed */
 	void (*report)(const char *line);	/* what a check found */
 };

@@ -16,7 +16,7 @@ softgpu_engine_c := \
 	ptx_mma \
 	ptx_tex ptx_surf texel sample exec_tex exec_surf \
 	devrt warp group frame barrier mbarrier \
-	resolve race race_report builtin grid
+	resolve race race_report builtin grid heap
 softgpu_exec_c := \
 	exec_int exec_float exec_half exec_cmp exec_cvt exec_mem exec_atom exec_warp \
 	exec_async exec_mbarrier exec_stack \

@@ -7,8 +7,6 @@
 
 #include "grid.h"
 
-#define MAX_LOCAL (512u << 10)
-
 static uint32_t sreg_value(const struct sg_warp *w, enum sg_sreg id, uint32_t lane)
 {
 	const struct sg_job *job = w->cta->job;
@@ -124,7 +122,7 @@ bool sg_local_need(struct sg_warp *w, uint32_t bytes)
 
 	if (bytes <= w->local_cap)
 		return true;
-	if (bytes > MAX_LOCAL)
+	if (bytes > w->cta->job->local_max)
 		return false;
 	while (cap < bytes)
 		cap *= 2;

@@ -123,18 +123,19 @@ static CUresult kernel_launch(struct action *a, struct run *run)
 	const struct kernel_action *k = a->data;
 
 	(void)run;
-	return HANDLE_FIND(k->function, HANDLE_FUNCTION) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+	return HANDLE_FIND(k->function, HANDLE_FUNCTION) ? launch_begin(k->launch)
+							 : CUDA_ERROR_INVALID_HANDLE;
 }
 
 static CUresult kernel_run(const struct action *a, struct run *run)
 {
 	const struct kernel_action *k = a->data;
-	struct sg_launch l = k->launch->l;
+	int priority = k->launch->l.priority;
 
-	if (l.priority == LAUNCH_INHERIT ||
+	if (priority == LAUNCH_INHERIT ||
 	    !(run->flags & CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY))
-		l.priority = run->stream->priority;
-	return launch_grid(&l);
+		priority = run->stream->priority;
+	return launch_grid(k->launch, priority);
 }
 
 const struct node_kind node_kind_kernel = {

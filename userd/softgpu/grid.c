@@ -23,6 +23,7 @@
 /* so many polls may a loop count before it does something else */
 #define IDLE_ROUNDS 100000
 #define MAX_SHARED (228u << 10)
+#define MAX_LOCAL (512u << 10)	/* per thread, as on a GPU */
 #define WORKSPACE_BYTES 4096
 #define STEP_LIMIT (1ull << 36)	/* warp instructions of one warp: about an hour */
 
@@ -430,6 +431,13 @@ static bool shape_ok(const struct sg_dim *d, uint64_t limit, uint64_t *product)
 	       *product <= limit;
 }
 
+static uint32_t local_max(const struct sg_launch *l)
+{
+	uint64_t n = (uint64_t)l->kernel->info.stack_bytes + l->stack;
+
+	return l->stack && n < MAX_LOCAL ? (uint32_t)n : MAX_LOCAL;
+}
+
 enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 {
 	struct sg_job job = { .l = l, .k = l->kernel, .step_limit = step_limit(), .reach = sg_reach };
@@ -445,6 +453,7 @@ enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 	job.threads = (uint32_t)threads;
 	job.nr_warps = (job.threads + SG_LANES - 1) / SG_LANES;
 	job.shared_bytes = (uint32_t)dyn;
+	job.local_max = local_max(l);
 	/* a copy, because a wild generic store may reach it */
 	params = calloc(1, l->kernel->info.param_bytes + 16);
 	if (!params)

@@ -21,6 +21,7 @@ struct sg_job {
 	enum sg_result res;
 	uint32_t users;			/* threads at work on it; under the pool's lock */
 	uint32_t shared_bytes, nr_warps, threads;
+	uint32_t local_max;		/* bytes of local memory that a thread may have */
 	/* device memory that %envreg1 and 2 point to, for grid sync */
 	uint64_t workspace;
 	struct coop *coop;		/* cooperative launch: all CTAs at once */

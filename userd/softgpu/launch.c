@@ -12,6 +12,7 @@
 #include "event.h"
 #include "graph.h"
 #include "init.h"
+#include "limit.h"
 #include "occupancy.h"
 #include "print.h"
 #include "settings.h"
@@ -21,22 +22,35 @@ static void report(const char *line)
 	driver_log("%s", line);
 }
 
+CUresult launch_begin(const struct launch *w)
+{
+	const struct sg_kernel_info *info = sg_kernel_info(w->l.kernel);
+
+	if (info->prints)
+		w->ctx->prints = true;
+	return info->allocates ? limit_heap(w->ctx) : CUDA_SUCCESS;
+}
+
 /*
  * The first fault of a context is told on stderr, because the program learns of it late and without
  * the place.
  */
-CUresult launch_grid(const struct sg_launch *l)
+CUresult launch_grid(const struct launch *w, int priority)
 {
 	struct sg_fault fault = { .result = SG_OK };
-	struct sg_launch checked = *l;
+	struct sg_launch l = w->l;
 	enum sg_result r;
 
-	checked.check = driver_check();
-	checked.report = report;
-	r = sg_launch_run(&checked, &fault);
+	l.priority = priority;
+	l.stack = limit_get(w->ctx, CU_LIMIT_STACK_SIZE);
+	l.heap = w->ctx->heap;
+	l.print_arg = (void *)limit_get(w->ctx, CU_LIMIT_PRINTF_FIFO_SIZE);
+	l.check = driver_check();
+	l.report = report;
+	r = sg_launch_run(&l, &fault);
 
 	if (r != SG_OK)
-		driver_log("kernel %s: %s%s%s", sg_kernel_info(l->kernel)->name,
+		driver_log("kernel %s: %s%s%s", sg_kernel_info(l.kernel)->name,
 			   fault.text[0] ? fault.text : "failed", fault.source[0] ? ", at " : "",
 			   fault.source);
 	return image_error(r);
@@ -44,8 +58,10 @@ CUresult launch_grid(const struct sg_launch *l)
 
 static CUresult launch_run(struct work *w, struct context *ctx)
 {
+	const struct launch *l = (struct launch *)w;
+
 	(void)ctx;
-	return launch_grid(&((struct launch *)w)->l);
+	return launch_grid(l, l->l.priority);
 }
 
 static bool dims_are_valid(const struct geometry *g)
@@ -150,6 +166,7 @@ CUresult launch_create(const struct function *f, const struct geometry *g, void 
 		free(w);
 		return r;
 	}
+	w->ctx = f->module->ctx;
 	w->work.run = launch_run;
 	w->work.anywhere = true;
 	w->l = (struct sg_launch){
@@ -175,6 +192,11 @@ static CUresult queue(struct function *f, const struct geometry *g, struct strea
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	r = launch_begin(w);
+	if (r != CUDA_SUCCESS) {
+		free(w);
+		return r;
+	}
 	if (w->l.priority == LAUNCH_INHERIT)
 		w->l.priority = s->priority;
 	return stream_submit(s, &w->work);

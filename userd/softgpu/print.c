@@ -2,12 +2,10 @@
 #include "print.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The size of CUDA's printf FIFO; there the oldest text is lost, here it goes out early. */
-#define HOLD_MAX	(1 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *held;
@@ -45,13 +43,15 @@ static void write_held(void)
 	set_held(0);
 }
 
-void print_append(void *arg, const char *text, size_t len)
+/* Where CUDA's FIFO would lose the oldest text it goes out early. */
+void print_append(void *fifo, const char *text, size_t len)
 {
-	(void)arg;
+	size_t most = (uintptr_t)fifo;
+
 	pthread_mutex_lock(&lock);
-	if (held_len + len > HOLD_MAX)
+	if (held_len > most || len > most - held_len)
 		write_held();
-	if (len > HOLD_MAX || reserve(held_len + len)) {
+	if (len > most || reserve(held_len + len)) {
 		fwrite(text, 1, len, stdout);
 	} else {
 		memcpy(held + held_len, text, len);

@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-/* struct sg_launch's print; any thread. */
-void print_append(void *arg, const char *text, size_t len);
+/* struct sg_launch's print, with bytes to hold as its argument; any thread. */
+void print_append(void *fifo, const char *text, size_t len);
 /* To stdout, which may block: the driver lock must not be held. */
 void print_flush(void);
 

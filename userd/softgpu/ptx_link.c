@@ -309,21 +309,33 @@ static bool calls_pointers(const struct ptx_func *f)
 	return false;
 }
 
-/* Marks what a kernel can reach; pending is a stack of nr_funcs entries. */
-static void reach(struct sg_module *m, struct ptx_func *from, uint32_t mark, struct ptx_func **pending)
+static void note_builtin(struct sg_kernel_info *info, enum ptx_builtin b)
 {
+	info->prints |= b == PTX_VPRINTF;
+	info->allocates |= b == PTX_MALLOC || b == PTX_FREE;
+}
+
+/* Marks what a kernel can reach, and notes what that needs; pending is a stack of nr_funcs entries. */
+static void reach(struct sg_module *m, struct sg_kernel *k, uint32_t mark, struct ptx_func **pending)
+{
+	uint64_t local = 0;
 	uint32_t top = 0;
 
-	from->mark = mark;
-	pending[top++] = from;
+	k->fn->mark = mark;
+	pending[top++] = k->fn;
 	while (top) {
 		struct ptx_func *f = pending[--top];
 
-		for (struct ptx_ref *r = f->refs; r; r = r->next)
-			if (r->fn && r->fn->def && r->fn->def->mark != mark) {
+		local += (f->local_bytes + 15) & ~15u;
+		for (struct ptx_ref *r = f->refs; r; r = r->next) {
+			if (!r->fn)
+				continue;
+			note_builtin(&k->info, r->fn->builtin);
+			if (r->fn->def && r->fn->def->mark != mark) {
 				r->fn->def->mark = mark;
 				pending[top++] = r->fn->def;
 			}
+		}
 		if (!calls_pointers(f))
 			continue;
 		for (uint32_t i = 0; i < m->nr_funcs; i++)
@@ -332,6 +344,7 @@ static void reach(struct sg_module *m, struct ptx_func *from, uint32_t mark, str
 				pending[top++] = m->funcs[i];
 			}
 	}
+	k->info.stack_bytes = local < UINT32_MAX ? (uint32_t)local : UINT32_MAX;
 }
 
 /* Places each variable once; dynamic arrays (size 0) all begin where the static ones end. */
@@ -410,7 +423,7 @@ static enum sg_result make_kernel(struct sg_module *m, struct sg_kernel *k, stru
 	for (uint32_t i = 0; i < m->nr_globals; i++)
 		if (m->globals[i]->space == SG_SPACE_CONST)
 			k->info.const_bytes += (uint32_t)m->globals[i]->size;
-	reach(m, f, mark, pending);
+	reach(m, k, mark, pending);
 	return lay_out_shared(m, k, mark, log);
 }
 
