@@ -43,6 +43,13 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 	vcuda_put_u64(c, vcuda_handle_number(handle));
 }
 
+void vcuda_put_device(struct vcuda_call *c, CUdevice dev)
+{
+	if (dev < 0 || dev >= vcuda_lease()->nr_devices)
+		return fail(c, CUDA_ERROR_INVALID_DEVICE);
+	vcuda_put_u64(c, dev);
+}
+
 void vcuda_put_stream(struct vcuda_call *c, CUstream stream)
 {
 	uint32_t number = 0;

@@ -59,6 +59,8 @@ void vcuda_trace_args(struct vcuda_scope *s, const char *fmt, ...)
 CUresult vcuda_leave(struct vcuda_scope *s, CUresult r);
 /* One line on stderr for the function's first call, then CUDA_ERROR_NOT_SUPPORTED. */
 CUresult vcuda_not_supported(enum cuda_id id);
+/* The same, with the reason. */
+CUresult vcuda_refuse(enum cuda_id id, const char *why);
 
 void vcuda_begin(struct vcuda_call *c, enum cuda_id id);
 void vcuda_put_u64(struct vcuda_call *c, uint64_t v);
@@ -68,6 +70,8 @@ void vcuda_put_u64(struct vcuda_call *c, uint64_t v);
  */
 void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
 		      bool null_ok);
+/* An ordinal of the lease. */
+void vcuda_put_device(struct vcuda_call *c, CUdevice dev);
 /*
  * NULL and CU_STREAM_LEGACY go as VWIRE_STREAM_LEGACY; CU_STREAM_PER_THREAD as the calling thread's
  * own stream.

@@ -327,6 +327,11 @@ static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 	return r;
 }
 
+CUresult hand_cuCtxCreate(CUcontext *ctx, unsigned int flags, CUdevice dev)
+{
+	return create(ctx, flags, dev);
+}
+
 CUresult hand_cuCtxCreate_v2(CUcontext *ctx, unsigned int flags, CUdevice dev)
 {
 	return create(ctx, flags, dev);
@@ -496,6 +501,45 @@ CUresult hand_cuCtxSetSharedMemConfig(CUsharedconfig config)
 	if ((unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
 		return CUDA_ERROR_INVALID_VALUE;
 	return vcuda_need_context();
+}
+
+/* All of them, as no context is made with fewer. */
+CUresult hand_cuCtxGetExecAffinity(CUexecAffinityParam *p, CUexecAffinityType type)
+{
+	CUresult r = vcuda_need_context();
+
+	if (r)
+		return r;
+	if (!p || (unsigned int)type >= CU_EXEC_AFFINITY_TYPE_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	*p = (CUexecAffinityParam){
+		.type = type,
+		.param.smCount.val = vcuda_lease()->devices[vcuda_current_device()]
+					     .attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT],
+	};
+	return CUDA_SUCCESS;
+}
+
+/* The event is of the work of all contexts of the device: never less than was asked for. */
+static CUresult with_event(enum cuda_id id, CUcontext ctx, CUevent event)
+{
+	struct vcuda_call c;
+
+	if (!get(ctx ? ctx : vcuda_current()))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	vcuda_begin(&c, id);
+	vcuda_put_handle(&c, CUDA_HANDLE_event, event, false);
+	return vcuda_async(&c);
+}
+
+CUresult hand_cuCtxRecordEvent(CUcontext ctx, CUevent event)
+{
+	return with_event(CUDA_ID_cuCtxRecordEvent, ctx, event);
+}
+
+CUresult hand_cuCtxWaitEvent(CUcontext ctx, CUevent event)
+{
+	return with_event(CUDA_ID_cuCtxWaitEvent, ctx, event);
 }
 
 /*

@@ -179,7 +179,93 @@ CUresult hand_cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
-/* Devices of a lease do not reach each other's memory. */
+/* The form of CUDA 2, from the attributes that took its place. */
+CUresult hand_cuDeviceGetProperties(CUdevprop *p, CUdevice dev)
+{
+	const struct vcuda_device *d = device(dev);
+	const int *a;
+	int i;
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!d)
+		return CUDA_ERROR_INVALID_DEVICE;
+	a = d->attributes;
+	*p = (CUdevprop){
+		.maxThreadsPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+		.sharedMemPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK],
+		.totalConstantMemory = a[CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY],
+		.SIMDWidth = a[CU_DEVICE_ATTRIBUTE_WARP_SIZE],
+		.memPitch = a[CU_DEVICE_ATTRIBUTE_MAX_PITCH],
+		.regsPerBlock = a[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK],
+		.clockRate = a[CU_DEVICE_ATTRIBUTE_CLOCK_RATE],
+		.textureAlign = a[CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT],
+	};
+	for (i = 0; i < 3; i++) {
+		p->maxThreadsDim[i] = a[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i];
+		p->maxGridSize[i] = a[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i];
+	}
+	return CUDA_SUCCESS;
+}
+
+/* A share of the multiprocessors is what MPS gives, which no lease has. */
+CUresult hand_cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice dev)
+{
+	if (!supported || (unsigned int)type >= CU_EXEC_AFFINITY_TYPE_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	*supported = 0;
+	return CUDA_SUCCESS;
+}
+
+/* No other device writes into this one's memory: GPU_DIRECT_RDMA_SUPPORTED is 0. */
+CUresult hand_cuFlushGPUDirectRDMAWrites(CUflushGPUDirectRDMAWritesTarget target,
+					 CUflushGPUDirectRDMAWritesScope scope)
+{
+	CUresult r = vcuda_need_context();
+
+	if (r)
+		return r;
+	if (target != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX ||
+	    (scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER &&
+	     scope != CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_ALL_DEVICES))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* ---- peers: devices of a lease do not reach each other's memory, nor the program's ---- */
+
+static CUresult no_atomics(unsigned int *capabilities, const CUatomicOperation *operations,
+			   unsigned int n)
+{
+	unsigned int i;
+
+	if (!capabilities || !operations || !n)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (i = 0; i < n; i++)
+		if ((unsigned int)operations[i] >= CU_ATOMIC_OPERATION_MAX)
+			return CUDA_ERROR_INVALID_VALUE;
+	memset(capabilities, 0, n * sizeof(*capabilities));
+	return CUDA_SUCCESS;
+}
+
+CUresult hand_cuDeviceGetHostAtomicCapabilities(unsigned int *capabilities,
+						const CUatomicOperation *operations,
+						unsigned int n, CUdevice dev)
+{
+	return device(dev) ? no_atomics(capabilities, operations, n) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult hand_cuDeviceGetP2PAtomicCapabilities(unsigned int *capabilities,
+					       const CUatomicOperation *operations,
+					       unsigned int n, CUdevice src, CUdevice dst)
+{
+	if (!device(src) || !device(dst) || src == dst)
+		return CUDA_ERROR_INVALID_DEVICE;
+	return no_atomics(capabilities, operations, n);
+}
+
 CUresult hand_cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
 {
 	if (!can)
@@ -193,10 +279,34 @@ CUresult hand_cuDeviceCanAccessPeer(int *can, CUdevice dev, CUdevice peer)
 CUresult hand_cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, CUdevice src,
 				      CUdevice dst)
 {
-	if (!value || src == dst || (unsigned int)attrib < 1 || (unsigned int)attrib > 5)
+	if (!value || (unsigned int)attrib < CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK ||
+	    (unsigned int)attrib > CU_DEVICE_P2P_ATTRIBUTE_ONLY_PARTIAL_NATIVE_ATOMIC_SUPPORTED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!device(src) || !device(dst))
+	if (!device(src) || !device(dst) || src == dst)
 		return CUDA_ERROR_INVALID_DEVICE;
 	*value = 0;
 	return CUDA_SUCCESS;
+}
+
+static CUresult other_context(CUcontext peer)
+{
+	CUresult r = vcuda_need_context();
+
+	if (!r && (!vcuda_context_ok(peer) || peer == vcuda_current()))
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	return r;
+}
+
+CUresult hand_cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
+{
+	CUresult r = flags ? CUDA_ERROR_INVALID_VALUE : other_context(peer);
+
+	return r ? r : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+}
+
+CUresult hand_cuCtxDisablePeerAccess(CUcontext peer)
+{
+	CUresult r = other_context(peer);
+
+	return r ? r : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
 }

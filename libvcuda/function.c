@@ -29,6 +29,21 @@ CUresult hand_cuKernelGetParamInfo(CUkernel kernel, size_t i, size_t *offset, si
 	return param_info(kernel, i, offset, size);
 }
 
+CUresult hand_cuFuncGetParamCount(CUfunction fn, size_t *n)
+{
+	struct vcuda_kernel *k;
+	CUresult r = n ? vcuda_kernel_get(fn, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		*n = k->nr_params;
+	return r;
+}
+
+CUresult hand_cuKernelGetParamCount(CUkernel kernel, size_t *n)
+{
+	return hand_cuFuncGetParamCount((CUfunction)kernel, n);
+}
+
 CUresult hand_cuFuncGetName(const char **name, CUfunction fn)
 {
 	struct vcuda_kernel *k;

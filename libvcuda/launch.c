@@ -98,7 +98,11 @@ static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void
 		return CUDA_ERROR_INVALID_VALUE;
 	if (extra) {
 		r = take_extra(l, extra);
-		return !r && l->param_bytes < k->param_bytes ? CUDA_ERROR_INVALID_VALUE : r;
+		if (!r && l->param_bytes < k->param_bytes)
+			r = CUDA_ERROR_INVALID_VALUE;
+		/* what stands behind the last parameter is nobody's */
+		l->param_bytes = k->param_bytes;
+		return r;
 	}
 	if (!k->nr_params)
 		return CUDA_SUCCESS;

@@ -209,3 +209,21 @@ CUresult hand_cuLinkDestroy(CUlinkState state)
 	free(link);
 	return r;
 }
+
+/* The first forms differ from the second in nothing but their names. */
+CUresult hand_cuLinkCreate(unsigned int n, CUjit_option *options, void **values, CUlinkState *out)
+{
+	return hand_cuLinkCreate_v2(n, options, values, out);
+}
+
+CUresult hand_cuLinkAddData(CUlinkState state, CUjitInputType type, void *data, size_t size,
+			    const char *name, unsigned int n, CUjit_option *options, void **values)
+{
+	return hand_cuLinkAddData_v2(state, type, data, size, name, n, options, values);
+}
+
+CUresult hand_cuLinkAddFile(CUlinkState state, CUjitInputType type, const char *path,
+			    unsigned int n, CUjit_option *options, void **values)
+{
+	return hand_cuLinkAddFile_v2(state, type, path, n, options, values);
+}

@@ -256,6 +256,7 @@ static void forget(struct vcuda_module *m)
 	for (i = 0; i < m->nr_kernels; i++) {
 		vcuda_handle_del(CUDA_HANDLE_function, m->kernels[i].handle);
 		free(m->kernels[i].name);
+		free(m->kernels[i].frame);
 	}
 	if (m->alias)
 		vcuda_handle_del(CUDA_HANDLE_module, m->alias);
@@ -614,6 +615,16 @@ CUresult hand_cuLibraryGetGlobal(CUdeviceptr *ptr, size_t *bytes, CUlibrary hand
 				 const char *name)
 {
 	return global(ptr, bytes, CUDA_HANDLE_library, handle, name);
+}
+
+/* A function that host and device call by one address: no device served here has any. */
+CUresult hand_cuLibraryGetUnifiedFunction(void **fn, CUlibrary handle, const char *name)
+{
+	struct vcuda_module *m;
+	CUresult r = fn && name ? get_loaded(CUDA_HANDLE_library, handle, &m)
+				: CUDA_ERROR_INVALID_VALUE;
+
+	return r ? r : CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)

@@ -43,6 +43,7 @@ struct vcuda_kernel {
 	const struct vcuda_param *params;
 	uint32_t attribute_mask;
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
+	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */
 };
 
 /*

@@ -45,6 +45,23 @@ static const struct gen_procaddr *choose(const char *name, int version, bool per
 	return per_thread && twin ? twin : plain;
 }
 
+/*
+ * A newer library than the table, most likely: what it wanted is named once. libcudart's first
+ * question is the empty name.
+ */
+static void say_unknown(const char *name)
+{
+	static _Atomic uint8_t said[128];
+	uint32_t h = 2166136261u;
+	const char *p;
+
+	for (p = name; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	h = (h ^ h >> 16) % (8 * sizeof(said));
+	if (*name && !(atomic_fetch_or(&said[h / 8], 1 << h % 8) & 1 << h % 8))
+		vcuda_say("%.64s is not known here: a function of a newer CUDA?", name);
+}
+
 CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuuint64_t flags,
 				  CUdriverProcAddressQueryResult *status)
 {
@@ -62,8 +79,11 @@ CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuu
 		*status = p	  ? CU_GET_PROC_ADDRESS_SUCCESS
 			  : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
 				  : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-	if (!p)
+	if (!p) {
+		if (!known)
+			say_unknown(name);
 		return CUDA_ERROR_NOT_FOUND;
+	}
 	*pfn = p->fn;
 	return CUDA_SUCCESS;
 }

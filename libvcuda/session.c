@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "ring.h"
 #include "vcuda.h"
 
@@ -49,6 +50,7 @@ void vcuda_say(const char *fmt, ...)
 	if (n >= (int)sizeof(line) - 1)
 		n = sizeof(line) - 2;
 	dprintf(STDERR_FILENO, "libvcuda: %.*s\n", n, line);
+	vcuda_log_add(line, n);
 }
 
 CUresult vcuda_session_error(void)
@@ -244,6 +246,7 @@ static void after_fork(void)
 		return;
 	vcuda_transport_abandon(&transport);
 	vcuda_handle_fork();
+	vcuda_log_reset();
 	vcuda_host_fork();
 	vcuda_stats_reset();
 	vcuda_submit_reset();

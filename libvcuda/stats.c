@@ -116,11 +116,17 @@ CUresult vcuda_leave(struct vcuda_scope *s, CUresult r)
 	return r;
 }
 
-CUresult vcuda_not_supported(enum cuda_id id)
+CUresult vcuda_refuse(enum cuda_id id, const char *why)
 {
 	uint8_t bit = 1 << id % 8;
 
 	if (!(atomic_fetch_or(&said[(uint16_t)id / 8], bit) & bit))
-		vcuda_say("%s is not supported", gen_name(id));
+		vcuda_say("%s is not supported%s%s", gen_name(id), why ? ": " : "",
+			  why ? why : "");
 	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult vcuda_not_supported(enum cuda_id id)
+{
+	return vcuda_refuse(id, NULL);
 }

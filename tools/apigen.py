@@ -79,6 +79,7 @@ def client_lines(p):
     want = f"vcuda_want_scalar(&call, {n}, sizeof(*{n}), {null});"
     return {
         "scalar": [f"vcuda_put_u64(&call, {n});"],
+        "device": [f"vcuda_put_device(&call, {n});"],
         "handle": [f"vcuda_put_handle(&call, {kind(p)}, {n}, {null});"],
         "stream": [f"vcuda_put_stream(&call, {n});"],
         "del": [f"vcuda_put_del(&call, {kind(p)}, {n});"],
@@ -117,21 +118,22 @@ def emit_body(r):
 STUB_HELPERS = """\
 #define EXPORT __attribute__((visibility("default")))
 
-static CUresult none(enum cuda_id id)
+static CUresult refuse(enum cuda_id id, const char *why)
 {
 	struct vcuda_scope scope;
 
 	vcuda_enter(&scope, id, false);
-	return vcuda_leave(&scope, scope.err ? scope.err : vcuda_not_supported(id));
+	return vcuda_leave(&scope, scope.err ? scope.err : vcuda_refuse(id, why));
 }
 
-/* Not implemented: the symbol without its prototype, so that any version of cuda.h will do. */
-#define NONE(symbol)								\\
-	EXPORT CUresult none_##symbol(void) __asm__(#symbol);			\\
-	CUresult none_##symbol(void)						\\
+/* Not done here: the symbol without its prototype, so that any version of cuda.h will do. */
+#define REFUSE(symbol, why)							\\
+	EXPORT CUresult refuse_##symbol(void) __asm__(#symbol);			\\
+	CUresult refuse_##symbol(void)						\\
 	{									\\
-		return none(CUDA_ID_##symbol);					\\
+		return refuse(CUDA_ID_##symbol, why);				\\
 	}
+#define NONE(symbol)	REFUSE(symbol, NULL)
 
 /* Bytes of n elements; what is too long is refused here: the server would close the session. */
 static inline size_t length(struct vcuda_call *c, size_t n, size_t size)
@@ -157,13 +159,15 @@ static inline void put_string(struct vcuda_call *c, const char *s)
 def emit_stubs(t):
     out = head("the exported functions", "call.h", "hand.gen.h", internal=True) + STUB_HELPERS
     for r in t.rows:
-        if r.mode == "NONE":
-            out += f"NONE({r.name})\n\n"
+        if not r.done():
+            out += f'REFUSE({r.name}, "{r.reason}")\n\n' if r.reason else f"NONE({r.name})\n\n"
             continue
         if r.generated() and not r.base:
             out += emit_body(r)
         out += emit_stub(r)
-    return out.replace(")\n\nNONE(", ")\nNONE(")[:-1]
+    for word in ("NONE(", "REFUSE("):
+        out = out.replace(f")\n\n{word}", f")\n{word}")
+    return out[:-1]
 
 
 def emit_map(t):
@@ -217,6 +221,7 @@ def server_lines(p):
         uneven = (uneven,)
     return {
         "scalar": ([f"{p.type} {n} = TAKE(rq, {p.type});"], []),
+        "device": ([f"CUdevice {n} = run_device(rq);"], []),
         "handle": ([f"{p.type} {n} = run_handle(rq, {kind(p)}, {flag(p.null)});"], []),
         "stream": ([f"{p.type} {n} = run_stream(rq);"], []),
         "del": ([f"{number} = 0;", f"{p.type} {n} = run_del(rq, {kind(p)}, &{n}_number);"], []),
@@ -308,7 +313,7 @@ def real_rows(t):
     for r in t.rows:
         if not r.twin and r.since >= newest.get(r.root, r).since:
             newest[r.root] = r
-    return [r for r in t.rows if not r.base and (r.mode != "NONE" or newest[r.root] is r)]
+    return [r for r in t.rows if not r.base and (r.done() or newest[r.root] is r)]
 
 
 def emit_realcuda_h(t):
@@ -391,7 +396,7 @@ def emit_softgpu(t):
 
 
 TRIPS = {"LOCAL": "0", "MEMO": "1, then 0", "ASYNC": "0, one frame", "SYNC": "1",
-         "HAND": "by hand", "NONE": "not supported"}
+         "HAND": "by hand", "NONE": "not supported", "REFUSE": "refused"}
 
 
 def emit_coverage(t):

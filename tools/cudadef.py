@@ -6,14 +6,15 @@ The form of a row is described at the top of the table.
 import hashlib
 import re
 
-MODES = ("NONE", "LOCAL", "MEMO", "ASYNC", "SYNC", "HAND")
+MODES = ("NONE", "LOCAL", "MEMO", "ASYNC", "SYNC", "HAND", "REFUSE")
+UNDONE = ("NONE", "REFUSE")
 GENERATED = ("MEMO", "ASYNC", "SYNC")
 ROW_TAGS = ("early", "local")
 TAGS = ("new", "del", "null", "order")
 RESERVED = ("scope", "call", "rq", "result", "real")	# names that generated code uses itself
 BLOB_MAX = 512		# bytes behind one pointer of a generated row
 OUTS_MAX = 7		# VCUDA_CALL_OUTS, and what fits RUN_OUT_BYTES
-ROW = re.compile(r"(HANDLE|CU|TWIN)\(([^()]*)\)")
+ROW = re.compile(r"(HANDLE|REASON|CU|TWIN)\(([^()]*)\)")
 TYPE = re.compile(r"(const )?((?:unsigned )?(?:long long|int|char|short|long)|unsigned|\w+)"
                   r"((?: ?\*)*)")
 SUFFIX = re.compile(r"(\w+?)(?:_v\d+)?(_ptsz|_ptds)?")
@@ -58,6 +59,10 @@ class Row:
         self.line, self.id, self.since, self.mode, self.name = line, number, since, mode, name
         self.base, self.twins, self.tags, self.params = base, [], [], []
         self.root, self.twin = SUFFIX.fullmatch(name).groups()
+        self.reason = None		# of a REFUSE row: why
+
+    def done(self):
+        return self.mode not in UNDONE
 
     def wire(self):
         own = self.mode == "HAND" and "local" not in self.tags
@@ -82,6 +87,7 @@ class Row:
 class Table:
     def __init__(self, path):
         self.path, self.handles, self.rows, self.by_name = path, {}, [], {}
+        self.reasons = {}
         self.parse(open(path, encoding="utf-8").read())
 
     def parse(self, text):
@@ -104,7 +110,8 @@ class Table:
             fields.append((text[:first].count("\n") + 1, " ".join(field.split())))
             at += len(field) + 1
         line = fields[0][0]
-        {"HANDLE": self.handle, "CU": self.function, "TWIN": self.twin}[m[1]](line, fields)
+        {"HANDLE": self.handle, "REASON": self.why, "CU": self.function,
+         "TWIN": self.twin}[m[1]](line, fields)
 
     def handle(self, line, fields):
         names = [text for _, text in fields]
@@ -113,6 +120,14 @@ class Table:
         if names[0] in self.handles or names[1] in self.handles.values():
             raise Refused(line, f"HANDLE({names[0]}, {names[1]}) repeats an earlier one")
         self.handles[names[0]] = names[1]
+
+    def why(self, line, fields):
+        names = [text for _, text in fields]
+        if len(names) != 2 or not names[0].isidentifier() or not names[1]:
+            raise Refused(line, "REASON takes a key and a text without commas and parentheses")
+        if names[0] in self.reasons:
+            raise Refused(line, f"REASON({names[0]}) repeats an earlier one")
+        self.reasons[names[0]] = names[1]
 
     def add(self, line, number, since, mode, name, base=None):
         if not re.fullmatch(r"0x[0-9a-f]{4}", number) or not 0 < int(number, 16) < 0xf000:
@@ -136,6 +151,11 @@ class Table:
         if mode not in MODES:
             raise Refused(line, f"mode '{mode}' is none of {' '.join(MODES)}")
         row = self.add(line, number, since, mode, name)
+        if mode == "REFUSE":
+            key = fields.pop(4)[1] if len(fields) > 4 else ""
+            if key not in self.reasons:
+                raise Refused(line, f"{name} is refused without a REASON: '{key}'")
+            row.reason = self.reasons[key]
         for at, text in fields[4:]:
             if text in ROW_TAGS and not row.params:
                 row.tags.append(text)
@@ -145,7 +165,7 @@ class Table:
                 row.params.append(Param(at, text, self.handles))
         if "local" in row.tags and mode != "HAND":
             raise Refused(line, "only a HAND row can be local")
-        if mode != "NONE":
+        if row.done():
             check(row)
         if row.generated():
             for p in row.params:
@@ -170,7 +190,7 @@ class Table:
             raise Refused(line, f"{name} is not {base}_ptsz or {base}_ptds")
         if row.generated() and not any(p.is_stream() for p in row.params):
             raise Refused(line, f"{base} has no CUstream for {name}: a HAND row")
-        twin.params, twin.tags = row.params, row.tags
+        twin.params, twin.tags, twin.reason = row.params, row.tags, row.reason
         row.twins.append(twin)
 
     def check_variants(self):
@@ -191,7 +211,7 @@ class Table:
 
 
 def check(row):
-    """What holds for the parameters of every row that is not NONE."""
+    """What holds for the parameters of every row that does something."""
     names = {p.name: p for p in row.params}
     if sum("order" in p.tags for p in row.params) > 1:
         raise Refused(row.line, f"{row.name} has two parameters with order")
@@ -236,7 +256,8 @@ def classify(row, p):
         if p.base in ("float", "double", "void"):
             raise Refused(p.line, f"{p.name} is no integer and no handle: a HAND row")
         p.kind = "stream" if p.is_stream() and "del" not in p.tags else \
-            "del" if "del" in p.tags else "handle" if p.handle else "scalar"
+            "del" if "del" in p.tags else "handle" if p.handle else \
+            "device" if p.type == "CUdevice" else "scalar"
     elif "new" in p.tags:
         p.kind = "new"
     elif p.stars > 1 or p.handle:

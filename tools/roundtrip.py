@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """roundtrip.py - the round trips that test every row; tests/unit/roundtrip.h says how they work"""
-from ctext import block, flag, head, kind
+from ctext import CUDA_H_OLDEST, block, flag, head, kind
 
 
 def rt_value(r, i, p):
@@ -25,6 +25,7 @@ def rt_pass(r, i, p):
     many, one = f"{n}, {p.length}, sizeof({p.element}), {i}", f"{n}, 1, sizeof(*{n}), {i}"
     return {
         "scalar": ("", "", rt_value(r, i, p), "", [rt_same(p, rt_value(r, i, p))]),
+        "device": ("", "", rt_value(r, i, p), "", [rt_same(p, rt_value(r, i, p))]),
         "handle": ("", "", null + client, "", [rt_same(p, f"({null}{real})")]),
         "stream": ("", "", "rt_stream", "", [rt_same(p, "rt_real_stream()")]),
         "del": ("", "", client, f'rt_ended("{n}", {kind(p)}, {i});', [rt_same(p, real)]),
@@ -79,9 +80,11 @@ def rt_row(r):
 
 
 def emit_roundtrip(t):
-    rows = [r for r in t.rows if r.mode != "NONE"]
+    rows = [r for r in t.rows if r.done()]
     out = head("round trips", "roundtrip.h", "hand.gen.h", "realcuda.gen.h", "run_hand.gen.h",
                internal=True)
+    newer = [r for r in rows if r.since > CUDA_H_OLDEST]
+    out += "".join(f"CUresult {r.name}({r.args()});\n" for r in newer) + ("\n" if newer else "")
     for r in rows:
         out += rt_generated(r) if r.generated() else rt_hand(r)
     for r in t.wire_rows():

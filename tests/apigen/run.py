@@ -133,7 +133,7 @@ def the_preprocessor_reads_the_table_too(tmp):
     need_compiler()
     path, table = os.path.join(tmp, "count.c"), os.path.join(TOP, "uapi", "cuda.def")
     with open(path, "w", encoding="utf-8") as f:
-        f.write("#define HANDLE(type, kind)\n#define CU(id, since, mode, symbol, ...) + 1\n"
+        f.write("#define HANDLE(type, kind)\n#define REASON(key, text)\n#define CU(id, since, mode, symbol, ...) + 1\n"
                 "#define TWIN(id, since, symbol, base) + 1\n"
                 '#include "ids.gen.c"\n_Static_assert(sizeof(rows) / sizeof(rows[0]) == 0\n'
                 f'#include "{table}"\n, "not as many as the generator reads");\n')

@@ -48,6 +48,7 @@ struct rt_seen {
 	unsigned int driver, hand, run, bad, ended, entered, missing;
 	enum cuda_id scope, id, run_id;
 	bool early;
+	const char *reason;	/* why it was refused */
 	CUresult answer;	/* of run_result() */
 	uint8_t payload[VCUDA_CALL_BYTES];
 	size_t len;

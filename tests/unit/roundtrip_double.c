@@ -244,11 +244,22 @@ CUresult vcuda_leave(struct vcuda_scope *s, CUresult r)
 	return r;
 }
 
-CUresult vcuda_not_supported(enum cuda_id id)
+CUresult vcuda_refuse(enum cuda_id id, const char *why)
 {
+	rt_seen.reason = why;
 	rt_seen.missing++;
 	rt_seen.id = id;
 	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+void vcuda_put_device(struct vcuda_call *c, CUdevice dev)
+{
+	vcuda_put_u64(c, dev);
+}
+
+CUdevice run_device(struct request *rq)
+{
+	return rd_s32(&rq->in);
 }
 
 static void wrong(struct vcuda_call *c, CUresult r)

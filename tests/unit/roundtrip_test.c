@@ -195,7 +195,9 @@ static void every_function_that_is_missing_says_so(void)
 	for (unsigned int id = 0; id < VWIRE_OP_CONTROL; id++) {
 		const struct gen_procaddr *p;
 
-		if (!gen_name(id) || gen_mode(id) != CUDA_MODE_NONE)
+		bool refused = gen_mode(id) == CUDA_MODE_REFUSE;
+
+		if (!gen_name(id) || (!refused && gen_mode(id) != CUDA_MODE_NONE))
 			continue;
 		n++;
 		rt_reset(NULL);
@@ -205,6 +207,7 @@ static void every_function_that_is_missing_says_so(void)
 		expect(((CUresult (*)(void))p->fn)(), CUDA_ERROR_NOT_SUPPORTED, p->symbol);
 		expect(rt_seen.missing, 1, p->symbol);
 		expect(rt_seen.id, id, p->symbol);
+		expect(rt_seen.reason && *rt_seen.reason, refused, p->symbol);
 	}
 	if (n + rt_nr_rows != gen_procaddr_count)
 		rt_fail("%u rows are NONE and %zu are not, of %zu", n, rt_nr_rows,

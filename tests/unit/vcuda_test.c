@@ -162,6 +162,119 @@ static void an_unknown_name_is_not_found_and_gives_null(void **state)
 			 CUDA_ERROR_INVALID_VALUE);
 }
 
+/* Lines in what the library has said since the iterator that hold a text. */
+static unsigned int said(CUlogIterator *since, const char *text)
+{
+	char buf[32768], *p = buf;
+	size_t n = sizeof(buf);
+	unsigned int found = 0;
+
+	assert_int_equal(hand_cuLogsDumpToMemory(since, buf, &n, 0), CUDA_SUCCESS);
+	assert_int_equal(strlen(buf), n);
+	while ((p = strstr(p, text))) {
+		found++;
+		p++;
+	}
+	return found;
+}
+
+static void an_unknown_name_is_said_once(void **state)
+{
+	CUlogIterator at;
+	void *fn;
+
+	(void)state;
+	assert_int_equal(hand_cuLogsCurrent(&at, 0), CUDA_SUCCESS);
+	cuGetProcAddress_v2("cuNoSuchThingEither", &fn, 13000, 0, NULL);
+	cuGetProcAddress_v2("cuNoSuchThingEither", &fn, 13000, 0, NULL);
+	cuGetProcAddress_v2("", &fn, 0, 0, NULL);
+	cuGetProcAddress_v2("cuLaunchKernelEx", &fn, 11000, 0, NULL);
+	assert_int_equal(said(&at, "cuNoSuchThingEither"), 1);
+	assert_int_equal(said(&at, "\n"), 0);
+}
+
+static unsigned int told;
+
+static void tell(void *data, CUlogLevel level, char *message, size_t n)
+{
+	assert_ptr_equal(data, &told);
+	assert_int_equal(level, CU_LOG_LEVEL_ERROR);
+	assert_int_equal(strlen(message), n);
+	told++;
+}
+
+static void what_was_said_is_told_and_kept_in_order(void **state)
+{
+	CUlogsCallbackHandle handle;
+	CUlogIterator at, all = 0;
+	char buf[64];
+	size_t n = sizeof(buf);
+	int i;
+
+	(void)state;
+	assert_int_equal(hand_cuLogsRegisterCallback(NULL, NULL, &handle),
+			 CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(hand_cuLogsRegisterCallback(tell, &told, &handle), CUDA_SUCCESS);
+	hand_cuLogsCurrent(&at, 0);
+	vcuda_say("one");
+	vcuda_say("two");
+	assert_int_equal(told, 2);
+	assert_int_equal(hand_cuLogsDumpToMemory(&at, buf, &n, 0), CUDA_SUCCESS);
+	assert_string_equal(buf, "one\ntwo\n");
+	assert_int_equal(n, 8);
+	n = sizeof(buf);
+	assert_int_equal(hand_cuLogsDumpToMemory(&at, buf, &n, 0), CUDA_SUCCESS);
+	assert_int_equal(n, 0);
+	assert_int_equal(hand_cuLogsUnregisterCallback(handle), CUDA_SUCCESS);
+	assert_int_equal(hand_cuLogsUnregisterCallback(handle), CUDA_ERROR_INVALID_VALUE);
+	for (i = 0; i < 200; i++)
+		vcuda_say("line %d of many", i);
+	assert_int_equal(told, 2);
+	assert_int_equal(said(&all, "of many"), 100);
+	n = sizeof(buf);
+	assert_int_equal(hand_cuLogsDumpToMemory(NULL, buf, &n, 0), CUDA_SUCCESS);
+	assert_string_equal(buf, "earlier messages are lost\nline 198 of many\nline 199 of many\n");
+	n = 4;
+	assert_int_equal(hand_cuLogsDumpToMemory(NULL, buf, &n, 0), CUDA_ERROR_INVALID_VALUE);
+	all = 1u << 30;
+	n = sizeof(buf);
+	assert_int_equal(hand_cuLogsDumpToMemory(&all, buf, &n, 0), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(hand_cuLogsDumpToFile(NULL, "/no/such/place", 0),
+			 CUDA_ERROR_INVALID_VALUE);
+}
+
+static void core_dumps_are_described_and_not_turned_on(void **state)
+{
+	char path[1024] = "/tmp/core", got[1024];
+	bool on = true, was = true;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(hand_cuCoredumpGetAttributeGlobal(CU_COREDUMP_FILE, NULL, &n),
+			 CUDA_SUCCESS);
+	assert_int_equal(n, sizeof(got));
+	n = strlen(path) + 1;
+	assert_int_equal(hand_cuCoredumpSetAttributeGlobal(CU_COREDUMP_FILE, path, &n),
+			 CUDA_SUCCESS);
+	n = sizeof(got);
+	assert_int_equal(hand_cuCoredumpGetAttributeGlobal(CU_COREDUMP_FILE, got, &n),
+			 CUDA_SUCCESS);
+	assert_string_equal(got, path);
+	n = sizeof(on);
+	assert_int_equal(hand_cuCoredumpSetAttributeGlobal(CU_COREDUMP_ENABLE_ON_EXCEPTION, &on,
+							   &n),
+			 CUDA_ERROR_NOT_SUPPORTED);
+	assert_int_equal(hand_cuCoredumpGetAttributeGlobal(CU_COREDUMP_ENABLE_ON_EXCEPTION, &was,
+							   &n),
+			 CUDA_SUCCESS);
+	assert_false(was);
+	n = 5000;
+	assert_int_equal(hand_cuCoredumpSetAttributeGlobal(CU_COREDUMP_PIPE, path, &n),
+			 CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(hand_cuCoredumpGetAttributeGlobal(CU_COREDUMP_MAX, got, &n),
+			 CUDA_ERROR_INVALID_VALUE);
+}
+
 static void calls_before_cuinit_say_so(void **state)
 {
 	CUcontext ctx;
@@ -228,6 +341,9 @@ int main(void)
 		cmocka_unit_test(a_hundred_thousand_handles_are_all_different),
 		cmocka_unit_test(the_version_asked_for_chooses_the_variant),
 		cmocka_unit_test(an_unknown_name_is_not_found_and_gives_null),
+		cmocka_unit_test(an_unknown_name_is_said_once),
+		cmocka_unit_test(what_was_said_is_told_and_kept_in_order),
+		cmocka_unit_test(core_dumps_are_described_and_not_turned_on),
 		cmocka_unit_test(calls_before_cuinit_say_so),
 		cmocka_unit_test(without_a_device_or_server_cuinit_fails_and_says_why),
 		cmocka_unit_test(private_tables_have_their_sizes),

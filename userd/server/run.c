@@ -30,6 +30,13 @@ void *run_handle(struct request *rq, enum cuda_handle_kind kind, bool null_ok)
 	return h ? h->real : NULL;
 }
 
+CUdevice run_device(struct request *rq)
+{
+	if (rd_u64(&rq->in) && !rq->err)
+		rq->err = CUDA_ERROR_INVALID_DEVICE;
+	return rq->w->device.dev;
+}
+
 struct queue *run_queue(struct request *rq, uint32_t number)
 {
 	struct queue *q = &rq->w->wait.legacy;
@@ -341,4 +348,28 @@ void run_cuMemFree_v2(struct request *rq)
 	job->is_slow = job->free.unmap;
 	wait_fence(rq->w, job);
 	wait_submit(rq->w, &rq->w->wait.context, job);
+}
+
+/* ---- contexts: the client's all stand for the worker's ---- */
+
+void run_cuCtxRecordEvent(struct request *rq)
+{
+	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
+
+	if (!run_ready(rq))
+		run_bad(rq);
+	else
+		run_result(rq, real.cuCtxRecordEvent ? real.cuCtxRecordEvent(rq->w->ctx, event)
+						     : CUDA_ERROR_NOT_SUPPORTED);
+}
+
+void run_cuCtxWaitEvent(struct request *rq)
+{
+	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
+
+	if (!run_ready(rq))
+		run_bad(rq);
+	else
+		run_result(rq, real.cuCtxWaitEvent ? real.cuCtxWaitEvent(rq->w->ctx, event)
+						   : CUDA_ERROR_NOT_SUPPORTED);
 }

@@ -39,6 +39,8 @@ struct request {
  * gives NULL.
  */
 void *run_handle(struct request *rq, enum cuda_handle_kind kind, bool null_ok);
+/* The worker's device, for ordinal 0: a lease is of one. */
+CUdevice run_device(struct request *rq);
 /*
  * VWIRE_STREAM_LEGACY gives CU_STREAM_LEGACY; the stream is noted as having work of this request.
  */

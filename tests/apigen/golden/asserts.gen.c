@@ -44,3 +44,6 @@ SAME(cuMemcpyPeer_ptds, CUdeviceptr dstDevice, CUcontext dstContext, CUdeviceptr
 #if CUDA_VERSION >= 13040
 SAME(cuDeviceGetCliqueCount, size_t *count, CUdevice dev);
 #endif
+SAME(cuGraphicsMapResources, unsigned int count, CUgraphicsResource *resources, CUstream hStream);
+SAME(cuGraphicsMapResources_ptsz, unsigned int count, CUgraphicsResource *resources,
+		CUstream hStream);

@@ -16,6 +16,7 @@ enum cuda_mode {
 	CUDA_MODE_ASYNC,
 	CUDA_MODE_SYNC,
 	CUDA_MODE_HAND,
+	CUDA_MODE_REFUSE,
 };
 
 enum cuda_handle_kind {
@@ -54,6 +55,8 @@ enum cuda_id {
 	CUDA_ID_cuMemcpyPeer = 0x0402,
 	CUDA_ID_cuMemcpyPeer_ptds = 0x0403,
 	CUDA_ID_cuDeviceGetCliqueCount = 0x0404,
+	CUDA_ID_cuGraphicsMapResources = 0x0405,
+	CUDA_ID_cuGraphicsMapResources_ptsz = 0x0406,
 };
 
 /* NULL, CUDA_MODE_NONE: no such row. A twin has the mode of its base. */

@@ -152,7 +152,7 @@ static void gen_run_cuDeviceGetName(struct request *rq)
 {
 	char name[GEN_BLOB_MAX / sizeof(char)] = { 0 };
 	int len = TAKE(rq, int);
-	CUdevice dev = TAKE(rq, CUdevice);
+	CUdevice dev = run_device(rq);
 	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 
 	if ((size_t)len > GEN_BLOB_MAX / sizeof(char))
@@ -171,7 +171,7 @@ static void gen_run_cuDeviceGetName(struct request *rq)
 static void gen_run_cuDeviceGetUuid_v2(struct request *rq)
 {
 	CUuuid uuid[GEN_BLOB_MAX / sizeof(CUuuid)] = { 0 };
-	CUdevice dev = TAKE(rq, CUdevice);
+	CUdevice dev = run_device(rq);
 	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 
 	if ((size_t)1 > GEN_BLOB_MAX / sizeof(CUuuid))
@@ -191,7 +191,7 @@ static void gen_run_cuDeviceGetLuid(struct request *rq)
 {
 	char luid[GEN_BLOB_MAX / sizeof(char)] = { 0 };
 	unsigned int deviceNodeMask = 0;
-	CUdevice dev = TAKE(rq, CUdevice);
+	CUdevice dev = run_device(rq);
 	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 
 	if ((size_t)8 > GEN_BLOB_MAX / sizeof(char))
@@ -238,7 +238,7 @@ static void gen_run_cuCtxCreate_v3(struct request *rq)
 			&paramsArray_bytes);
 	int numParams = TAKE(rq, int);
 	unsigned int flags = TAKE(rq, unsigned int);
-	CUdevice dev = TAKE(rq, CUdevice);
+	CUdevice dev = run_device(rq);
 	CUresult result = CUDA_ERROR_NOT_SUPPORTED;
 
 	if (!paramsArray_bytes)

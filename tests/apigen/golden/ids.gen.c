@@ -33,6 +33,8 @@ static const struct {
 	{ 0x0402, CUDA_MODE_NONE, "cuMemcpyPeer" },
 	{ 0x0403, CUDA_MODE_NONE, "cuMemcpyPeer_ptds" },
 	{ 0x0404, CUDA_MODE_NONE, "cuDeviceGetCliqueCount" },
+	{ 0x0405, CUDA_MODE_REFUSE, "cuGraphicsMapResources" },
+	{ 0x0406, CUDA_MODE_REFUSE, "cuGraphicsMapResources_ptsz" },
 };
 
 static int find(uint16_t id)

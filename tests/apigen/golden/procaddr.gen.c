@@ -16,6 +16,8 @@ REF(cuDeviceGetUuid_v2)
 REF(cuEventElapsedTime_v2)
 REF(cuEventRecord)
 REF(cuEventRecord_ptsz)
+REF(cuGraphicsMapResources)
+REF(cuGraphicsMapResources_ptsz)
 REF(cuInit)
 REF(cuMemAlloc)
 REF(cuMemAlloc_v2)
@@ -45,6 +47,9 @@ const struct gen_procaddr gen_procaddr[] = {
 	{ "cuEventElapsedTime", 12080, false, "cuEventElapsedTime_v2", cuEventElapsedTime_v2 },
 	{ "cuEventRecord", 2000, false, "cuEventRecord", cuEventRecord },
 	{ "cuEventRecord", 7000, true, "cuEventRecord_ptsz", cuEventRecord_ptsz },
+	{ "cuGraphicsMapResources", 3000, false, "cuGraphicsMapResources", cuGraphicsMapResources },
+	{ "cuGraphicsMapResources", 7000, true, "cuGraphicsMapResources_ptsz",
+			cuGraphicsMapResources_ptsz },
 	{ "cuInit", 2000, false, "cuInit", cuInit },
 	{ "cuMemAlloc", 2000, false, "cuMemAlloc", cuMemAlloc },
 	{ "cuMemAlloc", 3020, false, "cuMemAlloc_v2", cuMemAlloc_v2 },

@@ -34,6 +34,7 @@ static const struct {
 #if CUDA_VERSION >= 13040
 	{ "cuDeviceGetCliqueCount", offsetof(struct realcuda, cuDeviceGetCliqueCount) },
 #endif
+	{ "cuGraphicsMapResources", offsetof(struct realcuda, cuGraphicsMapResources) },
 };
 
 int realcuda_load(struct realcuda *to, void *dlhandle)

@@ -21,6 +21,7 @@
 #undef cuMemSetAccess
 #undef cuMemcpyPeer
 #undef cuDeviceGetCliqueCount
+#undef cuGraphicsMapResources
 
 /* NULL: the driver does not have it. */
 struct realcuda {
@@ -52,6 +53,8 @@ struct realcuda {
 #if CUDA_VERSION >= 13040
 	CUresult (*cuDeviceGetCliqueCount)(size_t *count, CUdevice dev);
 #endif
+	CUresult (*cuGraphicsMapResources)(unsigned int count, CUgraphicsResource *resources,
+			CUstream hStream);
 };
 
 extern struct realcuda real;

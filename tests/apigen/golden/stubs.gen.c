@@ -6,21 +6,22 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static CUresult none(enum cuda_id id)
+static CUresult refuse(enum cuda_id id, const char *why)
 {
 	struct vcuda_scope scope;
 
 	vcuda_enter(&scope, id, false);
-	return vcuda_leave(&scope, scope.err ? scope.err : vcuda_not_supported(id));
+	return vcuda_leave(&scope, scope.err ? scope.err : vcuda_refuse(id, why));
 }
 
-/* Not implemented: the symbol without its prototype, so that any version of cuda.h will do. */
-#define NONE(symbol)								\
-	EXPORT CUresult none_##symbol(void) __asm__(#symbol);			\
-	CUresult none_##symbol(void)						\
+/* Not done here: the symbol without its prototype, so that any version of cuda.h will do. */
+#define REFUSE(symbol, why)							\
+	EXPORT CUresult refuse_##symbol(void) __asm__(#symbol);			\
+	CUresult refuse_##symbol(void)						\
 	{									\
-		return none(CUDA_ID_##symbol);					\
+		return refuse(CUDA_ID_##symbol, why);				\
 	}
+#define NONE(symbol)	REFUSE(symbol, NULL)
 
 /* Bytes of n elements; what is too long is refused here: the server would close the session. */
 static inline size_t length(struct vcuda_call *c, size_t n, size_t size)
@@ -278,7 +279,7 @@ static CUresult body_cuDeviceGetName(char *name, int len, CUdevice dev)
 	vcuda_begin(&call, CUDA_ID_cuDeviceGetName);
 	vcuda_want_blob(&call, name, length(&call, len, sizeof(char)), false);
 	vcuda_put_u64(&call, len);
-	vcuda_put_u64(&call, dev);
+	vcuda_put_device(&call, dev);
 	return vcuda_sync(&call);
 }
 
@@ -299,7 +300,7 @@ static CUresult body_cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
 
 	vcuda_begin(&call, CUDA_ID_cuDeviceGetUuid_v2);
 	vcuda_want_blob(&call, uuid, length(&call, 1, sizeof(CUuuid)), false);
-	vcuda_put_u64(&call, dev);
+	vcuda_put_device(&call, dev);
 	return vcuda_memo(&call);
 }
 
@@ -320,7 +321,7 @@ static CUresult body_cuDeviceGetLuid(char *luid, unsigned int *deviceNodeMask, C
 	vcuda_begin(&call, CUDA_ID_cuDeviceGetLuid);
 	vcuda_want_blob(&call, luid, length(&call, 8, sizeof(char)), false);
 	vcuda_want_scalar(&call, deviceNodeMask, sizeof(*deviceNodeMask), false);
-	vcuda_put_u64(&call, dev);
+	vcuda_put_device(&call, dev);
 	return vcuda_memo(&call);
 }
 
@@ -371,7 +372,7 @@ static CUresult body_cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *params
 			true);
 	vcuda_put_u64(&call, numParams);
 	vcuda_put_u64(&call, flags);
-	vcuda_put_u64(&call, dev);
+	vcuda_put_device(&call, dev);
 	return vcuda_sync(&call);
 }
 
@@ -443,3 +444,5 @@ NONE(cuMemAlloc_v2)
 NONE(cuMemcpyPeer)
 NONE(cuMemcpyPeer_ptds)
 NONE(cuDeviceGetCliqueCount)
+REFUSE(cuGraphicsMapResources, "it is of a display")
+REFUSE(cuGraphicsMapResources_ptsz, "it is of a display")
