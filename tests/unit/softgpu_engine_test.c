@@ -595,6 +595,19 @@ static void warp_operations(void **state)
 	sg_module_destroy(m);
 }
 
+static void parts_of_a_warp_wait_for_their_own_lanes(void **state)
+{
+	struct sg_module *m = load_file("warp.ptx");
+	uint32_t *o = device(128);
+
+	(void)state;
+	launch_ok(m, "pairs", 1, 32, &o);
+	for (uint32_t i = 0; i < 32; i++)
+		assert_int_equal(o[i], i ^ 1);
+	release(o);
+	sg_module_destroy(m);
+}
+
 static void divergent_lanes_come_home(void **state)
 {
 	struct sg_module *m = load_file("control.ptx");
@@ -931,6 +944,7 @@ int main(void)
 		cmocka_unit_test(matrix_product_is_exact),
 		cmocka_unit_test(kmeans_assigns_and_updates),
 		cmocka_unit_test(warp_operations),
+		cmocka_unit_test(parts_of_a_warp_wait_for_their_own_lanes),
 		cmocka_unit_test(divergent_lanes_come_home),
 		cmocka_unit_test(a_spinning_lane_lets_the_holder_run),
 		cmocka_unit_test(every_lane_that_others_wait_for_has_a_turn),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "group.h"
+#include "race.h"
 
 /* Puts g in its place; two that run and stand at one place become one. */
 void sg_group_put(struct sg_warp *w, const struct sg_group *g)
@@ -81,52 +82,67 @@ void sg_group_merge(struct sg_warp *w, struct sg_group *g)
 	}
 }
 
-static bool lanes_here(const struct sg_warp *w, const struct sg_group *g)
+uint32_t sg_group_complete(const struct sg_warp *w, const struct sg_group *g, uint32_t lanes,
+			   uint32_t here)
 {
 	const struct sg_insn *in = &g->frame->fn->code[g->pc];
 	const uint32_t *members = (const uint32_t *)(g->frame->regs + in->r[5]);
+	uint32_t absent = w->live & ~here, ready = 0;
 
-	return !(members[__builtin_ctz(g->mask)] & w->live & ~g->mask);
+	if (!absent)
+		return lanes;
+	for (; lanes; lanes &= lanes - 1)
+		if (!(members[__builtin_ctz(lanes)] & absent))
+			ready |= lanes & -lanes;
+	return ready;
+}
+
+static bool waits_at_barrier(const struct sg_group *g)
+{
+	const struct sg_insn *in = &g->frame->fn->code[g->pc];
+
+	return g->state == SG_WAIT_LANES && !in->r[0] && !in->r[1];
+}
+
+/* Takes lanes of g, at i in the list, out of it: they are behind the barrier where they stood. */
+static struct sg_group pass_barrier(struct sg_warp *w, uint32_t i, uint32_t lanes)
+{
+	struct sg_group *g = &w->groups[i], passed = *g;
+
+	if (w->race)
+		sg_race_warp_sync(w, (const uint32_t *)(g->frame->regs +
+							g->frame->fn->code[g->pc].r[5]), lanes);
+	passed.mask = lanes;
+	passed.state = SG_RUN;
+	passed.pc++;
+	g->mask &= ~lanes;
+	if (!g->mask)
+		take_out(w, i);
+	return passed;
 }
 
 /*
- * Nobody else can move: a warp barrier is also complete when its lanes wait at several of them (the
- * compiler may have copied it into both branches). Other operations must find their lanes at one
- * place.
+ * A warp barrier is also complete when its lanes wait at several of them (the compiler may have
+ * copied it into both branches). Other operations must find their lanes at one place.
  */
 static bool release_scattered(struct sg_warp *w)
 {
-	for (uint32_t i = 0; i < w->nr_groups; i++) {
+	struct sg_group passed[SG_LANES];
+	uint32_t here = 0, nr = 0, lanes;
+
+	for (uint32_t i = 0; i < w->nr_groups; i++)
+		if (waits_at_barrier(&w->groups[i]))
+			here |= w->groups[i].mask;
+	for (uint32_t i = w->nr_groups; i-- > 0;) {
 		struct sg_group *g = &w->groups[i];
-		const struct sg_insn *in;
-		uint32_t there = 0, want;
 
-		if (g->state != SG_WAIT_LANES)
-			continue;
-		in = &g->frame->fn->code[g->pc];
-		if (in->r[0] || in->r[1])
-			continue;
-		want = ((uint32_t *)(g->frame->regs + in->r[5]))[__builtin_ctz(g->mask)] & w->live;
-		for (uint32_t k = 0; k < w->nr_groups; k++) {
-			struct sg_group *o = &w->groups[k];
-
-			if (o->state == SG_WAIT_LANES && o->frame->fn->code[o->pc].exec == in->exec)
-				there |= o->mask;
-		}
-		if (want & ~there)
-			continue;
-		for (uint32_t k = 0; k < w->nr_groups; k++) {
-			struct sg_group *o = &w->groups[k];
-
-			if (o->state == SG_WAIT_LANES && (o->mask & want) &&
-			    o->frame->fn->code[o->pc].exec == in->exec) {
-				o->state = SG_RUN;
-				o->released = true;
-			}
-		}
-		return true;
+		lanes = waits_at_barrier(g) ? sg_group_complete(w, g, g->mask, here) : 0;
+		if (lanes)
+			passed[nr++] = pass_barrier(w, i, lanes);
 	}
-	return false;
+	for (uint32_t i = 0; i < nr; i++)
+		sg_group_put(w, &passed[i]);
+	return nr;
 }
 
 /* Groups whose barrier is complete go on behind it, which may be another place in the list. */
@@ -143,7 +159,8 @@ static void wake(struct sg_warp *w)
 			g->pc++;
 			awake[nr++] = *g;
 			take_out(w, i);
-		} else if (g->state == SG_WAIT_LANES && lanes_here(w, g)) {
+		} else if (g->state == SG_WAIT_LANES &&
+			   sg_group_complete(w, g, g->mask, g->mask)) {
 			g->state = SG_RUN;
 		}
 	}
@@ -175,6 +192,8 @@ bool sg_group_pick(struct sg_warp *w, struct sg_group *g)
 		return false;
 	/* what wake() could change stands behind the last in the order */
 	if (w->rotate || w->groups[i].state != SG_RUN) {
+		if (w->rotate)	/* who spins may wait for one that waits at such a barrier */
+			release_scattered(w);
 		do {
 			wake(w);
 			i = choose(w);

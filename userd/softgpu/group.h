@@ -27,6 +27,13 @@ void sg_group_split(struct sg_warp *w, const struct sg_group *from, struct sg_fr
 		    uint32_t pc, uint32_t lanes);
 uint32_t sg_group_meeting(const struct sg_warp *w, const struct sg_group *g);
 void sg_group_merge(struct sg_warp *w, struct sg_group *g);
+/*
+ * Those of lanes, which stand at g's warp-wide operation, that name no live lane outside of here:
+ * parts of a warp come to one place with masks of their own, and some may be complete when others
+ * are not.
+ */
+uint32_t sg_group_complete(const struct sg_warp *w, const struct sg_group *g, uint32_t lanes,
+			   uint32_t here);
 /* Takes the next to run out of the list; false: nobody can run. */
 bool sg_group_pick(struct sg_warp *w, struct sg_group *g);
 

@@ -200,24 +200,32 @@ static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct 
 	return END_PICK;
 }
 
-/* A warp-wide operation: waits until the lanes it names have come, or have exited. */
-static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+/*
+ * A warp-wide operation: a lane waits until the lanes it names have come, or have exited. END_GO:
+ * all of g go on.
+ */
+static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			      uint32_t active)
 {
-	uint32_t want = SG_ROW(uint32_t, 5)[__builtin_ctz(active)] & w->live;
+	uint32_t ready = sg_group_complete(w, g, active, active), wait = active & ~ready;
+	struct sg_group rest = { .frame = g->frame, .pc = g->pc, .mask = wait, .stamp = g->stamp,
+				 .state = SG_WAIT_LANES };
 
-	if (!(want & ~active) || g->released) {
-		g->released = false;
-		if (w->race)
-			sg_race_warp_sync(w, SG_ROW(uint32_t, 5), active);
-		if (in->exec(w, in, active))
-			return END_FAULT;
-		g->pc++;
+	if (!ready) {
+		sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
+		g->mask = active;
+		g->state = SG_WAIT_LANES;
 		return END_PICK;
 	}
-	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
-	g->mask = active;
-	g->state = SG_WAIT_LANES;
-	return END_PICK;
+	if (wait)
+		sg_group_put(w, &rest);
+	g->mask &= ~wait;
+	if (w->race)
+		sg_race_warp_sync(w, SG_ROW(uint32_t, 5), ready);
+	if (in->exec(w, in, ready))
+		return END_FAULT;
+	g->pc++;
+	return wait ? END_PICK : END_GO;
 }
 
 static enum run_end divert(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
@@ -339,10 +347,9 @@ static enum run_end run_group(struct sg_warp *w, struct sg_group *g, uint64_t un
 				return gave_way(w, g, pc + 1);
 			continue;
 		case SG_CTL_WARPSYNC:
-			if (warp_sync(w, g, in, active) == END_FAULT)
-				return END_FAULT;
-			if (g->state != SG_RUN)
-				return END_PICK;
+			end = warp_sync(w, g, in, active);
+			if (end != END_GO)
+				return end;
 			pc = g->pc - 1;
 			continue;
 		case SG_CTL_BRA:

@@ -105,8 +105,6 @@ struct sg_group {
 	enum sg_group_state state;
 	uint32_t bar, bar_gen;
 	uint64_t stamp;			/* of its last turn, for rotation */
-	/* its warp barrier is complete though its lanes stand elsewhere */
-	bool released;
 };
 
 /* Live allocations that this engine thread found lately. */
