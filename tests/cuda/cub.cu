@@ -3,8 +3,6 @@
  * CUB's device-wide algorithms against the host's, at sizes around warps, blocks and tiles.
  *
  * Compiled once for each group, CUB_SORT, CUB_SCAN, CUB_PICK: the compiler takes its time.
- * CUB_SEGMENTED_SORT adds one that softgpu does not do right yet (short segments, sorted by parts
- * of a warp).
  */
 #include <algorithm>
 #include <numeric>
@@ -197,12 +195,10 @@ static void segments(int n)
 		want.push_back(std::accumulate(&v[0] + ends[i - 1], &v[0] + ends[i], 0));
 	CUB(cub::DeviceSegmentedReduce::Sum, in, out, (int)want.size(), dev_ends, dev_ends + 1);
 	expect("sums of segments", n, out, want);
-#ifdef CUB_SEGMENTED_SORT
 	CUB(cub::DeviceSegmentedSort::SortKeys, in, out, n, (int)want.size(), dev_ends, dev_ends + 1);
 	for (size_t i = 1; i < ends.size(); i++)
 		std::sort(&v[0] + ends[i - 1], &v[0] + ends[i]);
 	expect("sorted segments", n, out, v);
-#endif
 	CHECK(cudaFree(in));
 	CHECK(cudaFree(dev_ends));
 	CHECK(cudaFree(out));
