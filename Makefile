@@ -6,9 +6,12 @@
 # make demo       the whole of it: k-means in a virtual machine without a GPU
 # make roundtrips  round trips and bytes of every program of tests/cuda, on softgpu
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
+# make check-softgpu  of make check what tests softgpu alone
+# make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel
 # make V=1 ...    shows the commands
+# make SANITIZE=address,undefined ...   with these sanitizers, or SANITIZE=thread: tools/sanitize.mk
 
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -17,10 +20,21 @@ Q := $(if $(V),,@)
 CC ?= gcc
 PYTHON3 ?= python3
 OPT ?= -O2 -g
-CFLAGS += $(OPT) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror
+# Sanitized code is never as fast; gcc warns there of what it only thinks may happen.
+ifneq ($(SANITIZE),)
+OPT := -O1 -g
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized \
+	-Wno-stringop-overflow -Wno-stringop-truncation -Wno-format-truncation
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+CFLAGS += $(OPT) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror $(SANITIZE_FLAGS)
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
+
+ifneq ($(if $(SANITIZED),,$(SANITIZE)),)
+include tools/sanitize.mk
+else
 
 # Where nvcc and cuda.h are: asked once, kept in build/cuda.mk.
 ifneq ($(filter-out clean install-deps modules,$(or $(MAKECMDGOALS),all)),)
@@ -86,3 +100,5 @@ clean:
 	rm -rf build
 
 .PHONY: all modules install-deps install clean
+
+endif

@@ -21,15 +21,26 @@ CHECK_PY := $(wildcard tests/e2e/*_test.py tests/python/*_test.py) tests/ptx/row
 python-packages:
 	-@tools/python-packages.sh
 
+# A program that is not built here needs the runtime before the library that has it: tests/run.py.
+# A child of a process with threads, and its exit, are no fault.
+ifneq ($(SANITIZE),)
+sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITIZE)),libtsan.so,$(if $(findstring address,$(SANITIZE)),libasan.so,libubsan.so)))
+sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
+endif
+
 check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
 		python-packages
-	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
 
 # A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.
 roundtrips: all cuda-programs
 	$(Q)$(PYTHON3) tests/e2e/roundtrips.py
+
+check-softgpu: $(softgpu_LIB) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS)
+	$(Q)CUDA_HOME=$(CUDA_HOME) $(sanitize_ENV) $(PYTHON3) tests/run.py $(softgpu_TESTS) $(softgpu_engine_TESTS) \
+		$(ptx_REPLAY) $(ptx_PROGFUZZ) tests/ptx/rows_test.py
 
 demo: all cuda-programs
 	$(Q)tools/demo.sh
@@ -39,4 +50,4 @@ gpucheck: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vg
 	$(Q)$(PYTHON3) tools/gpucheck.py
 	$(Q)$(PYTHON3) tools/softcheck.py
 
-.PHONY: check demo gpucheck roundtrips python-packages
+.PHONY: check check-softgpu demo gpucheck roundtrips python-packages

@@ -23,6 +23,8 @@ def run(argv):
     if not os.path.dirname(command[0]):
         command[0] = "./" + command[0]
     env = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP"}
+    if argv[0].endswith(".py") and "DGSF_PRELOAD" in env:   # Python itself frees little before it ends
+        env.update(LD_PRELOAD=env["DGSF_PRELOAD"], ASAN_OPTIONS="detect_leaks=0")
     try:
         done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=LIMIT_S, check=False)

@@ -29,7 +29,7 @@ $(tools_GEN): build/gen/made
 tools_ROUNDTRIP := roundtrip_test roundtrip_double \
 	$(addsuffix .gen,stubs ids procaddr dispatch realcuda roundtrip asserts)
 tools_ROUNDTRIP_OBJS := $(tools_ROUNDTRIP:%=build/tools/%.o)
-tools_CFLAGS = $(CFLAGS) -fsanitize=address,undefined -Ibuild/gen -Iuapi -Ilibvcuda -Iuserd/server \
+tools_CFLAGS = $(CFLAGS) $(if $(SANITIZE),,-fsanitize=address,undefined) -Ibuild/gen -Iuapi -Ilibvcuda -Iuserd/server \
 	-Itests/unit -isystem $(CUDA_HOME)/include
 
 build/tools/%.gen.o: build/gen/%.gen.c | $(tools_GEN_HEADERS)

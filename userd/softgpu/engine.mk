@@ -29,6 +29,17 @@ softgpu_engine_cflags := -O2 -fPIC -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werro
 # Contraction or -ffast-math would change results; the rest only lets gcc turn branches into masks.
 softgpu_exec_cflags := $(softgpu_engine_cflags) -O3 -fno-trapping-math -fno-math-errno -ffp-contract=off
 
+ifneq ($(SANITIZE),)
+softgpu_engine_cflags += -O1
+softgpu_exec_cflags += -O1
+endif
+# What a kernel does with its memory races where the kernel does: that is not for ThreadSanitizer to see.
+ifneq ($(filter thread,$(SANITIZE)),)
+softgpu_exec_cflags += -fno-sanitize=thread
+$(softgpu_engine_out)/exec_tex.o $(softgpu_engine_out)/exec_surf.o $(softgpu_engine_out)/texel.o $(softgpu_engine_out)/sample.o: \
+	softgpu_engine_cflags += -fno-sanitize=thread
+endif
+
 softgpu_isas := base
 softgpu_isa_base :=
 ifeq ($(shell $(CC) -dumpmachine | cut -d- -f1),x86_64)
