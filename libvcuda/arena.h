@@ -83,6 +83,8 @@ void vcuda_memory_shrink(void);
 void vcuda_pools_shrink(void);
 
 /* What an address belongs to. */
+struct vcuda_advice;
+
 struct vcuda_range {
 	enum arena_kind kind;
 	uint64_t start, size, id;
@@ -90,6 +92,7 @@ struct vcuda_range {
 	CUmemoryPool pool;
 	bool *sync_memops;		/* NULL: cannot be set; good while the lock is held */
 	bool is_sync_memops;
+	struct vcuda_advice **advice;	/* of managed memory; likewise */
 };
 
 /* Takes the lock itself, as vcuda_mem_range() does. */
@@ -98,6 +101,7 @@ CUresult vcuda_mem_set_sync_memops(uint64_t addr, bool on);
 
 uint64_t vcuda_memory_id(void);		/* of a new allocation: never used twice */
 bool vcuda_pool_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
+bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 /* cuMemFree() of a pool's memory. */
 CUresult vcuda_pool_free(struct arena_run *r, uint64_t addr);
 void vcuda_pools_context(CUcontext ctx);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vcuda.h"
+#include "view.h"
 
 void vcuda_begin(struct vcuda_call *c, enum cuda_id id)
 {
@@ -15,6 +15,7 @@ void vcuda_begin(struct vcuda_call *c, enum cuda_id id)
 	c->bulk = NULL;
 	c->bulk_len = 0;
 	c->nr_outs = c->nr_news = c->nr_dels = 0;
+	c->has_stream = false;
 }
 
 static void fail(struct vcuda_call *c, CUresult r)
@@ -58,6 +59,8 @@ void vcuda_put_stream(struct vcuda_call *c, CUstream stream)
 	if (r)
 		return fail(c, r);
 	vcuda_put_u64(c, number);
+	c->stream = stream;
+	c->has_stream = true;
 }
 
 void vcuda_put_blob(struct vcuda_call *c, const void *p, size_t n, bool null_ok)
@@ -169,6 +172,8 @@ CUresult vcuda_async(struct vcuda_call *c)
 
 	if (!r)
 		r = vcuda_sticky_error();
+	if (!r && c->has_stream && vcuda_has_views())
+		r = vcuda_views_flush(c->stream);
 	if (!r)
 		r = submit(c, NULL);
 	if (!r)

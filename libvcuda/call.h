@@ -37,6 +37,8 @@ struct vcuda_call {
 	/* handles made and given up by this call: kept or undone with its result */
 	uint64_t news[2], dels[2];
 	unsigned int nr_dels;
+	CUstream stream;	/* that the work is put on, where has_stream */
+	bool has_stream;
 	uint64_t seq;
 	uint8_t buf[VCUDA_CALL_BYTES] __attribute__((aligned(8)));
 };

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "vcuda.h"
+#include "view.h"
 
 /*
  * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose
@@ -28,7 +28,25 @@ static CUresult begin(CUstream stream, uint32_t *number)
 {
 	CUresult r = vcuda_stream_number(stream, number);
 
-	return r ? r : vcuda_sticky_error();
+	if (!r)
+		r = vcuda_sticky_error();
+	return !r && vcuda_has_views() ? vcuda_views_flush(stream) : r;
+}
+
+static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream);
+
+/*
+ * Host memory that the device has too: what is there now may come from before the work that the
+ * stream still has to do. Managed memory is the device's.
+ */
+static bool is_managed(const void *p, size_t n)
+{
+	return n && vcuda_has_views() && vcuda_is_device((uintptr_t)p);
+}
+
+static CUresult settle_view(uint64_t p, size_t n, CUstream stream)
+{
+	return n && vcuda_view_overlaps(p, n) ? hand_cuStreamSynchronize(stream) : CUDA_SUCCESS;
 }
 
 static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
@@ -38,8 +56,13 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	size_t chunk = vcuda_chunk(), done, part;
 	uint32_t number;
 	uint64_t seq;
-	CUresult r = begin(stream, &number);
+	CUresult r;
 
+	if (is_managed(src, n))
+		return on_device(dst, (uintptr_t)src, n, stream);
+	r = begin(stream, &number);
+	if (!r)
+		r = settle_view((uintptr_t)src, n, stream);
 	if (!r)
 		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
 	/* what an earlier copy brings here is what this one takes away */
@@ -77,8 +100,13 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	struct vwire_copy_out h;
 	struct vcuda_iov iov = { &h, sizeof(h) };
 	struct vcuda_wait w = { .data = dst, .data_bytes = n };
-	CUresult r = to_host_begin(dst, src, n, stream, &h);
+	CUresult r;
 
+	if (is_managed(dst, n)) {
+		r = on_device((uintptr_t)dst, src, n, stream);
+		return r ? r : hand_cuStreamSynchronize(stream);
+	}
+	r = to_host_begin(dst, src, n, stream, &h);
 	if (r || !n)
 		return r;
 	r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
@@ -86,7 +114,7 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 		r = vcuda_wait(&w);
 	if (!r && h.stream == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
 		vcuda_note_idle(w.seq);
-	return r;
+	return !r && vcuda_has_views() ? vcuda_views_waited() : r;
 }
 
 /*
@@ -97,9 +125,12 @@ static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream str
 {
 	struct vwire_copy_out h;
 	struct vcuda_iov iov = { &h, sizeof(h) };
-	CUresult r = to_host_begin(dst, src, n, stream, &h);
 	uint64_t seq;
+	CUresult r;
 
+	if (is_managed(dst, n))
+		return on_device((uintptr_t)dst, src, n, stream);
+	r = to_host_begin(dst, src, n, stream, &h);
 	if (r || !n)
 		return r;
 	vcuda_submit_lock();
@@ -138,7 +169,9 @@ static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream s
 
 CUresult hand_cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
 {
-	return to_device(dst, src, n, stream);
+	CUresult r = to_device(dst, src, n, stream);
+
+	return r ? r : settle_view(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
@@ -159,7 +192,9 @@ CUresult hand_cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstrea
 
 CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return on_device(dst, src, n, stream);
+	CUresult r = on_device(dst, src, n, stream);
+
+	return r ? r : settle_view(dst, n, stream);
 }
 
 /* ---- either kind of pointer ---- */
@@ -199,7 +234,10 @@ static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool
 
 CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
+	CUresult r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
+			      false);
+
+	return r ? r : settle_view(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
@@ -316,7 +354,8 @@ static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t
 	vcuda_put_u64(&c, value);
 	vcuda_put_u64(&c, n);
 	vcuda_put_stream(&c, stream);
-	return vcuda_async(&c);
+	r = vcuda_async(&c);
+	return r ? r : settle_view(dst, n * width, stream);
 }
 
 CUresult hand_cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n, CUstream stream)
@@ -338,6 +377,7 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 		       size_t height, CUstream stream)
 {
 	struct vcuda_call c;
+	CUresult r;
 
 	if (!width || !height)
 		return vcuda_need_context();
@@ -348,7 +388,8 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 	vcuda_put_u64(&c, width);
 	vcuda_put_u64(&c, height);
 	vcuda_put_stream(&c, stream);
-	return vcuda_async(&c);
+	r = vcuda_async(&c);
+	return r ? r : settle_view(dst, pitch * (height - 1) + width, stream);
 }
 
 CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h,

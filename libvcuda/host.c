@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * host.c - host memory that the program calls pinned, and what pointers are
+ * host.c - host memory that the program calls pinned, the device's view of it, and what pointers are
  *
  * Nothing needs pinning here: copies go through the rings. What CUDA promises of such memory is
- * kept: alignment, attributes, errors. Device code cannot reach it, so
- * CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY is 0 and cuMemHostGetDevicePointer() is refused.
+ * kept: alignment, attributes, errors. Memory that is to be mapped lies in the lease's range, so
+ * that the device sees it at the same address; other memory is mapped when the device's pointer is
+ * asked for. The device's copy counts against the lease's limit; view.c keeps both alike.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "view.h"
 
 struct host {
 	struct host *next;
@@ -20,6 +22,15 @@ struct host {
 	bool registered;	/* the program's own memory */
 	CUcontext ctx;
 	uint64_t id;
+	struct shadow *shadow;	/* NULL: the device does not see it */
+};
+
+/* The device's memory for the program's. */
+struct shadow {
+	struct arena_run run;	/* ARENA_HOST: at the same address, ARENA_SHADOW: elsewhere */
+	struct vcuda_view *view;
+	uint64_t id;
+	CUcontext ctx;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -60,16 +71,24 @@ bool vcuda_is_pinned(const void *p, size_t n)
 	return copy_of(addr, &h) && n <= h.size - (addr - h.addr);
 }
 
-static CUresult add(void *p, size_t size, unsigned int flags, bool registered)
+static CUresult add(void *p, size_t size, unsigned int flags, bool registered,
+		    struct shadow *shadow)
 {
 	struct host *h = malloc(sizeof(*h));
 
 	if (!h)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
-	*h =
-		(struct host){ hosts,	   (uintptr_t)p,    size,     flags,
-			       registered, vcuda_current(), vcuda_memory_id() };
+	*h = (struct host){
+		.next = hosts,
+		.addr = (uintptr_t)p,
+		.size = size,
+		.flags = flags,
+		.registered = registered,
+		.ctx = vcuda_current(),
+		.id = shadow ? shadow->id : vcuda_memory_id(),
+		.shadow = shadow,
+	};
 	hosts = h;
 	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
@@ -97,9 +116,142 @@ static size_t page_round(size_t n)
 	return (n + page - 1) & ~(page - 1);
 }
 
+/* ---- the device's view ---- */
+
+static void *make_none(uint64_t addr, size_t n)
+{
+	return mmap((void *)(uintptr_t)addr, n, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+/* addr 0: memory of the run's own. */
+static struct shadow *shadow_new(uint64_t addr, size_t size, CUresult *r)
+{
+	uint64_t offset = addr % 4096, granules = vcuda_arena_granules(offset + size);
+	struct shadow *s = calloc(1, sizeof(*s));
+	struct vcuda_view *v = calloc(1, sizeof(*v));
+
+	*r = s && v && size <= SIZE_MAX - 4096 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!*r) {
+		vcuda_arena_lock();
+		*r = vcuda_arena_map(&s->run, addr ? ARENA_SHADOW : ARENA_HOST, granules);
+		vcuda_arena_unlock();
+	}
+	if (*r) {
+		free(s);
+		free(v);
+		return NULL;
+	}
+	s->id = vcuda_memory_id();
+	s->ctx = vcuda_current();
+	v->dev = s->run.addr + offset;
+	v->host = (uint8_t *)(uintptr_t)(addr ? addr : v->dev);
+	v->bytes = size;
+	if (!addr && mprotect(v->host, page_round(size), PROT_READ | PROT_WRITE))
+		*r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!*r)
+		*r = vcuda_view_add(v, false);
+	vcuda_arena_lock();
+	if (*r)
+		vcuda_arena_leave(&s->run);
+	else
+		s->view = v;
+	vcuda_arena_unlock();
+	if (!*r)
+		return s;
+	free(v);
+	return NULL;
+}
+
+static void shadow_free(struct shadow *s)
+{
+	struct vcuda_view *v = s->view;
+
+	vcuda_view_del(v);
+	if (s->run.kind == ARENA_HOST)
+		make_none(v->dev, page_round(v->bytes));
+	vcuda_arena_lock();
+	s->view = NULL;
+	vcuda_arena_leave(&s->run);
+	vcuda_arena_unlock();
+	free(v);
+}
+
+/* With the arena's lock. */
+bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out)
+{
+	const struct shadow *s = (struct shadow *)r;
+
+	if (!s->view || addr - s->view->dev >= s->view->bytes)
+		return false;
+	out->start = s->view->dev;
+	out->size = s->view->bytes;
+	out->id = s->id;
+	out->ctx = s->ctx;
+	return true;
+}
+
+CUresult hand_cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)
+{
+	uint64_t addr = (uintptr_t)p;
+	struct shadow *made = NULL;
+	struct host *h, copy;
+	CUresult r = vcuda_need_context();
+
+	if (r)
+		return r;
+	if (!out || flags || !copy_of(addr, &copy))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!copy.shadow)
+		made = shadow_new(copy.addr, copy.size, &r);
+	if (r)
+		return r;
+	pthread_mutex_lock(&lock);
+	h = *find(addr);
+	if (h && made && !h->shadow) {
+		h->shadow = made;
+		made = NULL;
+	}
+	if (h && h->shadow)
+		*out = h->shadow->view->dev + (addr - h->addr);
+	else
+		r = CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_unlock(&lock);
+	if (made)
+		shadow_free(made);	/* another thread was quicker */
+	return r;
+}
+
+/* ---- allocation and registration ---- */
+
+/* Where the device's memory does not suffice the program gets what it can have: memory of its own. */
+static void *alloc(size_t size, unsigned int flags, struct shadow **shadow)
+{
+	CUresult r;
+
+	*shadow = NULL;
+	if ((flags & CU_MEMHOSTALLOC_DEVICEMAP) && vcuda_arena_is_ours())
+		*shadow = shadow_new(0, size, &r);
+	if (*shadow)
+		return (*shadow)->view->host;
+	return mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+}
+
+static void free_alloc(void *p, size_t size, struct shadow *shadow)
+{
+	bool own = !shadow || shadow->run.kind != ARENA_HOST;
+
+	if (shadow)
+		shadow_free(shadow);
+	if (own)
+		munmap(p, page_round(size));
+}
+
 CUresult hand_cuMemHostAlloc(void **pp, size_t size, unsigned int flags)
 {
 	CUresult r = vcuda_need_context();
+	struct shadow *shadow;
 	void *p;
 
 	if (r)
@@ -110,13 +262,12 @@ CUresult hand_cuMemHostAlloc(void **pp, size_t size, unsigned int flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (page_round(size) < size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		 0);
+	p = alloc(size, flags, &shadow);
 	if (p == MAP_FAILED)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = add(p, size, flags, false);
+	r = add(p, size, flags, false, shadow);
 	if (r)
-		munmap(p, page_round(size));
+		free_alloc(p, size, shadow);
 	else
 		*pp = p;
 	return r;
@@ -142,9 +293,9 @@ CUresult hand_cuMemFreeHost(void *p)
 	if (!h)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* A copy to this memory may be under way: natively, too, freeing waits for it. */
-	if (vcuda_expects(p, h->size) && !vcuda_need_context())
+	if ((h->shadow || vcuda_expects(p, h->size)) && !vcuda_need_context())
 		hand_cuCtxSynchronize();
-	munmap(p, page_round(h->size));
+	free_alloc(p, h->size, h->shadow);
 	free(h);
 	return CUDA_SUCCESS;
 }
@@ -163,11 +314,14 @@ CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	if (vcuda_is_device((uintptr_t)p))
+		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	for (h = hosts; h && !overlaps; h = h->next)
 		overlaps = h->addr < (uintptr_t)p + size && (uintptr_t)p < h->addr + h->size;
 	pthread_mutex_unlock(&lock);
-	return overlaps ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : add(p, size, flags, true);
+	return overlaps ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+			: add(p, size, flags, true, NULL);
 }
 
 CUresult hand_cuMemHostUnregister(void *p)
@@ -176,6 +330,11 @@ CUresult hand_cuMemHostUnregister(void *p)
 
 	if (!h)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	/* what the device still changes comes in before */
+	if (h->shadow && !vcuda_need_context())
+		hand_cuCtxSynchronize();
+	if (h->shadow)
+		shadow_free(h->shadow);
 	free(h);
 	return CUDA_SUCCESS;
 }
@@ -193,30 +352,43 @@ CUresult hand_cuMemHostGetFlags(unsigned int *flags, void *p)
 /* ---- cuPointerGetAttribute ---- */
 
 struct pointer {
-	bool device, host;
+	bool device, host, managed;
 	uint64_t start, size, id;
+	uint64_t host_addr, device_addr;	/* 0: none */
 	CUcontext ctx;
 	struct vcuda_range range;	/* of device memory */
 };
 
 static void identify(uint64_t addr, struct pointer *p)
 {
+	struct vcuda_view v;
 	struct host h;
 
 	memset(p, 0, sizeof(*p));
-	p->device = vcuda_mem_find(addr, &p->range);
-	if (p->device) {
-		p->start = p->range.start;
-		p->size = p->range.size;
-		p->ctx = p->range.ctx;
-		p->id = p->range.id;
-	} else if (copy_of(addr, &h)) {
+	/* the device's address of the program's memory stands for that memory */
+	if (vcuda_arena_kind(addr) == ARENA_SHADOW && vcuda_view_find(addr, true, &v))
+		addr = (uintptr_t)v.host + (addr - v.dev);
+	if (copy_of(addr, &h)) {
 		p->host = true;
 		p->start = h.addr;
 		p->size = h.size;
 		p->ctx = h.ctx;
 		p->id = h.id;
+		p->host_addr = addr;
+		if (vcuda_view_find(addr, false, &v))
+			p->device_addr = v.dev + (addr - (uintptr_t)v.host);
+		return;
 	}
+	p->device = vcuda_mem_find(addr, &p->range);
+	if (!p->device)
+		return;
+	p->start = p->range.start;
+	p->size = p->range.size;
+	p->ctx = p->range.ctx;
+	p->id = p->range.id;
+	p->device_addr = addr;
+	p->managed = vcuda_view_find(addr, false, &v) && v.managed;
+	p->host_addr = p->managed ? addr : 0;
 }
 
 static CUdevice device_of(const struct pointer *p)
@@ -227,8 +399,7 @@ static CUdevice device_of(const struct pointer *p)
 }
 
 /* The attribute of a pointer that CUDA knows. */
-static CUresult attribute(void *data, CUpointer_attribute which, const struct pointer *p,
-			  uint64_t addr)
+static CUresult attribute(void *data, CUpointer_attribute which, const struct pointer *p)
 {
 	switch (which) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
@@ -238,15 +409,17 @@ static CUresult attribute(void *data, CUpointer_attribute which, const struct po
 		*(unsigned int *)data = p->device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-		*(CUdeviceptr *)data = p->device ? addr : 0;
-		return p->device ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+		*(CUdeviceptr *)data = p->device_addr;
+		return p->device_addr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-		*(void **)data = p->host ? (void *)(uintptr_t)addr : NULL;
-		return p->host ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+		*(void **)data = (void *)(uintptr_t)p->host_addr;
+		return p->host_addr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 		*(unsigned int *)data = p->range.is_sync_memops;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		*(unsigned int *)data = p->managed;
+		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		*(unsigned int *)data = 0;
@@ -264,7 +437,7 @@ static CUresult attribute(void *data, CUpointer_attribute which, const struct po
 		*(size_t *)data = p->size;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		*(unsigned int *)data = p->device;
+		*(unsigned int *)data = p->device || p->device_addr;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		*(unsigned long long *)data = 0;
@@ -289,7 +462,7 @@ CUresult hand_cuPointerGetAttribute(void *data, CUpointer_attribute which, CUdev
 	identify(ptr, &p);
 	if (!p.device && !p.host)
 		return CUDA_ERROR_INVALID_VALUE;
-	return attribute(data, which, &p, ptr);
+	return attribute(data, which, &p);
 }
 
 /*
@@ -309,14 +482,14 @@ CUresult hand_cuPointerGetAttributes(unsigned int n, CUpointer_attribute *which,
 		if (!data[i])
 			return CUDA_ERROR_INVALID_VALUE;
 		if (p.device || p.host) {
-			if (attribute(data[i], which[i], &p, ptr) &&
+			if (attribute(data[i], which[i], &p) &&
 			    (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
 				return CUDA_ERROR_INVALID_VALUE;
 			continue;
 		}
 		if (which[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
 			*(int *)data[i] = CU_DEVICE_INVALID;
-		else if (attribute(data[i], which[i], &p, ptr) &&
+		else if (attribute(data[i], which[i], &p) &&
 			 (unsigned int)which[i] > CU_POINTER_ATTRIBUTE_HOST_POINTER)
 			return CUDA_ERROR_INVALID_VALUE;
 		else if (which[i] == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)

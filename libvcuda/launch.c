@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "module.h"
+#include "view.h"
 
 /* CUDA programming guide: kernel parameters are at most 32,764 bytes */
 #define PARAM_BYTES_MAX	32768
@@ -127,6 +128,8 @@ static CUresult prepare(struct launch *l, const void *fn, const unsigned int gri
 		r = take_params(l, k, params, extra);
 	if (!r)
 		r = vcuda_sticky_error();
+	if (!r && vcuda_has_views())
+		r = vcuda_views_flush(stream);
 	if (r)
 		return r;
 	w->function = htole32(k->function);

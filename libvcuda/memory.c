@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena.h"
+#include "managed.h"
+#include "view.h"
 
 #define UNIT		512u
 #define CHUNK_UNITS	4096u		/* a granule is at most 2 MiB worth of units here */
@@ -60,6 +61,8 @@ void vcuda_memory_init(void)
 void vcuda_memory_reset(void)
 {
 	chunks = NULL;
+	vcuda_views_reset();
+	vcuda_managed_reset();
 	vcuda_pools_reset();
 	vcuda_arena_reset();
 	atomic_store(&nr_globals, 0);
@@ -286,6 +289,11 @@ static bool find(uint64_t addr, struct vcuda_range *out)
 		return find_in_chunk((struct chunk *)r, addr, out);
 	case ARENA_POOL:
 		return vcuda_pool_find(r, addr, out);
+	case ARENA_MANAGED:
+		return vcuda_managed_find(r, addr, out);
+	case ARENA_HOST:
+	case ARENA_SHADOW:
+		return vcuda_host_find(r, addr, out);
 	default:
 		return false;
 	}
@@ -339,6 +347,8 @@ static CUresult free_at(uint64_t addr)
 		return free_small((struct chunk *)r, addr);
 	case ARENA_POOL:
 		return vcuda_pool_free(r, addr);
+	case ARENA_MANAGED:
+		return vcuda_managed_free(r, addr);
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
@@ -369,17 +379,20 @@ static void free_chunk_of(struct chunk *c, CUcontext ctx)
 void vcuda_context_free_memory(CUcontext ctx)
 {
 	const struct vcuda_lease *l = vcuda_lease();
-	uint64_t at = l->range_base, end = at + l->range_bytes;
+	uint64_t at = l->range_base, end = at + l->range_bytes, n;
 	struct arena_run *r;
 	struct chunk *c;
 
 	vcuda_arena_lock();
 	for (c = chunks; c; c = c->next)
 		free_chunk_of(c, ctx);
-	for (; at < end; at += r ? r->granules * vcuda_arena_granule() : vcuda_arena_granule()) {
+	for (; at < end; at += n) {
 		r = vcuda_arena_at(at);
+		n = (r ? r->granules : 1) * vcuda_arena_granule();
 		if (r && r->kind == ARENA_DEVICE && ((struct large *)r)->ctx == ctx)
 			vcuda_arena_leave(r);
+		else if (r && r->kind == ARENA_MANAGED)
+			vcuda_managed_context(r, ctx);
 	}
 	vcuda_pools_context(ctx);
 	vcuda_arena_unlock();

@@ -579,9 +579,9 @@ CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 
 /* The address of a variable does not change: asked once. */
 static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind kind,
-		       const void *handle, const char *name)
+		       const void *handle, const char *name, bool managed)
 {
-	uint64_t addr, size;
+	uint64_t addr, size, is_managed;
 	struct vcuda_module *m;
 	struct vcuda_call c;
 	CUresult r = name ? get_loaded(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
@@ -590,14 +590,20 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuModuleGetGlobal_v2);
 	vcuda_put_u64(&c, (uint32_t)m->handle);
-	vcuda_put_u64(&c, m->library);
+	vcuda_put_u64(&c, m->library ? managed ? VWIRE_GLOBAL_MANAGED : VWIRE_GLOBAL_LIBRARY
+				     : VWIRE_GLOBAL_MODULE);
 	vcuda_put_str(&c, name);
 	vcuda_want_scalar(&c, &addr, sizeof(addr), false);
 	vcuda_want_scalar(&c, &size, sizeof(size), false);
+	vcuda_want_scalar(&c, &is_managed, sizeof(is_managed), false);
 	r = vcuda_memo(&c);
 	if (r)
 		return r;
 	vcuda_mem_note_global(addr, size);
+	if (is_managed)
+		r = vcuda_managed_variable(addr, size);
+	if (r)
+		return r;
 	if (ptr)
 		*ptr = addr;
 	if (bytes)
@@ -608,13 +614,19 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 CUresult hand_cuModuleGetGlobal_v2(CUdeviceptr *ptr, size_t *bytes, CUmodule handle,
 				   const char *name)
 {
-	return global(ptr, bytes, CUDA_HANDLE_module, handle, name);
+	return global(ptr, bytes, CUDA_HANDLE_module, handle, name, false);
 }
 
 CUresult hand_cuLibraryGetGlobal(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle,
 				 const char *name)
 {
-	return global(ptr, bytes, CUDA_HANDLE_library, handle, name);
+	return global(ptr, bytes, CUDA_HANDLE_library, handle, name, false);
+}
+
+CUresult hand_cuLibraryGetManaged(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle,
+				  const char *name)
+{
+	return global(ptr, bytes, CUDA_HANDLE_library, handle, name, true);
 }
 
 /* A function that host and device call by one address: no device served here has any. */

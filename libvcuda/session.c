@@ -73,8 +73,6 @@ void vcuda_session_lose(CUresult r, const char *text)
 
 /* What this library cannot do for a program, whatever the device can. */
 static const int absent[] = {
-	CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY,
-	CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY,
 	CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS,
 	CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
 	CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES,

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "vcuda.h"
+#include "view.h"
 
 static _Atomic bool nonblocking;
 static _Atomic uint64_t last_id = 2;	/* 1 and 2: the legacy and the per-thread stream */
@@ -110,6 +110,11 @@ CUresult vcuda_stream_number(CUstream stream, uint32_t *number)
 		return CUDA_ERROR_INVALID_HANDLE;
 	*number = vcuda_handle_number(stream);
 	return CUDA_SUCCESS;
+}
+
+struct vcuda_object *vcuda_stream_object(CUstream stream)
+{
+	return vcuda_handle_get(CUDA_HANDLE_stream, stream == CU_STREAM_PER_THREAD ? own : stream);
 }
 
 static void destroy_of(void *handle, struct vcuda_object *o, void *ctx)
@@ -255,6 +260,7 @@ CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *statu
 
 CUresult hand_cuStreamSynchronize(CUstream s)
 {
+	struct vcuda_fetch *fetch;
 	struct vcuda_call c;
 	uint32_t number;
 	CUresult r;
@@ -266,11 +272,13 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 			vcuda_pools_synchronized();
 		return r ? r : vcuda_take_error(CUDA_SUCCESS);
 	}
+	fetch = vcuda_views_fetch(s);
 	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
 	vcuda_put_stream(&c, s);
 	r = vcuda_sync(&c);
 	if (!r && (!s || s == CU_STREAM_LEGACY) && !vcuda_has_nonblocking())
 		vcuda_note_idle(c.seq);
+	vcuda_views_fetched(fetch, !r);
 	if (!r)
 		vcuda_pools_synchronized();
 	return r;
@@ -279,26 +287,35 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 CUresult hand_cuStreamQuery(CUstream s)
 {
 	struct vcuda_call c;
+	CUresult r;
 
 	vcuda_begin(&c, CUDA_ID_cuStreamQuery);
 	vcuda_put_stream(&c, s);
-	return vcuda_sync(&c);
+	r = vcuda_sync(&c);
+	return r ? r : vcuda_views_waited();
 }
 
 CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 {
+	struct vcuda_fetch *fetch;
 	struct vcuda_call c;
 	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT
 			 : vcuda_need_context();
 
 	if (r)
 		return r;
+	/* the legacy stream's turn comes when all others are done, but for those that ignore it */
+	fetch = vcuda_has_nonblocking() || !vcuda_current() ? NULL
+							    : vcuda_views_fetch(CU_STREAM_LEGACY);
 	vcuda_begin(&c, CUDA_ID_cuCtxSynchronize);
 	r = vcuda_sync(&c);
-	if (!r) {
+	if (!r)
 		vcuda_note_idle(c.seq);
+	vcuda_views_fetched(fetch, !r);
+	if (!r)
+		r = vcuda_views_waited();
+	if (!r)
 		vcuda_pools_synchronized();
-	}
 	return r;
 }
 
@@ -329,13 +346,17 @@ static CUresult ask_event(enum cuda_id id, CUevent event)
 
 CUresult hand_cuEventQuery(CUevent event)
 {
-	return ask_event(CUDA_ID_cuEventQuery, event);
+	CUresult r = ask_event(CUDA_ID_cuEventQuery, event);
+
+	return r ? r : vcuda_views_waited();
 }
 
 CUresult hand_cuEventSynchronize(CUevent event)
 {
 	CUresult r = ask_event(CUDA_ID_cuEventSynchronize, event);
 
+	if (!r)
+		r = vcuda_views_waited();
 	if (!r)
 		vcuda_pools_synchronized();
 	return r;

@@ -131,7 +131,7 @@ CUresult vcuda_sticky_error(void);
  */
 struct vcuda_object {
 	union {
-		struct { CUcontext ctx; unsigned int flags; int priority; uint64_t id; } stream;
+		struct { CUcontext ctx; unsigned int flags; int priority; uint64_t id, view_epoch; } stream;
 		struct { CUcontext ctx; unsigned int flags; } event;
 		void *p;		/* module, function: see module.h; context: context.h */
 	};
@@ -173,6 +173,8 @@ CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 
 /* The number for the wire of any stream argument. */
 CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
+/* What is known of it; NULL: a default stream that is not a thread's own, or none. */
+struct vcuda_object *vcuda_stream_object(CUstream stream);
 /* true once a stream exists that the legacy stream does not wait for. */
 bool vcuda_has_nonblocking(void);
 void vcuda_stream_made(void *handle, struct vwire_rd args);
@@ -200,6 +202,11 @@ CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n);
 
 /* The program has waited for something: pools give back what is above their thresholds. */
 void vcuda_pools_synchronized(void);
+
+/* ---- managed.c ---- */
+
+/* A managed variable of a module: the program has its memory at the device's address. */
+CUresult vcuda_managed_variable(uint64_t addr, uint64_t size);
 
 /* ---- host.c ---- */
 

@@ -369,6 +369,11 @@ struct vwire_module_load {
 #define VWIRE_MODULE_F_SEND	0x8u
 #define VWIRE_F_MORE		0x0004
 
+/* cuModuleGetGlobal_v2: in what the name is looked up; MANAGED: a library, for managed variables. */
+#define VWIRE_GLOBAL_MODULE	0u
+#define VWIRE_GLOBAL_LIBRARY	1u
+#define VWIRE_GLOBAL_MANAGED	2u
+
 struct vwire_jit_option {
 	__le32 option;			/* CUjit_option with a plain value */
 	__le32 reserved;

@@ -205,7 +205,7 @@ CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size)
 
 CUresult memory_check(struct memory *m, uint64_t addr, uint64_t size)
 {
-	unsigned int type = 0;
+	unsigned int type = 0, managed = 0;
 	CUdeviceptr base;
 	size_t bytes;
 	CUresult r;
@@ -213,9 +213,11 @@ CUresult memory_check(struct memory *m, uint64_t addr, uint64_t size)
 	/* The driver knows what is mapped there. */
 	if (is_inside(m, addr, size))
 		return CUDA_SUCCESS;
-	/* A variable of a module. */
+	/* A variable of a module; the memory type of a managed one may be that of the host. */
 	r = real.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, addr);
-	if (r == CUDA_SUCCESS && type == CU_MEMORYTYPE_DEVICE)
+	if (r == CUDA_SUCCESS && type != CU_MEMORYTYPE_DEVICE)
+		r = real.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, addr);
+	if (r == CUDA_SUCCESS && (type == CU_MEMORYTYPE_DEVICE || managed))
 		r = real.cuMemGetAddressRange_v2(&base, &bytes, addr);
 	else
 		r = CUDA_ERROR_INVALID_VALUE;

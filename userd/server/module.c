@@ -468,13 +468,30 @@ void run_cuLibraryUnload(struct request *rq)
 	unload(rq, CUDA_HANDLE_library);
 }
 
+static CUresult find_global(uint32_t where, void *in, const char *name, CUdeviceptr *addr,
+			    size_t *size)
+{
+	switch (where) {
+	case VWIRE_GLOBAL_MODULE:
+		return real.cuModuleGetGlobal_v2(addr, size, in, name);
+	case VWIRE_GLOBAL_LIBRARY:
+		return real.cuLibraryGetGlobal(addr, size, in, name);
+	case VWIRE_GLOBAL_MANAGED:
+		return real.cuLibraryGetManaged ? real.cuLibraryGetManaged(addr, size, in, name)
+						: CUDA_ERROR_NOT_SUPPORTED;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
 void run_cuModuleGetGlobal_v2(struct request *rq)
 {
 	uint32_t number = rd_u32(&rq->in);
-	bool library = rd_u32(&rq->in);
+	uint32_t where = rd_u32(&rq->in);
 	const char *name = rd_str(&rq->in, 4096);
-	uint32_t kind = library ? CUDA_HANDLE_library : CUDA_HANDLE_module;
+	uint32_t kind = where == VWIRE_GLOBAL_MODULE ? CUDA_HANDLE_module : CUDA_HANDLE_library;
 	struct handle *h = handles_find(&rq->w->handles, kind, number);
+	unsigned int managed = 0;
 	CUdeviceptr addr = 0;
 	size_t size = 0;
 	CUresult r;
@@ -486,11 +503,11 @@ void run_cuModuleGetGlobal_v2(struct request *rq)
 		run_bad(rq);
 		return;
 	}
-	if (library)
-		r = real.cuLibraryGetGlobal(&addr, &size, h->real, name);
-	else
-		r = real.cuModuleGetGlobal_v2(&addr, &size, h->real, name);
+	r = find_global(where, h->real, name, &addr, &size);
+	if (r == CUDA_SUCCESS)
+		real.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, addr);
 	run_out_u64(rq, addr);
 	run_out_u64(rq, size);
+	run_out_u64(rq, managed != 0);
 	run_reply(rq, r);
 }

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: MIT
+/*
+ * view.c - the program's memory and the device's copy of it, kept alike at launches and waits
+ *
+ * What goes out and what a fault fetches goes over a stream of the library's own, which waits for
+ * no other; streams that start work wait for its event, once after each change.
+ */
+#include "view.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "watch.h"
+
+#define GAP	256u	/* unchanged bytes that may go along between changed ones */
+
+struct part {
+	uint64_t id, bytes;		/* of the view */
+};
+
+struct vcuda_fetch {
+	uint64_t work;			/* the last that the wait covers */
+	uint8_t *data;
+	unsigned int nr;
+	struct part parts[];
+};
+
+_Atomic unsigned int vcuda_nr_views;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vcuda_view *views;	/* compared */
+static uint64_t last_id;
+static uint64_t own_stream, own_event;	/* handles; 0: not made */
+static uint64_t epoch;			/* changes sent so far */
+static uint64_t legacy_epoch;		/* of them, those that the legacy stream waits for */
+static _Atomic uint64_t clean;		/* work up to here has been fetched */
+
+/* ---- frames on the library's own stream; all under lock ---- */
+
+static CUresult send(enum cuda_id id, const uint64_t *args, unsigned int n)
+{
+	uint64_t wire[4];
+	struct vcuda_iov iov = { wire, n * sizeof(*wire) };
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		wire[i] = htole64(args[i]);
+	return vcuda_submit(id, 0, &iov, 1, NULL, NULL);
+}
+
+/* Not made as the program's are: it must not count as one that the legacy stream ignores. */
+static CUresult own_ready(void)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (own_stream && own_event)
+		return CUDA_SUCCESS;
+	own_stream = vcuda_handle_new(CUDA_HANDLE_stream, NULL);
+	own_event = vcuda_handle_new(CUDA_HANDLE_event, NULL);
+	if (!own_stream || !own_event)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = send(CUDA_ID_cuStreamCreate,
+		 (uint64_t[]){ (uint32_t)own_stream, CU_STREAM_NON_BLOCKING }, 2);
+	if (!r)
+		r = send(CUDA_ID_cuEventCreate,
+			 (uint64_t[]){ (uint32_t)own_event, CU_EVENT_DISABLE_TIMING }, 2);
+	return r;
+}
+
+uint32_t vcuda_view_stream(void)
+{
+	return own_stream;
+}
+
+CUresult vcuda_view_send(uint64_t dst, const uint8_t *src, uint64_t n)
+{
+	struct vwire_copy_in h = { .stream = htole32((uint32_t)own_stream) };
+	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
+	uint64_t chunk = vcuda_chunk(), done, part;
+	CUresult r = CUDA_SUCCESS;
+
+	for (done = 0; !r && done < n; done += part) {
+		part = n - done < chunk ? n - done : chunk;
+		h.dst = htole64(dst + done);
+		h.bytes = htole64(part);
+		iov[1] = (struct vcuda_iov){ src + done, part };
+		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, NULL);
+	}
+	return r;
+}
+
+/* An error of other work is for the program's next call to tell. */
+static CUresult wait_quietly(struct vcuda_wait *w)
+{
+	CUresult r = vcuda_wait(w);
+
+	if (r && w->done && !w->result) {
+		vcuda_async_error(r, false);
+		return CUDA_SUCCESS;
+	}
+	return r;
+}
+
+CUresult vcuda_view_get(uint8_t *dst, uint64_t src, uint64_t n)
+{
+	struct vwire_copy_out h = {
+		.src = htole64(src), .bytes = htole64(n),
+		.stream = htole32((uint32_t)own_stream),
+	};
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_wait w = { .data = dst, .data_bytes = n };
+	CUresult r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
+
+	return r ? r : wait_quietly(&w);
+}
+
+/* ---- the set ---- */
+
+static CUresult twin_make(struct vcuda_view *v)
+{
+	v->twin = mmap(NULL, v->bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (v->twin == MAP_FAILED) {
+		v->twin = NULL;
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	return CUDA_SUCCESS;
+}
+
+static CUresult zero(const struct vcuda_view *v)
+{
+	return send(CUDA_ID_cuMemsetD8Async,
+		    (uint64_t[]){ v->dev, 0, v->bytes, (uint32_t)own_stream }, 4);
+}
+
+CUresult vcuda_view_add(struct vcuda_view *v, bool device_first)
+{
+	CUresult r = twin_make(v);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&lock);
+	r = own_ready();
+	if (!r)
+		r = device_first ? vcuda_view_get(v->twin, v->dev, v->bytes) : zero(v);
+	if (!r) {
+		if (device_first)
+			memcpy(v->host, v->twin, v->bytes);
+		v->id = ++last_id;
+		v->next = views;
+		views = v;
+		atomic_fetch_add(&vcuda_nr_views, 1);
+	}
+	pthread_mutex_unlock(&lock);
+	if (r)
+		munmap(v->twin, v->bytes);
+	return r;
+}
+
+CUresult vcuda_view_watch(struct vcuda_view *v)
+{
+	CUresult r;
+
+	pthread_mutex_lock(&lock);
+	r = own_ready();
+	if (!r)
+		r = zero(v);
+	if (!r)
+		r = vcuda_watch_add(v);
+	if (!r)
+		atomic_fetch_add(&vcuda_nr_views, 1);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+void vcuda_view_del(struct vcuda_view *v)
+{
+	struct vcuda_view **p;
+
+	pthread_mutex_lock(&lock);
+	if (v->alias) {
+		vcuda_watch_del(v);
+	} else {
+		for (p = &views; *p && *p != v; p = &(*p)->next)
+			;
+		if (*p)
+			*p = v->next;
+		munmap(v->twin, v->bytes);
+	}
+	atomic_fetch_sub(&vcuda_nr_views, 1);
+	pthread_mutex_unlock(&lock);
+}
+
+static bool holds(const struct vcuda_view *v, uint64_t addr, bool device)
+{
+	return addr - (device ? v->dev : (uint64_t)(uintptr_t)v->host) < v->bytes;
+}
+
+bool vcuda_view_find(uint64_t addr, bool device, struct vcuda_view *out)
+{
+	const struct vcuda_view *v;
+
+	if (!vcuda_has_views())
+		return false;
+	pthread_mutex_lock(&lock);
+	for (v = views; v && !holds(v, addr, device); v = v->next)
+		;
+	if (!v)
+		for (v = vcuda_watched(); v && !holds(v, addr, device); v = v->next)
+			;
+	if (v)
+		*out = *v;
+	pthread_mutex_unlock(&lock);
+	return v != NULL;
+}
+
+static bool overlaps(const struct vcuda_view *list, uint64_t p, size_t n)
+{
+	const struct vcuda_view *v;
+	uint64_t host;
+
+	for (v = list; v; v = v->next) {
+		host = (uintptr_t)v->host;
+		if ((p < host + v->bytes && host < p + n) ||
+		    (p < v->dev + v->bytes && v->dev < p + n))
+			return true;
+	}
+	return false;
+}
+
+bool vcuda_view_overlaps(uint64_t p, size_t n)
+{
+	bool any;
+
+	if (!vcuda_has_views())
+		return false;
+	pthread_mutex_lock(&lock);
+	any = overlaps(views, p, n) || overlaps(vcuda_watched(), p, n);
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+/* ---- out ---- */
+
+/* Bytes from at on that are alike, in words where they can be. */
+static uint64_t alike(const struct vcuda_view *v, uint64_t at)
+{
+	uint64_t i = at;
+
+	while (i < v->bytes && i % 64)
+		if (v->host[i] != v->twin[i])
+			return i - at;
+		else
+			i++;
+	while (v->bytes - i >= 64 && !memcmp(v->host + i, v->twin + i, 64))
+		i += 64;
+	while (i < v->bytes && v->host[i] == v->twin[i])
+		i++;
+	return i - at;
+}
+
+/*
+ * Unchanged bytes between changed ones go along where nothing runs that could be writing them.
+ */
+static CUresult flush_compared(struct vcuda_view *v, bool *sent)
+{
+	uint64_t gap = vcuda_device_idle() ? GAP : 0, at, n, same;
+	CUresult r = CUDA_SUCCESS;
+
+	for (at = alike(v, 0); !r && at < v->bytes; at += n + same) {
+		for (n = 1, same = 0; at + n < v->bytes; n += same + 1) {
+			same = alike(v, at + n);
+			if (same > gap || at + n + same == v->bytes)
+				break;
+		}
+		if (at + n >= v->bytes)
+			same = 0;
+		/* the program may be writing: what goes out is what the twin says went out */
+		memcpy(v->twin + at, v->host + at, n);
+		r = vcuda_view_send(v->dev + at, v->twin + at, n);
+		*sent = true;
+	}
+	return r;
+}
+
+static CUresult wait_for_own(CUstream stream)
+{
+	struct vcuda_object *o;
+	uint64_t *seen = &legacy_epoch;
+	uint32_t number;
+	CUresult r = vcuda_stream_number(stream, &number);
+
+	if (r)
+		return r;
+	if (number != VWIRE_STREAM_LEGACY) {
+		o = vcuda_stream_object(stream);
+		seen = o ? &o->stream.view_epoch : NULL;
+	}
+	if (seen && *seen == epoch)
+		return CUDA_SUCCESS;
+	r = send(CUDA_ID_cuStreamWaitEvent, (uint64_t[]){ number, (uint32_t)own_event, 0 }, 3);
+	if (!r && seen)
+		*seen = epoch;
+	return r;
+}
+
+/* What a capture takes does not start now; what it makes starts with cuGraphLaunch(). */
+static bool is_capturing(CUstream stream)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	return !hand_cuStreamIsCapturing(stream, &status) &&
+	       status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+CUresult vcuda_views_flush(CUstream stream)
+{
+	struct vcuda_view *v;
+	bool sent = false;
+	CUresult r = CUDA_SUCCESS;
+
+	if (!vcuda_has_views() || is_capturing(stream))
+		return CUDA_SUCCESS;
+	pthread_mutex_lock(&lock);
+	for (v = views; !r && v; v = v->next)
+		r = flush_compared(v, &sent);
+	if (!r)
+		r = vcuda_watch_flush(&sent);
+	if (!r && sent) {
+		epoch++;
+		r = send(CUDA_ID_cuEventRecord,
+			 (uint64_t[]){ (uint32_t)own_event, (uint32_t)own_stream }, 2);
+	}
+	if (!r && epoch)
+		r = wait_for_own(stream);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+/* ---- in ---- */
+
+/* What has changed on the device changes here, and nothing else does. */
+static void merge(struct vcuda_view *v, const uint8_t *now)
+{
+	uint64_t at, end, i;
+
+	for (at = 0; at < v->bytes; at = end) {
+		end = at + 64 < v->bytes ? at + 64 : v->bytes;
+		if (!memcmp(v->twin + at, now + at, end - at))
+			continue;
+		for (i = at; i < end; i++)
+			if (now[i] != v->twin[i])
+				v->host[i] = v->twin[i] = now[i];
+	}
+}
+
+static bool is_fetched(void)
+{
+	return vcuda_last_work() <= atomic_load(&clean);
+}
+
+/* Under the lock: what there is to fetch, and room for it. */
+static struct vcuda_fetch *fetch_new(uint64_t *bytes)
+{
+	unsigned int nr = 0;
+	struct vcuda_fetch *f;
+	struct vcuda_view *v;
+
+	*bytes = 0;
+	for (v = views; v; v = v->next) {
+		*bytes += v->bytes;
+		nr++;
+	}
+	f = malloc(sizeof(*f) + nr * sizeof(f->parts[0]));
+	if (!f)
+		return NULL;
+	f->work = vcuda_last_work();
+	f->nr = 0;
+	f->data = *bytes ? malloc(*bytes) : NULL;
+	if (*bytes && !f->data) {
+		free(f);
+		return NULL;
+	}
+	for (v = views; v; v = v->next)
+		f->parts[f->nr++] = (struct part){ v->id, v->bytes };
+	return f;
+}
+
+/* Requests all of it on the stream; w: a wait for the last, or NULL. */
+static CUresult request(uint8_t *data, uint32_t stream, struct vcuda_wait *w)
+{
+	struct vwire_copy_out h = { .stream = htole32(stream) };
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_view *v;
+	CUresult r = CUDA_SUCCESS;
+	uint64_t seq;
+
+	vcuda_submit_lock();
+	for (v = views; !r && v; v = v->next) {
+		bool last = w && !v->next;
+
+		h.src = htole64(v->dev);
+		h.bytes = htole64(v->bytes);
+		seq = vcuda_next_seq();
+		if (last)
+			*w = (struct vcuda_wait){ .data = data, .data_bytes = v->bytes };
+		else
+			r = vcuda_expect_data(seq, data, v->bytes);
+		if (!r)
+			r = vcuda_submit_locked(CUDA_ID_cuMemcpyDtoHAsync_v2,
+						last ? VWIRE_F_WAIT : 0, &iov, 1, last ? w : NULL,
+						NULL);
+		if (r && !last)
+			vcuda_unexpect_data(seq);
+		data += v->bytes;
+	}
+	vcuda_submit_unlock();
+	return r;
+}
+
+struct vcuda_fetch *vcuda_views_fetch(CUstream stream)
+{
+	struct vcuda_fetch *f;
+	uint32_t number;
+	uint64_t bytes;
+
+	if (!vcuda_has_views() || is_fetched() || vcuda_stream_number(stream, &number) ||
+	    is_capturing(stream))
+		return NULL;
+	pthread_mutex_lock(&lock);
+	f = fetch_new(&bytes);
+	if (f && bytes && request(f->data, number, NULL))
+		f->nr = 0;	/* the session is lost; so will be the wait */
+	pthread_mutex_unlock(&lock);
+	return f;
+}
+
+/* Under the lock. */
+static void apply(const struct vcuda_fetch *f)
+{
+	const uint8_t *data = f->data;
+	struct vcuda_view *v;
+	unsigned int i;
+
+	for (i = 0; i < f->nr; data += f->parts[i++].bytes)
+		for (v = views; v; v = v->next)
+			if (v->id == f->parts[i].id)
+				merge(v, data);
+	vcuda_watch_invalidate();
+	if (vcuda_device_idle())
+		atomic_store(&clean, f->work);
+}
+
+void vcuda_views_fetched(struct vcuda_fetch *f, bool ok)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&lock);
+	if (ok)
+		apply(f);
+	pthread_mutex_unlock(&lock);
+	/* after an error data may still be on its way to where it was to go */
+	if (ok)
+		free(f->data);
+	free(f);
+}
+
+CUresult vcuda_views_waited(void)
+{
+	struct vcuda_wait w;
+	struct vcuda_fetch *f;
+	uint64_t bytes;
+	CUresult r = CUDA_SUCCESS;
+
+	if (!vcuda_has_views() || is_fetched())
+		return CUDA_SUCCESS;
+	pthread_mutex_lock(&lock);
+	f = fetch_new(&bytes);
+	if (!f)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	else if (bytes)
+		r = request(f->data, own_stream, &w);
+	if (!r && bytes)
+		r = wait_quietly(&w);
+	if (!r)
+		apply(f);
+	pthread_mutex_unlock(&lock);
+	if (f && !r)
+		free(f->data);
+	free(f);
+	return r;
+}
+
+/* ---- faults ---- */
+
+bool vcuda_view_fault(uint64_t addr)
+{
+	bool ours;
+
+	pthread_mutex_lock(&lock);
+	ours = vcuda_watch_fault(addr);
+	pthread_mutex_unlock(&lock);
+	return ours;
+}
+
+/* The parent's device memory is not this process's: its memory is as it was. */
+void vcuda_views_reset(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	views = NULL;
+	vcuda_watch_reset();
+	atomic_store(&vcuda_nr_views, 0);
+	own_stream = own_event = epoch = legacy_epoch = 0;
+	atomic_store(&clean, 0);
+}
