@@ -128,10 +128,20 @@ static CUresult twin_make(struct vcuda_view *v)
 	return CUDA_SUCCESS;
 }
 
+/* Work that starts from now on starts behind what has been put on the own stream. */
+static CUresult changed(void)
+{
+	epoch++;
+	return send(CUDA_ID_cuEventRecord,
+		    (uint64_t[]){ (uint32_t)own_event, (uint32_t)own_stream }, 2);
+}
+
 static CUresult zero(const struct vcuda_view *v)
 {
-	return send(CUDA_ID_cuMemsetD8Async,
-		    (uint64_t[]){ v->dev, 0, v->bytes, (uint32_t)own_stream }, 4);
+	CUresult r = send(CUDA_ID_cuMemsetD8Async,
+			  (uint64_t[]){ v->dev, 0, v->bytes, (uint32_t)own_stream }, 4);
+
+	return r ? r : changed();
 }
 
 CUresult vcuda_view_add(struct vcuda_view *v, bool device_first)
@@ -327,11 +337,8 @@ CUresult vcuda_views_flush(CUstream stream)
 		r = flush_compared(v, &sent);
 	if (!r)
 		r = vcuda_watch_flush(&sent);
-	if (!r && sent) {
-		epoch++;
-		r = send(CUDA_ID_cuEventRecord,
-			 (uint64_t[]){ (uint32_t)own_event, (uint32_t)own_stream }, 2);
-	}
+	if (!r && sent)
+		r = changed();
 	if (!r && epoch)
 		r = wait_for_own(stream);
 	pthread_mutex_unlock(&lock);

@@ -112,6 +112,14 @@ class Programs(ProgramsTest):
     def test_pools(self):
         self.passes("pools")
 
+    def test_mapped_and_managed_memory(self):
+        self.passes("views")
+
+    def test_a_launch_and_a_wait_on_mapped_memory_cost_one_round_trip(self):
+        few = self.passes("views", "--rounds", "10")
+        many = self.passes("views", "--rounds", "110")
+        self.assertEqual(many.round_trips - few.round_trips, 100)
+
     def test_gridsync(self):
         self.passes("gridsync")
 
@@ -284,7 +292,7 @@ class OnSoftgpu(unittest.TestCase):
         self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")
 
     def test_driver_api(self):
-        for name in ("drvptx", "manykernels", "badimage", "forkfirst", "pools"):
+        for name in ("drvptx", "manykernels", "badimage", "forkfirst", "pools", "views"):
             self.passes(name)
 
     def test_small_copies_and_launches(self):

@@ -24,9 +24,8 @@ LIBRARIES = ("numba", "cupy")
 LACKS = {
     ("numba", "direct"): [],
     ("cupy", "direct"): [],
-    # device code cannot reach the program's memory, which is on another machine
-    ("numba", "DGSF"): ["mapped_memory", "managed_memory"],
-    ("cupy", "DGSF"): ["managed_memory", "graph_by_capture", "texture_object", "callback_on_the_host"],
+    ("numba", "DGSF"): [],
+    ("cupy", "DGSF"): ["graph_by_capture", "texture_object", "callback_on_the_host"],
 }
 
 # Where softgpu, or what links for it, does wrong.
