@@ -2,6 +2,8 @@
 /*
  * softgpu_device_test.c - capabilities, what runs on them, and several devices
  */
+#include <sched.h>
+
 #include "softgpu_child.h"
 
 /* CUDA programming guide, "Technical specifications per compute capability". */
@@ -331,6 +333,64 @@ static void settings_that_are_none_are_refused(void **state)
 	IN_CHILD(no_device, "SOFTGPU_SM=9.0");
 	IN_CHILD(no_device, "SOFTGPU_MEMORY= 2G");
 	IN_CHILD(no_device, "SOFTGPU_MEMORY=1M");
+	IN_CHILD(no_device, "SOFTGPU_THREADS=0");
+	IN_CHILD(no_device, "SOFTGPU_THREADS=257");
+	IN_CHILD(no_device, "SOFTGPU_THREADS=4 ");
+	IN_CHILD(no_device, "SOFTGPU_ISA=v5");
+	IN_CHILD(no_device, "SOFTGPU_ISA=sse2");
+}
+
+static void threads(void)
+{
+	const char *want = getenv("SOFTGPU_THREADS");
+	cpu_set_t set;
+	int n;
+
+	open_device(0);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0));
+	IS(sched_getaffinity(0, sizeof(set), &set), 0);
+	IS(n, *want ? atoi(want) : CPU_COUNT(&set));
+}
+
+static void a_thread_is_a_multiprocessor(void **state)
+{
+	(void)state;
+	IN_CHILD(threads, "SOFTGPU_THREADS=");
+	IN_CHILD(threads, "SOFTGPU_THREADS=1", "SOFTGPU_ISA=base");
+	IN_CHILD(threads, "SOFTGPU_THREADS=256", "SOFTGPU_ISA=");
+}
+
+/* What is wrong with a child's environment, as it says on stderr. */
+static void says(const char *env, const char *want)
+{
+	char text[256] = "";
+	int status, p[2];
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(p), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		dup2(p[1], 2);
+		putenv((char *)env);
+		_exit(cuInit(0) != CUDA_ERROR_NO_DEVICE);
+	}
+	close(p[1]);
+	n = read(p[0], text, sizeof(text) - 1);
+	close(p[0]);
+	assert_true(n >= 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_string_equal(text, want);
+}
+
+static void a_bad_setting_is_named_once(void **state)
+{
+	(void)state;
+	says("SOFTGPU_THREADS=300", "softgpu: SOFTGPU_THREADS=300: not a number of 1 to 256\n");
+	says("SOFTGPU_ISA=avx", "softgpu: SOFTGPU_ISA=avx: not base, v3 or v4, or this processor lacks it\n");
+	says("CUDA_VISIBLE_DEVICES=x", "");
 }
 
 /* The bus tells which of the machine's devices it is. */
@@ -677,6 +737,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_best_text_of_a_fatbin_is_chosen),
 		cmocka_unit_test(devices_are_distinct),
 		cmocka_unit_test(settings_that_are_none_are_refused),
+		cmocka_unit_test(a_thread_is_a_multiprocessor),
+		cmocka_unit_test(a_bad_setting_is_named_once),
 		cmocka_unit_test(cuda_visible_devices_selects_and_renumbers),
 		cmocka_unit_test(each_device_has_its_own_memory),
 		cmocka_unit_test(kernels_reach_a_peer_only_while_that_is_enabled),

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "device.h"
 
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "init.h"
 
 #define KIB	1024
@@ -46,18 +45,9 @@ bool device_exists(CUdevice dev)
 	return dev >= 0 && dev < driver_devices();
 }
 
-/* As many as the engine has threads: the cores that this process may use, or SOFTGPU_THREADS. */
 unsigned int device_multiprocessors(void)
 {
-	const char *s = getenv("SOFTGPU_THREADS");
-	int n = s ? atoi(s) : 0;
-	cpu_set_t set;
-
-	if (n > 0 && n <= 1024)
-		return n;
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
-	return CPU_COUNT(&set);
+	return sg_threads();
 }
 
 static CUresult check(CUdevice dev, const void *out)

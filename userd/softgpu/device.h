@@ -36,6 +36,7 @@ const struct device_limits *device_limits(void);
 int device_attribute(CUdevice_attribute a);
 /* NULL: softgpu does not play that capability. */
 const struct device_limits *device_limits_of(unsigned int sm);
+/* As many as the engine has threads. */
 unsigned int device_multiprocessors(void);
 /* Of the machine's device, visible or not. */
 void device_uuid_text(int number, char text[DEVICE_UUID_TEXT]);

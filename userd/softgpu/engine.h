@@ -151,6 +151,12 @@ size_t sg_module_nr_globals(const struct sg_module *m);
 void sg_module_global(const struct sg_module *m, size_t i, const char **name, uint64_t *addr, size_t *size);
 bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr, size_t *size);
 
+/* Threads that run grids: SOFTGPU_THREADS, or the cores that the process may use. */
+uint32_t sg_threads(void);
+#define SG_MAX_THREADS	256
+/* Whether SOFTGPU_ISA may name this build of the executors, and the processor has what it needs. */
+bool sg_isa_runs_here(const char *name);
+
 /*
  * Runs a grid to its end on the engine's own threads (one per core, started at first use;
  * SOFTGPU_THREADS overrides) and the caller's. Blocks; may be called from several threads at once.

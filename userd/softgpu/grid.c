@@ -19,7 +19,6 @@
 #include "race.h"
 
 #define SLICE 100000		/* instructions of a warp before the next has its turn */
-#define MAX_THREADS 256
 /* so many polls may a loop count before it does something else */
 #define IDLE_ROUNDS 100000
 #define MAX_SHARED (228u << 10)
@@ -303,21 +302,21 @@ static void *pool_thread(void *arg)
 	return NULL;
 }
 
-static uint32_t wanted_threads(void)
+uint32_t sg_threads(void)
 {
 	const char *env = getenv("SOFTGPU_THREADS");
+	long n = env ? strtol(env, NULL, 10) : 0;
 	cpu_set_t set;
-	long n;
 
-	if (env && (n = strtol(env, NULL, 10)) > 0)
-		return n < MAX_THREADS ? (uint32_t)n : MAX_THREADS;
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (uint32_t)CPU_COUNT(&set);
+	if (n <= 0)
+		n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	return n < SG_MAX_THREADS ? (uint32_t)n : SG_MAX_THREADS;
 }
 
 /* The caller of a launch works too: one thread fewer than cores. Called with the lock. */
 static void start_threads(void)
 {
-	uint32_t want = wanted_threads() - 1;
+	uint32_t want = sg_threads() - 1;
 	pthread_attr_t attr;
 	pthread_t t;
 

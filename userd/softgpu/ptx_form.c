@@ -177,21 +177,51 @@ static uint32_t hash(const char *s, size_t len)
 	return h ^ h >> 16;
 }
 
-/* The widest build that this processor can run; SOFTGPU_ISA names a narrower one, for tests. */
+/* From the narrowest on. */
+static const struct sg_isa *const builds[] = {
+	&sg_isa_base,
+#ifdef __x86_64__
+	&sg_isa_v3, &sg_isa_v4,
+#endif
+};
+
+#define NR_BUILDS (sizeof(builds) / sizeof(builds[0]))
+
+static bool runs_here(const struct sg_isa *build)
+{
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (build == &sg_isa_v4)
+		return __builtin_cpu_supports("x86-64-v4");
+	if (build == &sg_isa_v3)
+		return __builtin_cpu_supports("x86-64-v3");
+#endif
+	return build;
+}
+
+static const struct sg_isa *build_named(const char *name)
+{
+	for (size_t i = 0; i < NR_BUILDS; i++)
+		if (!strcmp(builds[i]->name, name) && runs_here(builds[i]))
+			return builds[i];
+	return NULL;
+}
+
+bool sg_isa_runs_here(const char *name)
+{
+	return build_named(name);
+}
+
+/* The widest build that this processor can run, or the one that SOFTGPU_ISA names, for tests. */
 static const struct sg_isa *choose(void)
 {
 	const char *want = getenv("SOFTGPU_ISA");
+	const struct sg_isa *build = want ? build_named(want) : NULL;
 
-	if (want && !strcmp(want, "base"))
-		return &sg_isa_base;
-#ifdef __x86_64__
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("x86-64-v4") && !(want && !strcmp(want, "v3")))
-		return &sg_isa_v4;
-	if (__builtin_cpu_supports("x86-64-v3"))
-		return &sg_isa_v3;
-#endif
-	return &sg_isa_base;
+	for (size_t i = NR_BUILDS; !build; )
+		if (runs_here(builds[--i]))
+			build = builds[i];
+	return build;
 }
 
 static void init(void)

@@ -170,6 +170,28 @@ static bool read_step_limit(void)
 	return false;
 }
 
+/* The engine reads these two itself, when the first image is loaded and the first grid runs. */
+static bool read_threads(void)
+{
+	const char *s = setting("SOFTGPU_THREADS");
+	unsigned int n;
+
+	if (!s || (parse_number(s, s + strlen(s), SG_MAX_THREADS, &n) && n))
+		return true;
+	driver_log("SOFTGPU_THREADS=%.20s: not a number of 1 to %d", s, SG_MAX_THREADS);
+	return false;
+}
+
+static bool read_isa(void)
+{
+	const char *s = setting("SOFTGPU_ISA");
+
+	if (!s || sg_isa_runs_here(s))
+		return true;
+	driver_log("SOFTGPU_ISA=%.20s: not base, v3 or v4, or this processor lacks it", s);
+	return false;
+}
+
 /*
  * The device that [s, end) names: an index, or GPU- and the beginning of a UUID that no other
  * device has. -1: none.
@@ -232,7 +254,8 @@ CUresult settings_read(void)
 {
 	unsigned int nr;
 
-	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_step_limit())
+	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_step_limit() ||
+	    !read_threads() || !read_isa())
 		return CUDA_ERROR_NO_DEVICE;
 	read_visible(nr);
 	return nr_visible ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;

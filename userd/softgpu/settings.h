@@ -13,9 +13,9 @@
 #define SOFTGPU_DEVICES_MAX	16
 
 /*
- * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES, SOFTGPU_CHECK, SOFTGPU_STEP_LIMIT and
- * CUDA_VISIBLE_DEVICES, once. A value that is
- * none: CUDA_ERROR_NO_DEVICE and a line on stderr.
+ * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES, SOFTGPU_CHECK, SOFTGPU_STEP_LIMIT,
+ * SOFTGPU_THREADS, SOFTGPU_ISA and CUDA_VISIBLE_DEVICES, once. A value that is none:
+ * CUDA_ERROR_NO_DEVICE, and a line on stderr but for the last, of which CUDA says nothing.
  */
 CUresult settings_read(void);
 
