@@ -95,6 +95,8 @@ struct vcuda_range {
 	struct vcuda_advice **advice;	/* of managed memory; likewise */
 };
 
+/* Of the range's memory; with the lock. */
+bool vcuda_memory_lookup(uint64_t addr, struct vcuda_range *out);
 /* Takes the lock itself, as vcuda_mem_range() does. */
 bool vcuda_mem_find(uint64_t addr, struct vcuda_range *out);
 CUresult vcuda_mem_set_sync_memops(uint64_t addr, bool on);

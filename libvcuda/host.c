@@ -465,6 +465,37 @@ CUresult hand_cuPointerGetAttribute(void *data, CUpointer_attribute which, CUdev
 	return attribute(data, which, &p);
 }
 
+CUresult hand_cuPointerSetAttribute(const void *value, CUpointer_attribute which, CUdeviceptr ptr)
+{
+	if (!value || which != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS)
+		return CUDA_ERROR_INVALID_VALUE;
+	return vcuda_mem_set_sync_memops(ptr, *(const unsigned int *)value != 0);
+}
+
+/*
+ * Where memory is: all of a span is in one place here, so that neither granularity matters but for
+ * the number of answers. Managed memory is on both sides; what was said last counts.
+ */
+CUresult hand_cuMemGetLocationInfo(CUdeviceptr ptr, size_t size, size_t summary, size_t sampling,
+				   CUmemLocation *out)
+{
+	struct pointer p;
+	size_t i, n;
+
+	if (!out || !size || !summary || summary > size || sampling > summary)
+		return CUDA_ERROR_INVALID_VALUE;
+	identify(ptr, &p);
+	if ((!p.device && !p.host) || size > p.size - (ptr - p.start))
+		return CUDA_ERROR_INVALID_VALUE;
+	n = size / summary + (size % summary != 0);
+	for (i = 0; i < n; i++)
+		out[i] = (CUmemLocation){
+			.type = p.host ? CU_MEM_LOCATION_TYPE_HOST : CU_MEM_LOCATION_TYPE_DEVICE,
+			.id = p.host ? 0 : device_of(&p),
+		};
+	return CUDA_SUCCESS;
+}
+
 /*
  * The plural form does not fail for a pointer that CUDA does not know, nor for what a pointer has
  * not: it gives zeros.

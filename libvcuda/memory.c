@@ -274,7 +274,7 @@ static bool find_large(struct large *l, uint64_t addr, struct vcuda_range *out)
 	return addr - out->start < out->size;
 }
 
-static bool find(uint64_t addr, struct vcuda_range *out)
+bool vcuda_memory_lookup(uint64_t addr, struct vcuda_range *out)
 {
 	struct arena_run *r = vcuda_arena_at(addr);
 
@@ -337,7 +337,7 @@ static CUresult free_at(uint64_t addr)
 	struct vcuda_range range;
 	struct arena_run *r;
 
-	if (!find(addr, &range) || range.start != addr)
+	if (!vcuda_memory_lookup(addr, &range) || range.start != addr)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = vcuda_arena_at(addr);
 	switch (range.kind) {
@@ -457,7 +457,7 @@ static bool lookup(uint64_t addr, struct vcuda_range *out)
 {
 	int i;
 
-	if (find(addr, out))
+	if (vcuda_memory_lookup(addr, out))
 		return true;
 	i = find_global(addr);
 	if (i < 0)
@@ -499,7 +499,7 @@ CUresult vcuda_mem_set_sync_memops(uint64_t addr, bool on)
 	bool ok;
 
 	vcuda_arena_lock();
-	ok = find(addr, &r) && r.sync_memops;
+	ok = vcuda_memory_lookup(addr, &r) && r.sync_memops;
 	if (ok)
 		*r.sync_memops = on;
 	vcuda_arena_unlock();

@@ -52,6 +52,10 @@ def emit_hand_h(t):
     return header("hand.gen.h", "bodies written by hand, the library's half", ["<cuda.h>"], out)
 
 
+# Structs that a function takes by value: a trace names them and no more.
+BY_VALUE = ("CUmemLocation", "CUipcMemHandle", "CUipcEventHandle")
+
+
 def trace(r):
     """The lines that fill struct vcuda_scope's args."""
     words, values = [], []
@@ -60,6 +64,8 @@ def trace(r):
             word, value = "%s", f'{p.name} ? {p.name} : "(null)"'
         elif p.stars or p.handle:
             word, value = "%p", p.name
+        elif p.base in BY_VALUE:
+            word, value = "%s", f'"{p.base}"'
         elif p.base.startswith("CUdeviceptr"):
             word, value = "%#llx", f"(unsigned long long){p.name}"
         elif p.base.startswith(("unsigned", "size_t", "cuuint")):

@@ -256,6 +256,50 @@ static void copies(size_t n)
 	free(own);
 }
 
+/* Advice is answered as it was given, by page; prefetches are taken. */
+static void advice(void)
+{
+	cudaMemLocation device = { cudaMemLocationTypeDevice, 0 };
+	cudaMemLocation host = { cudaMemLocationTypeHost, 0 };
+	int *p, v, by[3];
+
+	CHECK(cudaMallocManaged(&p, MANY));
+	CHECK(cudaMemAdvise(p, MANY / 2, cudaMemAdviseSetReadMostly, device));
+	CHECK(cudaMemRangeGetAttribute(&v, sizeof(v), cudaMemRangeAttributeReadMostly, p,
+				       MANY / 2));
+	if (v != 1)
+		fail("read mostly: %d", v);
+	CHECK(cudaMemRangeGetAttribute(&v, sizeof(v), cudaMemRangeAttributeReadMostly, p, MANY));
+	if (v != 0)
+		fail("read mostly, half of it: %d", v);
+	CHECK(cudaMemAdvise(p, MANY, cudaMemAdviseSetAccessedBy, device));
+	CHECK(cudaMemAdvise(p, MANY, cudaMemAdviseSetAccessedBy, host));
+	CHECK(cudaMemRangeGetAttribute(by, sizeof(by), cudaMemRangeAttributeAccessedBy, p, MANY));
+	if (by[0] != 0 || by[1] != cudaCpuDeviceId || by[2] != cudaInvalidDeviceId)
+		fail("accessed by %d, %d, %d", by[0], by[1], by[2]);
+	CHECK(cudaMemRangeGetAttribute(&v, sizeof(v), cudaMemRangeAttributePreferredLocation, p,
+				       MANY));
+	if (v != cudaInvalidDeviceId)
+		fail("preferred before any was: %d", v);
+	count_up(p, N);
+	CHECK(cudaMemPrefetchAsync(p, MANY, device, 0, 0));
+	CHECK(cudaMemRangeGetAttribute(&v, sizeof(v), cudaMemRangeAttributeLastPrefetchLocation, p,
+				       MANY));
+	if (v != 0)
+		fail("last prefetched to %d", v);
+	add_to(p, N, 1, 0);
+	CHECK(cudaMemPrefetchAsync(p, MANY, host, 0, 0));
+	CHECK(cudaDeviceSynchronize());
+	expect("prefetched", p, N, 1, 1);
+	device.id = 55;
+	if (cudaMemPrefetchAsync(p, MANY, device, 0, 0) != cudaErrorInvalidDevice)
+		fail("prefetched to no device");
+	if (cudaMemPrefetchAsync(p + 1, MANY, host, 0, 0) != cudaErrorInvalidValue)
+		fail("prefetched what is not there");
+	cudaGetLastError();
+	CHECK(cudaFree(p));
+}
+
 static sigjmp_buf back;
 
 static void own_handler(int sig)
@@ -358,6 +402,7 @@ int main(int argc, char **argv)
 	large_managed();
 	copies(1000);
 	copies(300000);
+	advice();
 	CHECK(cudaDeviceGetAttribute(&concurrent, cudaDevAttrConcurrentManagedAccess, 0));
 	if (!concurrent) {
 		faults();
