@@ -48,6 +48,17 @@ $(CUDA_KMEANS_OBJS): $(CUDA_OUT)/%.o: $(CUDA_DIR)/%.c
 
 -include $(CUDA_KMEANS_OBJS:.o=.d)
 
+# Where the toolkit has cuFFT; its test is skipped elsewhere.
+ifneq ($(wildcard $(CUDA_HOME)/lib64/libcufft.so),)
+CUDA_BINARIES += $(CUDA_OUT)/fft
+cuda-programs: $(CUDA_OUT)/fft
+endif
+
+$(CUDA_OUT)/fft: $(CUDA_DIR)/fft.c
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) $< -o $@ -lcufft -Xlinker -rpath,$(CUDA_HOME)/lib64
+
 # CUB, in three parts and each for one architecture: the compiler needs ten seconds for each pair.
 CUDA_CUB := $(CUDA_OUT)/cub_sort $(CUDA_OUT)/cub_scan $(CUDA_OUT)/cub_pick
 CUDA_CUB_sort := -DCUB_SORT -gencode arch=compute_75,code=compute_75

@@ -88,6 +88,10 @@ class Programs(ProgramsTest):
     def test_matmul(self):
         self.passes("matmul")
 
+    @unittest.skipUnless(os.path.exists(os.path.join(CUDA, "fft")), "the toolkit has no cuFFT")
+    def test_cufft(self):
+        self.passes("fft")
+
     def test_reduce(self):
         self.passes("reduce")
 
@@ -287,6 +291,10 @@ class OnSoftgpu(unittest.TestCase):
 
     def test_the_runtime_as_a_shared_library(self):
         self.passes("vecadd_shared")
+
+    @unittest.skipUnless(os.path.exists(os.path.join(CUDA, "fft")), "the toolkit has no cuFFT")
+    def test_cufft(self):
+        self.passes("fft")
 
     def test_modules_loaded_eagerly(self):
         self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")

@@ -7,6 +7,7 @@
  * unmodified libraries run. A slot that nothing was seen to call says which one it is and returns
  * an error, so that a newer library fails with a name. Everything here is answered in the process.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cudart.h"
@@ -178,6 +179,43 @@ static const struct { size_t size; slot_fn fn[TOOLS_WORDS - 1]; } tools = {
 	},
 };
 
+/* ---- TOOLS_MODULE: cuFFT asks for the functions of a module that it has loaded ---- */
+
+/* Gives each to tell, and their number. */
+static int module_functions(CUcontext ctx, CUmodule mod,
+			    void (*tell)(void *arg, CUfunction f, CUmodule mod), void *arg)
+{
+	unsigned int nr = 0;
+	CUfunction *f;
+
+	(void)ctx;
+	if (!tell || cuModuleGetFunctionCount(&nr, mod) || !nr)
+		return 0;
+	f = calloc(nr, sizeof(*f));
+	if (!f || cuModuleEnumerateFunctions(f, nr, mod))
+		nr = 0;
+	for (unsigned int i = 0; i < nr; i++)
+		tell(arg, f[i], mod);
+	free(f);
+	return (int)nr;
+}
+
+static CUresult module_unknown(void)
+{
+	return unknown_slot("TOOLS_MODULE", -1);
+}
+
+#define MODULE_WORDS	64
+
+static const struct { size_t size; slot_fn fn[MODULE_WORDS - 1]; } module = {
+	sizeof(module),
+	{
+		[0 ... 5] = FN(module_unknown),
+		[6] = FN(module_functions),			/* slot 7 */
+		[7 ... MODULE_WORDS - 2] = FN(module_unknown),
+	},
+};
+
 /* ---- unnamed; cuBLASLt on compute capability 9.0 crashes where it is refused, and takes an empty answer ---- */
 
 static CUresult unnamed_empty(void **p, size_t *n)
@@ -204,6 +242,7 @@ static const struct {
 	{ { 0x26, 0x3e, 0x88, 0x60, 0x7c, 0xd2, 0x61, 0x43, 0x92, 0xf6, 0xbb, 0xd5, 0x00, 0x6d, 0xfa, 0x7e }, &checks },
 	{ { 0xd4, 0x08, 0x20, 0x55, 0xbd, 0xe6, 0x70, 0x4b, 0x8d, 0x34, 0xba, 0x12, 0x3c, 0x66, 0xe1, 0xf2 }, &integrity },
 	{ { 0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8, 0xf2 }, &tools },
+	{ { 0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99, 0x1e }, &module },
 	{ { 0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b, 0xca }, &unnamed },
 };
 
