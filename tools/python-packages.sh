@@ -4,7 +4,7 @@
 # Makes build/python, a Python with numba-cuda and CuPy from PyPI as they come, for tests/python:
 #
 #	build/python/bin/python3	has the packages
-#	build/python/cuda		a CUDA_HOME of links into the toolkit's NVVM, NVRTC and headers
+#	build/python/cuda		a CUDA_HOME of links into the toolkit's NVVM, NVRTC, libcudart and headers
 #
 # That CUDA_HOME is without nvJitLink, so that numba links with the driver: softgpu runs PTX, and
 # nvJitLink would make machine code of it (softgpu(7)). Needs no root. Where PyPI cannot be reached,
@@ -21,11 +21,12 @@ packages=(
 # Of one CUDA with the toolkit that tools/cuda-toolchain.sh installs; used where the toolkit lacks them.
 nvrtc=nvidia-cuda-nvrtc==13.0.88
 nvvm=nvidia-nvvm==13.0.88
+cudart=nvidia-cuda-runtime==13.0.96
 
 build=$(cd "$(dirname "$0")/.." && pwd)/build
 dir=$build/python
 missing=$build/python.missing
-wanted="${packages[*]} $nvrtc $nvvm"
+wanted="${packages[*]} $nvrtc $nvvm $cudart"
 
 fail()
 {
@@ -67,6 +68,7 @@ lay_out()
 	library libdevice.10.bc "$nvvm" nvvm/libdevice
 	library libnvrtc.so.13 "$nvrtc" lib64
 	library 'libnvrtc-builtins.so.13.*' "$nvrtc" lib64
+	library libcudart.so.13 "$cudart" lib64
 	ln -s "$home/lib64/libcudadevrt.a" "$dir.tmp/cuda/lib64/"
 }
 
