@@ -726,6 +726,104 @@ static void atomics_reach_the_host_and_peers(void **state)
 	IN_CHILD(atomic_capabilities, "SOFTGPU_DEVICES=2");
 }
 
+static int device_of(CUdeviceptr p)
+{
+	int dev;
+
+	OK(cuPointerGetAttribute(&dev, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, p));
+	return dev;
+}
+
+/* Files that name memory of device 1 name it in whoever gets them. */
+static void imported_files(void)
+{
+	CUmemAllocationProp prop = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				     .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+				     .location = { CU_MEM_LOCATION_TYPE_DEVICE, 1 } }, got;
+	CUmemPoolProps pool_props = { .allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				      .handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+				      .location = { CU_MEM_LOCATION_TYPE_DEVICE, 1 } };
+	CUmemGenericAllocationHandle h, imported;
+	CUmemPoolPtrExportData data;
+	CUmemoryPool pool, other;
+	CUdeviceptr p, q;
+	size_t size;
+	int fd;
+
+	open_device(1);
+	OK(cuMemGetAllocationGranularity(&size, &prop, 0));
+	OK(cuMemCreate(&h, size, &prop, 0));
+	OK(cuMemExportToShareableHandle(&fd, h, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+	OK(cuMemImportFromShareableHandle(&imported, (void *)(intptr_t)fd,
+					  CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+	OK(cuMemGetAllocationPropertiesFromHandle(&got, imported));
+	IS(got.location.id, 1);
+
+	OK(cuMemPoolCreate(&pool, &pool_props));
+	OK(cuMemAllocFromPoolAsync(&p, 64, pool, NULL));
+	OK(cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+	OK(cuMemPoolImportFromShareableHandle(&other, (void *)(intptr_t)fd,
+					      CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+	OK(cuMemPoolExportPointer(&data, p));
+	OK(cuMemPoolImportPointer(&q, other, &data));
+	IS(device_of(q), 1);
+	OK(store(store_of(), q, 0));
+	open_device(0);
+	IS(store(store_of(), q, 0), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+/* The exporter has device 1, which the importer sees as its first; without it, its own will do. */
+static void imported_handle(const char *sees, int want)
+{
+	CUipcMemHandle h;
+	CUdeviceptr p;
+	int out[2], in[2];
+	char c;
+
+	IS(pipe(out), 0);
+	IS(pipe(in), 0);
+	if (!fork()) {
+		open_device(1);
+		OK(cuMemAlloc(&p, 64));
+		OK(cuIpcGetMemHandle(&h, p));
+		IS(write(out[1], &h, sizeof(h)), sizeof(h));
+		_exit(read(in[0], &c, 1) != 1);
+	}
+	setenv("CUDA_VISIBLE_DEVICES", sees, 1);
+	open_device(0);
+	IS(read(out[0], &h, sizeof(h)), sizeof(h));
+	OK(cuIpcOpenMemHandle(&p, h, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+	IS(device_of(p), want);
+	OK(store(store_of(), p, 0));
+	OK(cuIpcCloseMemHandle(p));
+	IS(write(in[1], "", 1), 1);
+	wait(NULL);
+}
+
+static void handle_of_the_first(void)
+{
+	imported_handle("1,0", 0);
+}
+
+static void handle_of_the_second(void)
+{
+	imported_handle("0,1", 1);
+}
+
+static void handle_of_none(void)
+{
+	imported_handle("0", 0);
+}
+
+static void imported_memory_is_on_the_exporter_s_device(void **state)
+{
+	(void)state;
+	IN_CHILD(imported_files, "SOFTGPU_DEVICES=2");
+	IN_CHILD(handle_of_the_first, "SOFTGPU_DEVICES=2");
+	IN_CHILD(handle_of_the_second, "SOFTGPU_DEVICES=2");
+	IN_CHILD(handle_of_none, "SOFTGPU_DEVICES=2");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -745,6 +843,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(streams_and_events_belong_to_contexts),
 		cmocka_unit_test(contexts_of_a_device_have_their_own_errors),
 		cmocka_unit_test(mapped_memory_is_open_to_the_devices_that_were_named),
+		cmocka_unit_test(imported_memory_is_on_the_exporter_s_device),
 		cmocka_unit_test(the_old_structure_says_what_attributes_say),
 		cmocka_unit_test(atomics_reach_the_host_and_peers),
 	};

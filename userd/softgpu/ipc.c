@@ -53,7 +53,7 @@ static bool write_pages(int fd, const struct mem_range *r)
 /* Nothing runs that could touch the memory. */
 static CUresult share_range(struct mem_range *r)
 {
-	int fd = share_create(r->bytes);
+	int fd = share_create(r->bytes, device_number(r->device));
 
 	if (fd < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -126,11 +126,23 @@ static void forget_gone(void)
 	}
 }
 
+/*
+ * The exporter's device, if the program sees it. The context's kernels reach it as peers do, which is
+ * what CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS says.
+ */
+static void place(struct mem_range *r, const struct context *ctx, int fd)
+{
+	CUdevice dev = share_device(fd);
+
+	r->device = dev >= 0 ? dev : ctx->device;
+	if (r->device != ctx->device)
+		r->access = 1u << r->device | 1u << ctx->device;
+}
+
 static CUresult map_import(struct context *ctx, int fd, const struct handle *h, struct import *i)
 {
 	struct mem_range r = {
 		.size = h->size, .bytes = share_size(fd), .kind = MEM_IPC, .owner = ctx,
-		.device = ctx->device,
 	};
 	void *p;
 
@@ -140,6 +152,7 @@ static CUresult map_import(struct context *ctx, int fd, const struct handle *h, 
 	if (p == MAP_FAILED)
 		return CUDA_ERROR_MAP_FAILED;
 	r.lo = (uintptr_t)p;
+	place(&r, ctx, fd);
 	if (!mem_add(&r)) {
 		munmap(p, r.bytes);
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -48,7 +48,7 @@ static struct ipc_event *attach(int fd)
 
 struct ipc_event *ipc_event_create(void)
 {
-	int fd = share_create(PAGE);
+	int fd = share_create(PAGE, 0);
 	struct ipc_event *e = fd < 0 ? NULL : attach(fd);
 
 	if (!e && fd >= 0)

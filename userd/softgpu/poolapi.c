@@ -36,7 +36,7 @@ static CUresult share_memory(const CUmemPoolProps *props, int *fd)
 	*fd = 0;
 	if (props->handleTypes == CU_MEM_HANDLE_TYPE_NONE)
 		return CUDA_SUCCESS;
-	*fd = size && size < SIZE_MAX / 8 ? share_create(size * 2) : -1;
+	*fd = size && size < SIZE_MAX / 8 ? share_create(size * 2, device_number(props->location.id)) : -1;
 	return *fd < 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
@@ -442,6 +442,8 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *out, void *handle,
 	fd = share_dup((intptr_t)handle);
 	if (fd < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (share_device(fd) >= 0)
+		props.location.id = share_device(fd);
 	driver_lock();
 	p = pool_create(&props, fd);
 	if (!p) {

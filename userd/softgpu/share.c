@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "settings.h"
+
 #define MAGIC	0x75706773	/* "sgpu" */
 #define SIZE_SEALS	(F_SEAL_SHRINK | F_SEAL_GROW)
 #define WRITE_SEALS	(F_SEAL_WRITE | 0x10 /* F_SEAL_FUTURE_WRITE */)
@@ -18,10 +20,15 @@ int share_dup(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-int share_create(size_t size)
-{
-	int fd = memfd_create("softgpu", MFD_CLOEXEC | MFD_ALLOW_SEALING), high;
+#define NAME	"softgpu-device-"
 
+int share_create(size_t size, int number)
+{
+	char name[sizeof(NAME) + 11];
+	int fd, high;
+
+	snprintf(name, sizeof(name), NAME "%d", number);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd >= 0 && fd < 3) {
 		high = share_dup(fd);
 		close(fd);
@@ -32,6 +39,25 @@ int share_create(size_t size)
 	if (!ftruncate(fd, size) && !fcntl(fd, F_ADD_SEALS, SIZE_SEALS | F_SEAL_SEAL))
 		return fd;
 	close(fd);
+	return -1;
+}
+
+CUdevice share_device(int fd)
+{
+	char path[64], target[128];
+	ssize_t n;
+	int number;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return -1;
+	target[n] = 0;
+	if (sscanf(target, "/memfd:" NAME "%d", &number) != 1)
+		return -1;
+	for (CUdevice dev = 0; dev < driver_devices(); dev++)
+		if (device_number(dev) == number)
+			return dev;
 	return -1;
 }
 

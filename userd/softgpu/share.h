@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "api.h"
+
 enum share_kind {
 	SHARE_MEMORY = 1,
 	SHARE_EVENT,
@@ -31,8 +33,13 @@ struct share_name {
 	uint64_t size;		/* bytes of the memfd */
 };
 
-/* A sealed memfd of size bytes, close on exec, never 0. -1: errno. */
-int share_create(size_t size);
+/*
+ * A sealed memfd of size bytes, close on exec, never 0, whose name tells a device of the machine
+ * (device_number()). -1: errno.
+ */
+int share_create(size_t size, int number);
+/* The device that it tells, as this process counts them; -1: none that it sees. */
+CUdevice share_device(int fd);
 /* The size of the memfd, if it is one that can be mapped without risk; 0 otherwise. */
 size_t share_size(int fd);
 uint64_t share_inode(int fd);

@@ -225,7 +225,7 @@ static struct phys *phys_create(size_t size, const CUmemAllocationProp *prop)
 	p->refs = p->handles = 1;
 	p->size = size;
 	p->prop = *prop;
-	p->fd = share_create(size);
+	p->fd = share_create(size, device_number(prop->location.id));
 	if (p->fd < 0)
 		goto free_phys;
 	if (!mem_charge(prop->location.id, size))
@@ -560,6 +560,7 @@ static struct phys *phys_import(int fd)
 	p->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
 	p->prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
 	p->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	p->prop.location.id = share_device(fd) >= 0 ? share_device(fd) : 0;
 	p->fd = share_dup(fd);
 	if (p->fd >= 0)
 		return p;
