@@ -1077,6 +1077,32 @@ static bool gate_is_open(struct fixture *f)
 	return __atomic_load_n(f->gate.flag, __ATOMIC_SEQ_CST) == 1;
 }
 
+static void a_peer_copy_waits_for_both_contexts(void **state)
+{
+	struct fixture *f = *state;
+	CUDA_MEMCPY3D_PEER box = { .srcMemoryType = CU_MEMORYTYPE_DEVICE, .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+				   .WidthInBytes = 4, .Height = 1, .Depth = 1, .srcContext = f->ctx };
+	CUcontext other;
+	CUstream s;
+	pthread_t t;
+
+	OK(cuMemAlloc_v2(&box.srcDevice, 64));
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuCtxCreate_v4(&other, NULL, 0, 0));
+	box.dstContext = other;
+	OK(cuMemAlloc_v2(&box.dstDevice, 64));
+	OK(cuCtxPushCurrent_v2(f->ctx));
+	close_gate(&f->gate, s);
+	OK(put(&f->gate, box.srcDevice, 11, s));
+	OK(cuCtxPopCurrent_v2(NULL));
+	pthread_create(&t, NULL, open_later, &f->gate);
+	OK(cuMemcpy3DPeer(&box));
+	assert_true(gate_is_open(f));
+	assert_int_equal(word_at(box.dstDevice), 11);
+	pthread_join(t, NULL);
+	OK(cuCtxDestroy_v2(other));
+}
+
 static void calls_wait_when_the_host_could_tell(void **state)
 {
 	struct fixture *f = *state;
@@ -1327,6 +1353,7 @@ int main(int argc, char **argv)
 		CASE(batches_of_copies_are_checked_as_a_whole),
 		CASE(batches_of_boxes_reach_pointers_and_arrays),
 		CASE(copies_between_contexts),
+		CASE(a_peer_copy_waits_for_both_contexts),
 		CASE(calls_wait_when_the_host_could_tell),
 		CASE(registered_memory_must_be_there),
 		CASE(read_only_memory_is_only_read),

@@ -91,8 +91,11 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *p, CUstream stream, bool async)
 	return async ? copy_async(&c, stream) : copy_sync(&c, stream);
 }
 
-/* An array belongs to the context it was made in, whatever the structure says. */
-static CUresult check_peers(const CUDA_MEMCPY3D_PEER *p)
+/*
+ * An array belongs to the context it was made in, whatever the structure says. drain: what is queued
+ * in all contexts must be over, as for cuMemcpyPeer().
+ */
+static CUresult check_peers(const CUDA_MEMCPY3D_PEER *p, bool drain)
 {
 	struct context *ctx;
 	CUresult r = context_enter(&ctx);
@@ -102,6 +105,8 @@ static CUresult check_peers(const CUDA_MEMCPY3D_PEER *p)
 	if ((p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !context_by_handle(p->srcContext)) ||
 	    (p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !context_by_handle(p->dstContext)))
 		r = CUDA_ERROR_INVALID_CONTEXT;
+	if (r == CUDA_SUCCESS && drain)
+		r = context_drain_all(ctx);
 	return context_leave(r);
 }
 
@@ -111,7 +116,7 @@ static CUresult copy_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool asy
 
 	if (!p || p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = check_peers(p);
+	r = check_peers(p, !async);
 	if (r != CUDA_SUCCESS)
 		return r;
 
@@ -143,12 +148,12 @@ CUresult cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *p, CUstream stream)
 
 CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *p)
 {
-	return copy_peer(p, CU_STREAM_LEGACY, true);
+	return copy_peer(p, CU_STREAM_LEGACY, false);
 }
 
 CUresult cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *p)
 {
-	return copy_peer(p, CU_STREAM_PER_THREAD, true);
+	return copy_peer(p, CU_STREAM_PER_THREAD, false);
 }
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream stream)
