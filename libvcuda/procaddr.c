@@ -45,6 +45,12 @@ static const struct gen_procaddr *choose(const char *name, int version, bool per
 	return per_thread && twin ? twin : plain;
 }
 
+/* OpenGL's, EGL's and VDPAU's: no function of the table, but libcudart asks for all of them. */
+static bool is_graphics(const char *name)
+{
+	return strstr(name, "GL") || strstr(name, "Egl") || strstr(name, "VDPAU");
+}
+
 /*
  * A newer library than the table, most likely: what it wanted is named once. libcudart's first
  * question is the empty name.
@@ -58,7 +64,8 @@ static void say_unknown(const char *name)
 	for (p = name; *p; p++)
 		h = (h ^ (uint8_t)*p) * 16777619u;
 	h = (h ^ h >> 16) % (8 * sizeof(said));
-	if (*name && !(atomic_fetch_or(&said[h / 8], 1 << h % 8) & 1 << h % 8))
+	if (*name && !is_graphics(name) &&
+	    !(atomic_fetch_or(&said[h / 8], 1 << h % 8) & 1 << h % 8))
 		vcuda_say("%.64s is not known here: a function of a newer CUDA?", name);
 }
 

@@ -188,6 +188,7 @@ static void an_unknown_name_is_said_once(void **state)
 	cuGetProcAddress_v2("cuNoSuchThingEither", &fn, 13000, 0, NULL);
 	cuGetProcAddress_v2("cuNoSuchThingEither", &fn, 13000, 0, NULL);
 	cuGetProcAddress_v2("", &fn, 0, 0, NULL);
+	cuGetProcAddress_v2("cuGLInit", &fn, 13000, 0, NULL);
 	cuGetProcAddress_v2("cuLaunchKernelEx", &fn, 11000, 0, NULL);
 	assert_int_equal(said(&at, "cuNoSuchThingEither"), 1);
 	assert_int_equal(said(&at, "\n"), 0);
