@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: MIT
 # libvcuda: the libcuda.so.1 of a function. Links libc only.
 
-libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
-	userd/common/forward.c userd/common/net.c userd/softgpu/fatbin.c $(wildcard userd/cudart/*.c)
-libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
-libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
+# What graphs and captures are, as in softgpu; libvcuda/graph stands for what is around it there.
+libvcuda_graph := $(wildcard userd/graph/*.c libvcuda/graph/*.c)
 
-build/libvcuda/obj/%.o: %.c | build/gen/made
+libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
+	userd/common/forward.c userd/common/net.c userd/softgpu/fatbin.c $(wildcard userd/cudart/*.c) \
+	$(libvcuda_graph)
+libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
+libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Ilibvcuda/graph -Iuserd/graph -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
+
+# In userd/graph a call has its own name: here it is hand_<name>, which the generated stub calls.
+build/gen/handnames.gen.h: build/gen/made
+	$(Q)sed -n 's/^CUresult hand_\(cu[A-Za-z0-9_]*\)(.*/#define \1 hand_\1/p' build/gen/hand.gen.h > $@
+
+build/libvcuda/obj/%.o: %.c | build/gen/made build/gen/handnames.gen.h
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -c $< -o $@

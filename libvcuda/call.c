@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vcuda_graph.h"
 #include "view.h"
 
 void vcuda_begin(struct vcuda_call *c, enum cuda_id id)
@@ -148,6 +149,8 @@ static CUresult settle(struct vcuda_call *c, CUresult r)
 	for (i = 0; !r && i < c->nr_news; i++)
 		made(c, c->news[i]);
 	for (i = 0; !r && i < c->nr_dels; i++)
+		vcuda_graph_forget(kind_of(c->dels[i]), (void *)(uintptr_t)c->dels[i]);
+	for (i = 0; !r && i < c->nr_dels; i++)
 		vcuda_handle_del(kind_of(c->dels[i]), (void *)(uintptr_t)c->dels[i]);
 	return r;
 }
@@ -169,9 +172,14 @@ static CUresult submit(struct vcuda_call *c, struct vcuda_wait *w)
 CUresult vcuda_async(struct vcuda_call *c)
 {
 	CUresult r = check(c);
+	bool done = false;
 
 	if (!r)
 		r = vcuda_sticky_error();
+	if (!r && capture_ever)
+		r = vcuda_capture_async(c, &done);
+	if (done)
+		return settle(c, r);
 	if (!r && c->has_stream && vcuda_has_views())
 		r = vcuda_views_flush(c->stream);
 	if (!r)
@@ -210,6 +218,8 @@ static CUresult exchange(struct vcuda_call *c, struct vcuda_wait *w)
 {
 	CUresult r = check(c);
 
+	if (!r && capture_ever)
+		r = vcuda_capture_sync(c);
 	if (!r)
 		r = submit(c, w);
 	if (!r)

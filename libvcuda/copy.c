@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "hostcall.h"
+#include "vcuda_graph.h"
 #include "view.h"
 
 /*
@@ -49,6 +51,22 @@ static CUresult settle_view(uint64_t p, size_t n, CUstream stream)
 	return n && vcuda_view_overlaps(p, n) ? hand_cuStreamSynchronize(stream) : CUDA_SUCCESS;
 }
 
+/* A copy in a stream that captures is a node: its host memory is read, or written, at each launch. */
+static CUresult capture(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			size_t n, CUstream stream, bool *capturing)
+{
+	CUDA_MEMCPY3D c = {
+		.srcMemoryType = src_device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
+		.dstMemoryType = dst_device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
+		.srcDevice = src, .srcHost = (void *)(uintptr_t)src,
+		.dstDevice = dst, .dstHost = (void *)(uintptr_t)dst,
+		.WidthInBytes = n, .Height = 1, .Depth = 1,
+	};
+
+	*capturing = false;
+	return n && vcuda_capturing() ? vcuda_capture_copy(&c, stream, capturing) : CUDA_SUCCESS;
+}
+
 static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
 {
 	struct vwire_copy_in h = { 0 };
@@ -56,13 +74,19 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	size_t chunk = vcuda_chunk(), done, part;
 	uint32_t number;
 	uint64_t seq;
-	CUresult r;
+	bool capturing;
+	CUresult r = capture(dst, true, (uintptr_t)src, false, n, stream, &capturing);
 
+	if (r || capturing)
+		return r;
 	if (is_managed(src, n))
 		return on_device(dst, (uintptr_t)src, n, stream);
 	r = begin(stream, &number);
 	if (!r)
 		r = settle_view((uintptr_t)src, n, stream);
+	/* a function that is still to run may write what is read here */
+	if (!r)
+		vcuda_hostcall_settle();
 	if (!r)
 		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
 	/* what an earlier copy brings here is what this one takes away */
@@ -100,8 +124,11 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	struct vwire_copy_out h;
 	struct vcuda_iov iov = { &h, sizeof(h) };
 	struct vcuda_wait w = { .data = dst, .data_bytes = n };
-	CUresult r;
+	bool capturing;
+	CUresult r = capture((uintptr_t)dst, false, src, true, n, stream, &capturing);
 
+	if (r || capturing)
+		return r;
 	if (is_managed(dst, n)) {
 		r = on_device((uintptr_t)dst, src, n, stream);
 		return r ? r : hand_cuStreamSynchronize(stream);
@@ -109,6 +136,7 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	r = to_host_begin(dst, src, n, stream, &h);
 	if (r || !n)
 		return r;
+	vcuda_hostcall_throttle(n);
 	r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
 	if (!r)
 		r = vcuda_wait(&w);
@@ -125,14 +153,18 @@ static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream str
 {
 	struct vwire_copy_out h;
 	struct vcuda_iov iov = { &h, sizeof(h) };
+	bool capturing;
+	CUresult r = capture((uintptr_t)dst, false, src, true, n, stream, &capturing);
 	uint64_t seq;
-	CUresult r;
 
+	if (r || capturing)
+		return r;
 	if (is_managed(dst, n))
 		return on_device((uintptr_t)dst, src, n, stream);
 	r = to_host_begin(dst, src, n, stream, &h);
 	if (r || !n)
 		return r;
+	vcuda_hostcall_throttle(n);
 	vcuda_submit_lock();
 	seq = vcuda_next_seq();
 	r = vcuda_expect_data(seq, dst, n);
@@ -169,8 +201,10 @@ static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream s
 
 CUresult hand_cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
 {
-	CUresult r = to_device(dst, src, n, stream);
+	CUresult r = vcuda_capture_refuse(stream);
 
+	if (!r)
+		r = to_device(dst, src, n, stream);
 	return r ? r : settle_view(dst, n, stream);
 }
 
@@ -181,7 +215,9 @@ CUresult hand_cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, C
 
 CUresult hand_cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return to_host(dst, src, n, stream);
+	CUresult r = vcuda_capture_refuse(stream);
+
+	return r ? r : to_host(dst, src, n, stream);
 }
 
 CUresult hand_cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstream stream)
@@ -192,8 +228,10 @@ CUresult hand_cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, CUstrea
 
 CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	CUresult r = on_device(dst, src, n, stream);
+	CUresult r = vcuda_capture_refuse(stream);
 
+	if (!r)
+		r = on_device(dst, src, n, stream);
 	return r ? r : settle_view(dst, n, stream);
 }
 
@@ -207,8 +245,12 @@ static void *host(CUdeviceptr p)
 /* Host to host in stream order: what the stream has to do first, first. */
 static CUresult host_to_host(void *dst, const void *src, size_t n, CUstream stream)
 {
-	CUresult r = vcuda_device_idle() ? vcuda_need_context() : hand_cuStreamSynchronize(stream);
+	bool capturing;
+	CUresult r = capture((uintptr_t)dst, false, (uintptr_t)src, false, n, stream, &capturing);
 
+	if (r || capturing)
+		return r;
+	r = vcuda_device_idle() ? vcuda_need_context() : hand_cuStreamSynchronize(stream);
 	if (!r)
 		memmove(dst, src, n);
 	return r;
@@ -234,9 +276,10 @@ static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool
 
 CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	CUresult r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
-			      false);
+	CUresult r = vcuda_capture_refuse(stream);
 
+	if (!r)
+		r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
 	return r ? r : settle_view(dst, n, stream);
 }
 
@@ -321,19 +364,41 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool async)
 	return r;
 }
 
+static CUresult capture_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool *capturing)
+{
+	CUDA_MEMCPY3D d = {
+		.srcXInBytes = c->srcXInBytes, .srcY = c->srcY, .srcMemoryType = c->srcMemoryType,
+		.srcHost = c->srcHost, .srcDevice = c->srcDevice, .srcArray = c->srcArray,
+		.srcPitch = c->srcPitch,
+		.dstXInBytes = c->dstXInBytes, .dstY = c->dstY, .dstMemoryType = c->dstMemoryType,
+		.dstHost = c->dstHost, .dstDevice = c->dstDevice, .dstArray = c->dstArray,
+		.dstPitch = c->dstPitch,
+		.WidthInBytes = c->WidthInBytes, .Height = c->Height, .Depth = 1,
+	};
+
+	return vcuda_capture_copy(&d, stream, capturing);
+}
+
 CUresult hand_cuMemcpy2D_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 {
-	return copy_2d(c, stream, false);
+	CUresult r = vcuda_capture_refuse(stream);
+
+	return r ? r : copy_2d(c, stream, false);
 }
 
 CUresult hand_cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 {
-	return copy_2d(c, stream, false);
+	return hand_cuMemcpy2D_v2(c, stream);
 }
 
 CUresult hand_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
 {
-	return copy_2d(c, stream, true);
+	bool capturing = false;
+	CUresult r = CUDA_SUCCESS;
+
+	if (c && c->WidthInBytes && c->Height && vcuda_capturing())
+		r = capture_2d(c, stream, &capturing);
+	return r || capturing ? r : copy_2d(c, stream, true);
 }
 
 /* ---- memsets: the device's own do not wait either ---- */

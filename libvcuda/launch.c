@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "module.h"
+#include "vcuda_graph.h"
 #include "view.h"
 
 /* CUDA programming guide: kernel parameters are at most 32,764 bytes */
@@ -26,7 +27,7 @@ static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
 }
 
 /* What the driver refuses at the call itself. */
-static CUresult check_shape(const struct vcuda_kernel *k, const unsigned int grid[3],
+CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared)
 {
 	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
@@ -110,6 +111,16 @@ static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void
 	return params ? pack_pointers(l, k, params) : CUDA_ERROR_INVALID_VALUE;
 }
 
+CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block)
+{
+	struct launch l;
+	CUresult r = take_params(&l, k, params, extra);
+
+	if (!r)
+		memcpy(block, l.params, k->param_bytes);
+	return r;
+}
+
 static CUresult prepare(struct launch *l, const void *fn, const unsigned int grid[3],
 			const unsigned int block[3], unsigned int shared, CUstream stream,
 			void **params, void **extra)
@@ -121,7 +132,7 @@ static CUresult prepare(struct launch *l, const void *fn, const unsigned int gri
 	int i;
 
 	if (!r)
-		r = check_shape(k, grid, block, shared);
+		r = vcuda_launch_check(k, grid, block, shared);
 	if (!r)
 		r = vcuda_stream_number(stream, &number);
 	if (!r)
@@ -152,12 +163,39 @@ static CUresult submit(uint16_t op, const struct vcuda_iov *iov, unsigned int n)
 	return r;
 }
 
+/* Becomes a node where the stream captures. */
+static CUresult capture(CUfunction fn, const unsigned int grid[3], const unsigned int block[3],
+			unsigned int shared, CUstream stream, void **params, void **extra,
+			const CUlaunchAttribute *attrs, unsigned int nr, bool *capturing)
+{
+	CUgraphNodeParams p = {
+		.type = CU_GRAPH_NODE_TYPE_KERNEL,
+		.kernel = { .func = fn,
+			    .gridDimX = grid[0], .gridDimY = grid[1], .gridDimZ = grid[2],
+			    .blockDimX = block[0], .blockDimY = block[1], .blockDimZ = block[2],
+			    .sharedMemBytes = shared, .kernelParams = params, .extra = extra },
+	};
+
+	return vcuda_capture_kernel(stream, &p, attrs, nr, capturing);
+}
+
 static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned int block[3],
 		       unsigned int shared, CUstream stream, void **params, void **extra,
 		       uint32_t flags)
 {
+	static const CUlaunchAttribute cooperative = { .id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
+						       .value = { .cooperative = 1 } };
 	struct launch l;
-	CUresult r = prepare(&l, fn, grid, block, shared, stream, params, extra);
+	bool capturing;
+	CUresult r;
+
+	if (vcuda_capturing()) {
+		r = capture(fn, grid, block, shared, stream, params, extra, &cooperative, !!flags,
+			    &capturing);
+		if (r || capturing)
+			return r;
+	}
+	r = prepare(&l, fn, grid, block, shared, stream, params, extra);
 
 	if (r)
 		return r;
@@ -240,14 +278,23 @@ static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
 CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **params, void **extra,
 			       CUstream dflt)
 {
+	CUstream stream = c && c->hStream ? c->hStream : dflt;
 	struct launch l;
+	bool capturing;
 	CUresult r;
 
-	if (!c)
+	if (!c || (c->numAttrs && !c->attrs))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = prepare(&l, fn, (unsigned int[]){ c->gridDimX, c->gridDimY, c->gridDimZ },
-		    (unsigned int[]){ c->blockDimX, c->blockDimY, c->blockDimZ }, c->sharedMemBytes,
-		    c->hStream ? c->hStream : dflt, params, extra);
+	const unsigned int grid[3] = { c->gridDimX, c->gridDimY, c->gridDimZ };
+	const unsigned int block[3] = { c->blockDimX, c->blockDimY, c->blockDimZ };
+
+	if (vcuda_capturing()) {
+		r = capture(fn, grid, block, c->sharedMemBytes, stream, params, extra, c->attrs,
+			    c->numAttrs, &capturing);
+		if (r || capturing)
+			return r;
+	}
+	r = prepare(&l, fn, grid, block, c->sharedMemBytes, stream, params, extra);
 	if (!r)
 		r = take_attributes(&l, c);
 	if (r)

@@ -52,4 +52,12 @@ struct vcuda_kernel {
  */
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
 
+/* ---- launch.c ---- */
+
+/* What the driver refuses at the call itself. */
+CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
+			    const unsigned int block[3], unsigned int shared);
+/* The parameter block, k->param_bytes of it. */
+CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
+
 #endif

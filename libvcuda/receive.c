@@ -7,9 +7,12 @@
  * over. Frames are copied out before they are decided on, since the peer can write the ring at any
  * time; bulk data goes from the ring to its place, with lengths from the copied header.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "hostcall.h"
 #include "ring.h"
 #include "vcuda.h"
 
@@ -308,8 +311,13 @@ static void on_error(struct vwire_rd *rd)
 	struct vwire_error e;
 
 	rd_copy(rd, &e, sizeof(e));
-	if (!rd->err && e.result)
-		vcuda_async_error(le32toh(e.result), e.sticky != 0);
+	if (rd->err || !e.result)
+		return;
+	vcuda_async_error(le32toh(e.result), e.sticky != 0);
+	/* what failed calls nothing; a context that is lost, nothing at all */
+	if (e.sticky || le16toh(e.op) == CUDA_ID_cuLaunchHostFunc ||
+	    le16toh(e.op) == CUDA_ID_cuGraphLaunch)
+		vcuda_hostcall_forget();
 }
 
 static void on_freed(struct vwire_rd *rd)
@@ -321,6 +329,29 @@ static void on_freed(struct vwire_rd *rd)
 	pthread_mutex_lock(&lock);
 	pthread_cond_broadcast(&cond);
 	pthread_mutex_unlock(&lock);
+}
+
+static void on_call(struct vwire_rd *rd)
+{
+	if (!vcuda_hostcall_take(rd))
+		return protocol_error("a call that names nothing of this program");
+	vcuda_receive_wake();
+}
+
+/* Text of device code goes where the program's own goes, behind what it has printed so far. */
+static void on_text(struct vwire_rd *rd)
+{
+	struct vwire_text head;
+	const char *p;
+	FILE *to;
+
+	rd_copy(rd, &head, sizeof(head));
+	p = rd_bytes(rd, le32toh(head.len));
+	if (rd->err)
+		return protocol_error("text that is cut off");
+	to = le32toh(head.fd) == STDERR_FILENO ? stderr : stdout;
+	fwrite(p, 1, le32toh(head.len), to);
+	fflush(to);
 }
 
 static void on_closed(struct vwire_rd *rd)
@@ -351,6 +382,10 @@ static void handle_frame(const struct vwire_frame *f, struct vwire_rd *rd)
 		return on_error(rd);
 	case VWIRE_OP_FREED:
 		return on_freed(rd);
+	case VWIRE_OP_CALL:
+		return on_call(rd);
+	case VWIRE_OP_TEXT:
+		return on_text(rd);
 	case VWIRE_OP_CLOSED:
 	case VWIRE_OP_REFUSED:
 		return on_closed(rd);
@@ -524,29 +559,47 @@ static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
 	return (w ? w->done : atomic_load(&freed_seq) >= freed) || vcuda_session_error();
 }
 
+/* With the lock: frames, or a sleep until somebody has handled some. */
+static void read_once(void)
+{
+	if (reading) {
+		pthread_cond_wait(&cond, &lock);
+		return;
+	}
+	reading = true;
+	pthread_mutex_unlock(&lock);
+	read_or_sleep();
+	pthread_mutex_lock(&lock);
+	reading = false;
+	pthread_cond_broadcast(&cond);
+}
+
 /* Until w is done, or, without w, until freed_seq has reached freed. */
 static void wait_for(const struct vcuda_wait *w, uint64_t freed)
 {
 	uint64_t start = vcuda_now_ns();
 
 	pthread_mutex_lock(&lock);
-	while (!wait_over(w, freed)) {
-		if (reading) {
-			pthread_cond_wait(&cond, &lock);
-			continue;
-		}
-		reading = true;
-		pthread_mutex_unlock(&lock);
-		read_or_sleep();
-		pthread_mutex_lock(&lock);
-		reading = false;
-		pthread_cond_broadcast(&cond);
-	}
+	while (!wait_over(w, freed))
+		read_once();
 	/* The session is lost: the reader may still be writing to what w names. It leaves soon. */
 	while (w && !w->done && reading)
 		pthread_cond_wait(&cond, &lock);
 	pthread_mutex_unlock(&lock);
 	vcuda_stats_round_trip(vcuda_now_ns() - start);
+}
+
+void vcuda_receive_wake(void)
+{
+	vcuda_receive_lost();
+}
+
+void vcuda_receive_until(bool (*over)(void))
+{
+	pthread_mutex_lock(&lock);
+	while (!over() && !vcuda_session_error())
+		read_once();
+	pthread_mutex_unlock(&lock);
 }
 
 CUresult vcuda_wait(struct vcuda_wait *w)

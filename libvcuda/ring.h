@@ -26,6 +26,11 @@ void vcuda_receive_sleeps(bool yes);
  */
 void vcuda_receive_peer_gone(void);
 
+/* Reads frames, or sleeps while another thread does, until over() or the session is lost. */
+void vcuda_receive_until(bool (*over)(void));
+/* What over() looks at has changed. */
+void vcuda_receive_wake(void);
+
 /* The session is lost: whoever waits for a reply looks again. */
 void vcuda_receive_lost(void);
 

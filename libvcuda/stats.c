@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hostcall.h"
 #include "vcuda.h"
+#include "vcuda_graph.h"
 
 static bool counting;
 static int trace_fd = -1;
@@ -79,6 +81,10 @@ void vcuda_enter(struct vcuda_scope *s, enum cuda_id id, bool early)
 {
 	s->id = id;
 	s->err = early ? CUDA_SUCCESS : vcuda_session_check();
+	if (vcuda_in_hostcall() && !early)
+		s->err = CUDA_ERROR_NOT_PERMITTED;
+	if (vcuda_capturing() && !s->err)
+		s->err = vcuda_capture_check(id);
 	s->trace = trace_fd >= 0;
 	if (counting)
 		atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);

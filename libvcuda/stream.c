@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "vcuda_graph.h"
 #include "view.h"
 
 static _Atomic bool nonblocking;
@@ -209,51 +210,14 @@ CUresult hand_cuStreamGetDevice(CUstream s, CUdevice *dev)
 	return r ? r : hand_cuCtxGetDevice_v2(dev, ctx);
 }
 
-/* ---- capture: cuStreamBeginCapture is not supported, so that no stream captures ---- */
-
-CUresult hand_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+CUresult hand_cuStreamGetCtx_v2(CUstream s, CUcontext *ctx, CUgreenCtx *green)
 {
-	static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-	CUstreamCaptureMode old = current;
+	CUresult r = hand_cuStreamGetCtx(s, ctx);
 
-	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-		return CUDA_ERROR_INVALID_VALUE;
-	current = *mode;
-	*mode = old;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuStreamIsCapturing(CUstream s, CUstreamCaptureStatus *status)
-{
-	struct vcuda_object *o;
-	CUresult r = status ? lookup(s, &o) : CUDA_ERROR_INVALID_VALUE;
-
-	if (!r)
-		*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	/* green contexts cannot be made, so no stream is of one */
+	if (!r && green)
+		*green = NULL;
 	return r;
-}
-
-CUresult hand_cuStreamGetCaptureInfo(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id)
-{
-	(void)id;
-	return hand_cuStreamIsCapturing(s, status);
-}
-
-CUresult hand_cuStreamGetCaptureInfo_v2(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id,
-					CUgraph *graph, const CUgraphNode **deps, size_t *nr_deps)
-{
-	(void)graph;
-	(void)deps;
-	(void)nr_deps;
-	return hand_cuStreamGetCaptureInfo(s, status, id);
-}
-
-CUresult hand_cuStreamGetCaptureInfo_v3(CUstream s, CUstreamCaptureStatus *status, cuuint64_t *id,
-					CUgraph *graph, const CUgraphNode **deps,
-					const CUgraphEdgeData **edges, size_t *nr_deps)
-{
-	(void)edges;
-	return hand_cuStreamGetCaptureInfo_v2(s, status, id, graph, deps, nr_deps);
 }
 
 /* ---- waits ---- */
@@ -263,8 +227,10 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 	struct vcuda_fetch *fetch;
 	struct vcuda_call c;
 	uint32_t number;
-	CUresult r;
+	CUresult r = vcuda_capture_refuse(s);
 
+	if (r)
+		return r;
 	/* what was waited for is not waited for again: a copy to pageable memory, mostly */
 	if (vcuda_device_idle()) {
 		r = vcuda_stream_number(s, &number);

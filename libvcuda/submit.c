@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "hostcall.h"
 #include "ring.h"
 #include "vcuda.h"
 
@@ -141,6 +142,8 @@ CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, 
 {
 	CUresult r;
 
+	if (vcuda_hostcalls() && op < VWIRE_OP_CONTROL)
+		vcuda_hostcall_throttle(n > 1 ? iov[1].n : 0);
 	vcuda_submit_lock();
 	r = vcuda_submit_locked(op, flags, iov, n, wait, seq);
 	vcuda_submit_unlock();

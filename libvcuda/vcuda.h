@@ -125,14 +125,23 @@ CUresult vcuda_sticky_error(void);
 
 /* ---- handle.c: handles are numbers with a kind, never pointers ---- */
 
+struct stream;
+struct event;
+
 /*
  * What is known here about an object; lives in the table, so that a stale handle reads old facts
  * and never freed memory.
  */
 struct vcuda_object {
 	union {
-		struct { CUcontext ctx; unsigned int flags; int priority; uint64_t id, view_epoch; } stream;
-		struct { CUcontext ctx; unsigned int flags; } event;
+		struct {
+			CUcontext ctx;
+			unsigned int flags;
+			int priority;
+			uint64_t id, view_epoch;
+			struct stream *captures;	/* vcuda_graph.h */
+		} stream;
+		struct { CUcontext ctx; unsigned int flags; struct event *captures; } event;
 		void *p;		/* module, function: see module.h; context: context.h */
 	};
 };
@@ -142,6 +151,8 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 /* The object, NULL when the handle is not live or of another kind. */
 struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *handle);
 void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
+/* The handle with that number. */
+void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number);
 /* What goes over the wire for a handle. */
 static inline uint32_t vcuda_handle_number(const void *handle)
 {

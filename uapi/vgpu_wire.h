@@ -78,6 +78,12 @@ struct vwire_frame {
 #define VWIRE_OP_CLOSED		0xf009u
 /* struct vwire_image, bytes; client to worker: part of a module image */
 #define VWIRE_OP_IMAGE		0xf00au
+/* struct vwire_call, bytes; worker to client: something for the program to do, or to take */
+#define VWIRE_OP_CALL		0xf00bu
+/* struct vwire_feed, bytes; client to worker: answers a call, or data for the next launch */
+#define VWIRE_OP_FEED		0xf00cu
+/* struct vwire_text, bytes; worker to client: what device code has printed */
+#define VWIRE_OP_TEXT		0xf00du
 
 /* A tagged value: header, len bytes, padding to 8. */
 struct vwire_tlv {
@@ -443,6 +449,167 @@ struct vwire_linked {
 	__le64 bytes;
 	__le32 error_bytes;
 	__le32 info_bytes;
+};
+
+/* ---- the program's functions and memory in streams and graphs ---- */
+
+/**
+ * struct vwire_host_func - cuLaunchHostFunc: the stream calls, and goes on when the call is answered
+ * @stream: it is called in
+ * @token: the client's name for the function
+ * @flags: VWIRE_HOST_F_CALLBACK: also in a context that is lost, with its error
+ */
+struct vwire_host_func {
+	__le32 stream;
+	__le32 token;
+	__le32 flags;
+	__le32 reserved;
+};
+#define VWIRE_HOST_F_CALLBACK	0x1u
+
+/**
+ * struct vwire_call - payload of VWIRE_OP_CALL
+ * @call: number for the answer; 0: none is wanted
+ * @token: the function, or the place in the program's memory
+ * @kind: VWIRE_CALL_*
+ * @result: CUresult that a callback is told
+ * @len: bytes of data that follow (VWIRE_CALL_STORE)
+ * @offset: of them, in the copy
+ */
+struct vwire_call {
+	__le64 call;
+	__le32 token;
+	__le32 kind;
+	__le32 result;
+	__le32 len;
+	__le64 offset;
+};
+#define VWIRE_CALL_FUNCTION	1u	/* call it; answered with a feed without data */
+#define VWIRE_CALL_FETCH	2u	/* answered with the data */
+#define VWIRE_CALL_STORE	3u	/* copied to the host */
+#define VWIRE_CALL_GONE		4u	/* token: the executable graph, of which no launch is left */
+
+/**
+ * struct vwire_feed - payload of VWIRE_OP_FEED
+ * @call: what it answers; 0: data for a launch of a graph, which comes next
+ * @exec: handle of the executable graph
+ * @node: number of the node in it
+ * @total: bytes of all the data
+ * @offset: of what follows: in order and without gaps
+ * @len: bytes that follow, at most VWIRE_DATA_MAX
+ */
+struct vwire_feed {
+	__le64 call;
+	__le32 exec;
+	__le32 node;
+	__le64 total;
+	__le64 offset;
+	__le64 len;
+};
+
+struct vwire_text {
+	__le32 fd;			/* 1 or 2 */
+	__le32 len;
+};
+
+/*
+ * A graph: struct vwire_graph, its nodes, its edges. Nodes are numbered over the whole tree of
+ * graphs, as they come. A node: struct vwire_graph_node, bytes of what it does (padded to 8), and
+ * the graphs that it holds. Such a text comes as an image does (VWIRE_OP_IMAGE).
+ */
+struct vwire_graph {
+	__le32 nr_nodes;
+	__le32 nr_edges;
+};
+
+/**
+ * struct vwire_graph_node
+ * @type: CUgraphNodeType
+ * @bytes: of what it does. Kernel: struct vwire_launch_ex, attributes, parameter block; memcpy:
+ *	struct vwire_graph_copy; memset: struct vwire_graph_memset; host function: its token, 8
+ *	bytes; event: its number, 8 bytes; batch of memory operations: as CUstreamBatchMemOpParams,
+ *	48 bytes each; conditional: struct vwire_graph_cond
+ * @nr_graphs: of those behind it: the child, or the bodies
+ */
+struct vwire_graph_node {
+	__le32 type;
+	__le32 bytes;
+	__le32 nr_graphs;
+	__le32 reserved;
+};
+
+struct vwire_graph_edge {
+	__le32 from, to;		/* places among the graph's nodes */
+	__u8 from_port, to_port, type;
+	__u8 reserved[5];
+};
+
+/* One side of a copy, as CUDA_MEMCPY3D has it. Host memory: ptr is a token, and rows are packed. */
+struct vwire_graph_side {
+	__le32 type;			/* CUmemorytype: host, device, array */
+	__le32 lod;
+	__le64 ptr;			/* address, token, handle of the array */
+	__le64 pitch, height;
+	__le64 x, y, z;
+};
+
+struct vwire_graph_copy {
+	struct vwire_graph_side src, dst;
+	__le64 width, height, depth;
+	__le32 flags;
+	__le32 reserved;
+};
+/* the source is fetched when the node runs; otherwise it is fed before each launch */
+#define VWIRE_GRAPH_F_FETCH	0x1u
+
+struct vwire_graph_memset {
+	__le64 dst, pitch, width, height;
+	__le32 value, element_size;
+};
+
+struct vwire_graph_cond {
+	__le64 handle;
+	__le32 type;			/* CUgraphConditionalNodeType */
+	__le32 size;
+};
+
+/**
+ * struct vwire_graph_instantiate - cuGraphInstantiateWithParams; cuGraphExecUpdate_v2: the graph that
+ * an executable one is to follow; cuGraphExecChildGraphNodeSetParams: the same for a child graph
+ * @exec: handle of the executable graph
+ * @graph: handle of the graph, if cuGraphConditionalHandleCreate has named it; else 0
+ * @flags: CUgraphInstantiate_flags
+ * @bytes: of the text, which VWIRE_OP_IMAGE frames brought
+ * @stream: for CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD
+ * @node: number of the node whose child graph it is
+ *
+ * Answered with struct vwire_graph_made, in case of an error too.
+ */
+struct vwire_graph_instantiate {
+	__le32 exec;
+	__le32 graph;
+	__le64 flags;
+	__le64 bytes;
+	__le32 stream;
+	__le32 node;
+};
+
+struct vwire_graph_made {
+	__le32 result;			/* CUgraphInstantiateResult, CUgraphExecUpdateResult */
+	__le32 error_node;		/* number plus 1; 0: none */
+	__le32 error_from;
+	__le32 reserved;
+};
+
+/*
+ * cuGraphExecNodeSetParams: struct vwire_graph_node and what the node does follow.
+ * cuGraphNodeSetEnabled: value. cuGraphExecDestroy: value 1: tell with VWIRE_CALL_GONE.
+ */
+struct vwire_graph_exec {
+	__le32 exec;
+	__le32 node;
+	__le32 value;
+	__le32 reserved;
 };
 
 #endif /* _VGPU_WIRE_H */

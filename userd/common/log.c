@@ -14,6 +14,7 @@
 static const char *log_prog = "";
 static int log_max = LOG_LEVEL_INFO;
 static bool log_journal;
+static int log_fd = STDERR_FILENO;
 
 void log_init(const char *prog)
 {
@@ -24,6 +25,11 @@ void log_init(const char *prog)
 void log_set_level(int level)
 {
 	log_max = level;
+}
+
+void log_set_fd(int fd)
+{
+	log_fd = fd;
 }
 
 int log_level_parse(const char *word)
@@ -71,7 +77,7 @@ void log_line(int level, const char *fmt, ...)
 	plain(line + head);
 	n = strlen(line);
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0)
+	if (write(log_fd, line, n) < 0)
 		errno = 0;	/* nowhere to say it */
 	errno = saved;
 }

@@ -14,6 +14,8 @@ enum log_level {
 /* prog must stay valid. */
 void log_init(const char *prog);
 void log_set_level(int level);
+/* Lines go there instead of to stderr. */
+void log_set_fd(int fd);
 /* "err", "warn", "info" or "debug"; -1 for another word. */
 int log_level_parse(const char *word);
 void log_line(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -14,6 +14,8 @@
 
 static LIST_HEAD(, capture) captures = LIST_HEAD_INITIALIZER(captures);
 static uint64_t last_id;
+_Atomic unsigned int capture_count;
+_Atomic bool capture_ever;
 
 struct capture *capture_create(struct graph *g, CUstreamCaptureMode mode)
 {
@@ -28,6 +30,8 @@ struct capture *capture_create(struct graph *g, CUstreamCaptureMode mode)
 	g->nr_captures++;
 	LIST_INIT(&c->streams);
 	LIST_INSERT_HEAD(&captures, c, link);
+	capture_count++;
+	capture_ever = true;
 	return c;
 }
 
@@ -90,12 +94,19 @@ struct graph *capture_end(struct capture *c)
 
 	c->refs++;
 	LIST_REMOVE(c, link);
+	capture_count--;
 	c->graph = NULL;
 	g->nr_captures--;
 	while (!LIST_EMPTY(&c->streams))
 		leave(LIST_FIRST(&c->streams)->stream);
 	capture_put(c);
 	return g;
+}
+
+void capture_reset(void)
+{
+	LIST_INIT(&captures);
+	capture_count = 0;
 }
 
 void capture_invalidate(struct capture *c)
@@ -241,12 +252,35 @@ CUresult capture_node(struct stream *s, CUgraphNodeParams *p)
 	return add(s, &n, p);
 }
 
+static bool is_programmatic(const CUlaunchAttribute *attrs, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (attrs[i].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
+			return attrs[i].value.programmaticStreamSerializationAllowed;
+	return false;
+}
+
+/* The next kernel may start when those before it say so. */
+static void serialize(struct frontier *f)
+{
+	for (size_t i = 0; i < f->nr; i++)
+		if (f->e[i].node->action->params.type == CU_GRAPH_NODE_TYPE_KERNEL &&
+		    f->e[i].data.type == CU_GRAPH_DEPENDENCY_TYPE_DEFAULT)
+			f->e[i].data = (CUgraphEdgeData){
+				.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+				.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC,
+			};
+}
+
 CUresult capture_kernel(struct stream *s, CUgraphNodeParams *p, const CUlaunchAttribute *attrs,
 			unsigned int nr)
 {
 	struct graph_node *n;
-	CUresult r = add(s, &n, p);
+	CUresult r;
 
+	if (is_programmatic(attrs, nr))
+		serialize(&s->capture->frontier);
+	r = add(s, &n, p);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = graph_kernel_set_attributes(n->action, attrs, nr);

@@ -23,6 +23,10 @@ struct frontier {
 
 struct capture;
 
+/* How many there are, and whether there ever was one; for a look without the lock. */
+extern _Atomic unsigned int capture_count;
+extern _Atomic bool capture_ever;
+
 /*
  * Before work is put on s. *capturing: it becomes a node. An error: the capture is invalid, or the
  * work would depend on a capture through the legacy stream, which invalidates that one.
@@ -51,5 +55,7 @@ CUresult capture_wait(struct stream *s, struct event *e);
 void capture_forget_event(struct event *e);
 /* s goes away. */
 void capture_forget_stream(struct stream *s);
+/* In a forked child, which has none of this. */
+void capture_reset(void);
 
 #endif

@@ -198,7 +198,8 @@ void exec_close(struct graph_exec *e);
 CUresult exec_launch(struct graph_exec *e, struct context *ctx, struct stream *s);
 /* Before pn, or all of p as g is, gets other actions. */
 CUresult exec_renew(struct graph_exec *e, const struct plan_node *pn, struct action *a);
-CUresult exec_renew_all(struct graph_exec *e, const struct plan *p, const struct graph *g);
+CUresult exec_renew_all(struct graph_exec *e, struct plan *p, struct graph *g,
+			CUgraphExecUpdateResultInfo *info);
 CUresult exec_enable(struct graph_exec *e, const struct plan_node *pn, bool enabled);
 void exec_forget_graph(struct graph *g);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * graph_check.c - what memcpy and memset nodes may be, and become
+ * graph_check.c - what nodes may be, and become
  */
 #include <string.h>
 
+#include "graph_kernel.h"
 #include "graph_kind.h"
 
 static bool is_line(const CUDA_MEMCPY3D *c)
@@ -52,4 +53,25 @@ CUgraphExecUpdateResult graph_memset_update(const struct action *a, const struct
 				      old->elementSize != new->elementSize)))
 		return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
 	return CU_GRAPH_EXEC_UPDATE_SUCCESS;
+}
+
+/* A graph's own attributes; the others say something about a single launch. */
+bool graph_kernel_has_attribute(CUlaunchAttributeID id)
+{
+	switch ((int)id) {
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+	case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
+		return true;
+	default:
+		return false;
+	}
 }

@@ -190,11 +190,11 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
 	r = exec_find(handle, &e);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
+	exec_close(e);
 	handle_retire(&e->obj);
 	LIST_REMOVE(e, link);
 	if (e->graph)
 		e->graph->nr_execs--;
-	exec_close(e);
 	plan_put(e->plan);
 	free(e);
 	driver_unlock();

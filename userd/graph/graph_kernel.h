@@ -7,6 +7,7 @@
 
 #include "graph.h"
 
+bool graph_kernel_has_attribute(CUlaunchAttributeID id);
 /* Of a launch that is captured: those that a node can have. On an action that nobody else has. */
 CUresult graph_kernel_set_attributes(struct action *a, const CUlaunchAttribute *attrs,
 				     unsigned int nr);

@@ -242,7 +242,7 @@ CUresult exec_set_child(CUgraphExec exec, CUgraphNode node, CUgraph child)
 				  compare(pn->bodies[0], g, &info) != CUDA_SUCCESS))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		r = exec_renew_all(e, pn->bodies[0], g);
+		r = exec_renew_all(e, pn->bodies[0], g, &info);
 	if (r == CUDA_SUCCESS)
 		take_over(pn->bodies[0], g);
 	return context_leave(r);
@@ -272,7 +272,7 @@ CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdate
 	if (r == CUDA_SUCCESS && !plan_own(&e->plan))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (r == CUDA_SUCCESS)
-		r = exec_renew_all(e, e->plan, g);
+		r = exec_renew_all(e, e->plan, g, info);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
 	take_over(e->plan, g);

@@ -192,6 +192,13 @@ void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, co
 	frame_send(w, &f, payload, n, NULL, 0);
 }
 
+void reply_parts(struct worker *w, uint16_t op, const void *p1, size_t n1, const void *p2, size_t n2)
+{
+	struct vwire_frame f = { .op = htole16(op) };
+
+	frame_send(w, &f, p1, n1, p2, n2);
+}
+
 static void result_send(struct worker *w, struct vwire_frame *f, CUresult r, uint32_t aux,
 			const void *p, size_t n)
 {

@@ -47,6 +47,8 @@ void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, co
 /* struct vwire_reply and the payload. */
 void reply_result(struct worker *w, uint16_t op, uint64_t seq, CUresult r, const void *payload,
 		  size_t n);
+/* The same in two parts, of which the first is a multiple of 8 bytes. */
+void reply_parts(struct worker *w, uint16_t op, const void *p1, size_t n1, const void *p2, size_t n2);
 /* As many frames as it takes; aux goes to vwire_reply.reserved. */
 void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32_t aux,
 		 const void *payload, size_t n);

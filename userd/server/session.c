@@ -270,6 +270,11 @@ static void take_frame(struct worker *w, const struct vwire_frame *f)
 			protocol_error(w, "wrong part of an image", f);
 		return;
 	}
+	if (rq.op == VWIRE_OP_FEED) {
+		if (!hostcall_feed(w, &rq))
+			protocol_error(w, "wrong answer, or data that nothing asked for", f);
+		return;
+	}
 	if (rq.op < VWIRE_OP_CONTROL)
 		fn = gen_dispatch_find(rq.op);
 	if (fn)
@@ -290,6 +295,7 @@ uint32_t worker_serve(struct worker *w)
 			take_frame(w, f);
 	}
 	free(in.bytes);
+	hostcall_end(w);
 	if (w->closing)
 		return w->end;
 	return in.err ? CONTROL_END_LOST : CONTROL_END_CLIENT;

@@ -331,6 +331,21 @@ static void cover(struct worker *w, struct job *job)
 	}
 }
 
+/*
+ * What device code has printed comes ahead of the end of a wait. The driver writes it out when it is
+ * asked to wait, even for what is over; a question is not enough.
+ */
+static void print(struct worker *w, const struct job *job)
+{
+	if (!job->is_wait)
+		return;
+	if (job->event)
+		real.cuEventSynchronize(job->event);
+	else if (job->marks)
+		real.cuEventSynchronize(job->marks->event);
+	text_flush(w);
+}
+
 static void job_end(struct wait *t, struct job *job)
 {
 	if (job->prev_data)
@@ -360,6 +375,7 @@ static void queue_run(struct worker *w, struct queue *q)
 		if (job->is_wait)
 			cover(w, job);
 		pthread_mutex_unlock(&t->lock);
+		print(w, job);
 		job->run(w, job, r);
 		pthread_mutex_lock(&t->lock);
 		q->head = job->next;
@@ -435,6 +451,7 @@ void wait_submit(struct worker *w, struct queue *q, struct job *job)
 	if (is_over(w, q, job, &r)) {
 		pthread_mutex_unlock(&t->lock);
 		note_lost(w, &r);
+		print(w, job);
 		job->run(w, job, r);
 		pthread_mutex_lock(&t->lock);
 		job_end(t, job);

@@ -190,6 +190,7 @@ static int warm_up(struct worker *w)
 		err = memory_init(&w->memory, dev, le64toh(w->device.head.total_mem));
 	if (!err)
 		err = handles_init(&w->handles, seed);
+	hostcall_init(w);
 	return err ?: wait_init(w);
 }
 
@@ -277,7 +278,7 @@ static bool start_session(struct worker *w, int cache_root)
 	w->memory.limit = w->lease.mem_limit;
 	w->out.wants_status = le64toh(w->lease.lease.features) & VWIRE_FEAT_STATUS;
 	imagecache_open(&w->cache, cache_root, w->lease.lease.tenant);
-	if (reply_init(w) || pthread_create(&thread, NULL, watch_control, w)) {
+	if (reply_init(w) || text_start(w) || pthread_create(&thread, NULL, watch_control, w)) {
 		log_err("cannot start a thread");
 		return false;
 	}

@@ -20,12 +20,14 @@
 #include "copy.h"
 #include "device.h"
 #include "handles.h"
+#include "hostcall.h"
 #include "imagecache.h"
 #include "launch.h"
 #include "memory.h"
 #include "module.h"
 #include "realcuda.gen.h"
 #include "reply.h"
+#include "text.h"
 #include "wait.h"
 
 /* CLOCK_MONOTONIC */
@@ -61,6 +63,8 @@ struct worker {
 	struct modules modules;
 	struct functions functions;
 	struct imagecache cache;
+	struct hostcalls calls;
+	struct text text;
 };
 
 extern struct realcuda real;

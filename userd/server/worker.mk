@@ -3,7 +3,8 @@
 # vgpu-worker, and its unit tests.
 
 WORKER_OUT := build/server/worker
-WORKER_SRC := worker session run handles memory module link jit image imagecache copy wait launch device reply sandbox
+WORKER_SRC := worker session run handles memory module link jit image imagecache copy wait launch device reply sandbox \
+	graph graph_node hostcall text
 WORKER_GEN := dispatch ids realcuda
 WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
 WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o

@@ -21,27 +21,6 @@ struct kernel_action {
 	void *pointers[];		/* to the arguments, in launch->params */
 };
 
-/* A graph's own attributes; the others say something about a single launch. */
-static bool is_node_attribute(CUlaunchAttributeID id)
-{
-	switch ((int)id) {
-	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-	case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static CUresult find_function(const CUgraphNodeParams *p, struct context **ctx,
 			      struct function **f)
 {
@@ -203,7 +182,7 @@ CUresult graph_kernel_set_attributes(struct action *a, const CUlaunchAttribute *
 	CUresult r = CUDA_SUCCESS;
 
 	for (unsigned int i = 0; i < nr && r == CUDA_SUCCESS; i++)
-		if (is_node_attribute(attrs[i].id))
+		if (graph_kernel_has_attribute(attrs[i].id))
 			r = set_attribute(a, &attrs[i]);
 	return r;
 }
@@ -253,7 +232,7 @@ CUresult cuGraphKernelNodeSetAttribute(CUgraphNode handle, CUkernelNodeAttrID id
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!value || !is_node_attribute(id))
+	if (!value || !graph_kernel_has_attribute(id))
 		return CUDA_ERROR_INVALID_VALUE;
 	attr.value = *value;
 	driver_lock();
@@ -274,7 +253,7 @@ CUresult cuGraphKernelNodeGetAttribute(CUgraphNode handle, CUkernelNodeAttrID id
 		return r;
 	driver_lock();
 	r = kernel_node(handle, &n);
-	if (r != CUDA_SUCCESS || !value || !is_node_attribute(id))
+	if (r != CUDA_SUCCESS || !value || !graph_kernel_has_attribute(id))
 		return context_leave(r != CUDA_SUCCESS ? r : CUDA_ERROR_INVALID_VALUE);
 	k = n->action->data;
 	*value = k->attributes[id];	/* zero is the default of each */

@@ -224,8 +224,10 @@ CUresult exec_renew(struct graph_exec *e, const struct plan_node *pn, struct act
 	return CUDA_SUCCESS;
 }
 
-CUresult exec_renew_all(struct graph_exec *e, const struct plan *p, const struct graph *g)
+CUresult exec_renew_all(struct graph_exec *e, struct plan *p, struct graph *g,
+			CUgraphExecUpdateResultInfo *info)
 {
+	(void)info;
 	(void)e;
 	(void)p;
 	(void)g;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api.h - what userd/graph takes for the driver's own names: there a call is cuGraphCreate(), here
+ * its body is hand_cuGraphCreate(), and the generated stub calls that
+ */
+#ifndef VCUDA_GRAPH_API_H
+#define VCUDA_GRAPH_API_H
+
+#define __CUDA_API_VERSION_INTERNAL
+#include <cuda.h>
+
+#include "hand.gen.h"
+#include "handnames.gen.h"
+/* There is more to these: see hand_cuGraphInstantiateWithParams() and hand_cuGraphLaunch(). */
+#undef cuGraphInstantiateWithParams
+#undef cuGraphLaunch
+#define cuGraphInstantiateWithParams vcuda_graph_instantiate
+#define cuGraphLaunch vcuda_graph_launch
+CUresult vcuda_graph_launch(CUgraphExec exec, CUstream stream);
+CUresult vcuda_graph_instantiate(CUgraphExec *out, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *p);
+
+#endif
