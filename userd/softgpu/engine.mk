@@ -9,7 +9,7 @@ softgpu_engine_out := build/softgpu
 
 # The one list has the parser and what runs warps, the other what is built for each instruction set.
 softgpu_engine_c := \
-	ptx_lex ptx_type ptx_sym ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
+	ptx_lex ptx_type ptx_sym ptx_reuse ptx_operand ptx_row ptx_var ptx_func ptx_parse ptx_form ptx_decode \
 	ptx_mem ptx_mov ptx_ctl ptx_link ptx_module \
 	ptx_async ptx_cache ptx_loc \
 	ptx_video ptx_cvt \
@@ -72,7 +72,7 @@ $(foreach isa,$(softgpu_isas),$(eval $(call softgpu_exec_rule,$(isa))))
 
 # Run from the top of the tree: it reads programs from tests/unit/ptx.
 softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engine_out)/softgpu_insn_test \
-	$(softgpu_engine_out)/softgpu_mma_test $(softgpu_engine_out)/softgpu_wmma_test
+	$(softgpu_engine_out)/softgpu_mma_test $(softgpu_engine_out)/softgpu_wmma_test $(softgpu_engine_out)/softgpu_reuse_test
 
 $(softgpu_engine_TESTS): $(softgpu_engine_out)/%: tests/unit/%.c $(softgpu_engine_objs)
 	@echo "  CC      $@"

@@ -465,8 +465,10 @@ declaration:
 	}
 	fn->line = name.line;
 	fn->defined = true;
+	ptx_reuse_begin(p);
 	if (body(p))
 		finish(p);
+	ptx_reuse_end(p);
 pop:
 	while (p->syms.depth && !l->res)
 		ptx_scope_pop(p);

@@ -19,6 +19,7 @@
 enum ptx_sym_kind { SYM_REG, SYM_RANGE, SYM_VAR, SYM_FUNC, SYM_LABEL, SYM_PROTO, SYM_TARGETS };
 
 struct ptx_targets;
+struct ptx_reuse;
 
 struct ptx_sym {
 	struct ptx_sym *next, *scope_next;
@@ -103,6 +104,7 @@ struct ptx_parser {
 	struct ptx_const *consts[PTX_CONST_BUCKETS];
 	uint32_t pred_row, pred_left;	/* predicates share a line of the register file */
 	uint32_t sink;
+	struct ptx_reuse *reuse;	/* of the body; NULL: every register has a row */
 	struct ptx_stmt st;
 };
 
@@ -151,6 +153,11 @@ bool ptx_dst_row(struct ptx_parser *p, const struct ptx_operand *op, char letter
 bool ptx_src_row(struct ptx_parser *p, const struct ptx_operand *op, char letter, uint32_t *row);
 void ptx_ref_add(struct ptx_parser *p, struct ptx_var *var, struct ptx_func *fn, uint32_t line);
 char ptx_letter(enum ptx_type t);
+
+/* ptx_reuse.c: around a body, whose brace is the current token */
+void ptx_reuse_begin(struct ptx_parser *p);
+void ptx_reuse_end(struct ptx_parser *p);
+uint32_t ptx_reuse_row(struct ptx_parser *p, const char *s, size_t len, enum ptx_type t);
 
 /* ptx_decode.c */
 void ptx_decode(struct ptx_parser *p);

@@ -163,9 +163,9 @@ struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name, en
 
 /*
  * %r<100> is one symbol "%r"; a register of it becomes a symbol, and takes a row, when it is first
- * named.
+ * named. outer: what the name means outside the innermost blocks, or NULL: only their ranges count.
  */
-static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t len)
+static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t len, const struct ptx_sym *outer)
 {
 	size_t stem = len;
 	uint64_t n = 0;
@@ -178,7 +178,7 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 		if (s[stem] == '0' && stem + 1 < len)
 			continue;
 		range = find_hashed(p, s, stem, ptx_hash(p, s, stem));
-		if (!range || range->kind != SYM_RANGE || len - stem > 9)
+		if (!range || range->kind != SYM_RANGE || len - stem > 9 || (outer && range->depth <= outer->depth))
 			continue;
 		n = 0;
 		for (size_t i = stem; i < len; i++)
@@ -190,7 +190,7 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 			return NULL;
 		y->type = range->type;
 		y->lanes = range->lanes;
-		y->row = ptx_reg_row(p, y->type, y->lanes);
+		y->row = y->lanes > 1 ? ptx_reg_row(p, y->type, y->lanes) : ptx_reuse_row(p, s, len, y->type);
 		return y;
 	}
 	return NULL;
@@ -198,9 +198,12 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 
 struct ptx_sym *ptx_sym_find(struct ptx_parser *p, const char *s, size_t len)
 {
-	struct ptx_sym *y = find_hashed(p, s, len, ptx_hash(p, s, len));
+	struct ptx_sym *y = find_hashed(p, s, len, ptx_hash(p, s, len)), *inner;
 
-	return y || !p->fn ? y : from_range(p, s, len);
+	if (!p->fn || (y && y->depth == p->syms.depth))
+		return y;
+	inner = from_range(p, s, len, y);
+	return inner ? inner : y;
 }
 
 bool ptx_scope_push(struct ptx_parser *p)
