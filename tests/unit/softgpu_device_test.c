@@ -824,6 +824,68 @@ static void imported_memory_is_on_the_exporter_s_device(void **state)
 	IN_CHILD(handle_of_none, "SOFTGPU_DEVICES=2");
 }
 
+static const char managed_ptx[] = PTX_HEAD
+	".visible .global .attribute(.managed) .align 4 .u32 both = 40;\n"
+	".visible .global .align 4 .u32 own = 40;\n"
+	".visible .entry count() {\n\t.reg .b32 v;\n"
+	"\tatom.global.add.u32 v, [both], 1;\n\tatom.global.add.u32 v, [own], 1;\n\tret;\n}\n";
+
+static void count_on(CUlibrary lib, int dev, uint32_t both, CUcontext *ctx)
+{
+	CUdeviceptr p, own;
+	CUkernel k;
+	uint32_t v;
+	size_t n;
+
+	*ctx = open_device(dev);
+	OK(cuLibraryGetKernel(&k, lib, "count"));
+	OK(cuLaunchKernel((CUfunction)k, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	OK(cuCtxSynchronize());
+	OK(cuLibraryGetManaged(&p, &n, lib, "both"));
+	IS(n, 4);
+	IS(*(uint32_t *)p, both);
+	OK(cuLibraryGetGlobal(&own, &n, lib, "both"));
+	IS(own, p);
+	OK(cuLibraryGetGlobal(&own, &n, lib, "own"));
+	OK(cuMemcpyDtoH(&v, own, 4));
+	IS(v, 41);
+}
+
+static void managed_variables(void)
+{
+	CUcontext first, second, third;
+	CUmodule mod;
+	CUdeviceptr p, q;
+	CUlibrary lib;
+	size_t n;
+
+	OK(cuInit(0));
+	OK(cuLibraryLoadData(&lib, managed_ptx, NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetManaged(&p, &n, lib, "both"));
+	*(uint32_t *)p = 50;
+	count_on(lib, 0, 51, &first);
+	count_on(lib, 1, 52, &second);
+	/* The first that used it ends. */
+	OK(cuDevicePrimaryCtxReset(0));
+	OK(cuCtxSetCurrent(second));
+	IS(*(uint32_t *)p, 52);
+	count_on(lib, 2, 53, &third);
+	OK(cuLibraryUnload(lib));
+	IS(cuMemcpyDtoH(&n, p, 4), CUDA_ERROR_INVALID_VALUE);
+	/* A module is of one context. */
+	OK(cuModuleLoadData(&mod, managed_ptx));
+	OK(cuModuleGetGlobal(&p, &n, mod, "both"));
+	OK(cuModuleLoadData(&mod, managed_ptx));
+	OK(cuModuleGetGlobal(&q, &n, mod, "both"));
+	TRUE(p != q);
+}
+
+static void contexts_of_a_library_share_managed_variables(void **state)
+{
+	(void)state;
+	IN_CHILD(managed_variables, "SOFTGPU_DEVICES=3");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -844,6 +906,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(contexts_of_a_device_have_their_own_errors),
 		cmocka_unit_test(mapped_memory_is_open_to_the_devices_that_were_named),
 		cmocka_unit_test(imported_memory_is_on_the_exporter_s_device),
+		cmocka_unit_test(contexts_of_a_library_share_managed_variables),
 		cmocka_unit_test(the_old_structure_says_what_attributes_say),
 		cmocka_unit_test(atomics_reach_the_host_and_peers),
 	};

@@ -136,6 +136,10 @@ struct sg_fault {
  * On error *out is NULL and log says why.
  */
 enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log);
+/* The same texts once more, with the managed variables of the first module, which is to outlive this. */
+enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr, const struct sg_module *first,
+				      struct sg_module **out, struct sg_log *log);
+bool sg_module_has_managed(const struct sg_module *m);
 void sg_module_destroy(struct sg_module *m);
 /* Parses a text whose symbols may be in others. */
 enum sg_result sg_ptx_check(const struct sg_ptx *ptx, struct sg_log *log);

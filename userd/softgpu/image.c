@@ -353,6 +353,12 @@ void image_close(struct image *img)
 
 CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log)
 {
+	return image_link_again(img, NULL, out, log);
+}
+
+CUresult image_link_again(const struct image *img, const struct sg_module *first,
+			  struct sg_module **out, struct sg_log *log)
+{
 	char own[512] = "";
 	struct sg_log fallback = { own, sizeof(own), 0 };
 	struct sg_log *l = log && log->size ? log : &fallback;
@@ -362,7 +368,7 @@ CUresult image_link(const struct image *img, struct sg_module **out, struct sg_l
 	for (size_t i = 0; i < img->nr && r == CUDA_SUCCESS; i++)
 		r = target_check(&img->texts[i], img->nr > 1 ? i + 1 : 0, l);
 	if (r == CUDA_SUCCESS)
-		r = image_error(sg_module_create(img->texts, img->nr, out, l));
+		r = image_error(sg_module_create_again(img->texts, img->nr, first, out, l));
 	/* A program that gave no log, as those of the runtime, would see a bare error number. */
 	if (r != CUDA_SUCCESS && l == &fallback && own[0]) {
 		own[strcspn(own, "\n")] = '\0';

@@ -29,6 +29,9 @@ CUresult image_check(const struct image *img, size_t i, struct sg_log *log);
 
 /* Parses and links; *out belongs to the caller. */
 CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log);
+/* The same, of an image that was linked before: managed variables are the first module's. */
+CUresult image_link_again(const struct image *img, const struct sg_module *first,
+			  struct sg_module **out, struct sg_log *log);
 
 /* CUDA's word for the engine's. */
 CUresult image_error(enum sg_result r);

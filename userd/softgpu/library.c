@@ -169,23 +169,26 @@ CUresult library_code(struct library *lib, struct sg_module **out)
 /*
  * The first context takes what cuLibraryLoadData() linked; further ones, and those after a reset,
  * link again: their variables are their own. That is rare enough to be done with the lock held.
+ * "Managed memory for the library is shared across devices": where there is some, what was linked
+ * first stays with the library and keeps it.
  */
 CUresult library_module(struct library *lib, struct context *ctx, struct module **out)
 {
-	struct sg_module *code = lib->spare;
+	const struct sg_module *first = lib->spare && sg_module_has_managed(lib->spare) ? lib->spare : NULL;
+	struct sg_module *code = first ? NULL : lib->spare;
 	CUresult r = CUDA_SUCCESS;
 
 	LIST_FOREACH(*out, &lib->modules, library_link)
 		if ((*out)->ctx == ctx)
 			return CUDA_SUCCESS;
 	if (!code)
-		r = image_link(&lib->image, &code, NULL);
+		r = image_link_again(&lib->image, first, &code, NULL);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = module_create(ctx, code, lib, out);
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS && !first)
 		lib->spare = NULL;
-	else if (!lib->spare)
+	else if (r != CUDA_SUCCESS && code != lib->spare)
 		sg_module_destroy(code);
 	return r;
 }
@@ -240,10 +243,7 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *addr, size_t *size, CUlibrary handle, c
 	return context_leave(r);
 }
 
-/*
- * Needs no context: the runtime asks before it has one. What it is told is the variable of the
- * context that uses the library first; others have their own.
- */
+/* Needs no context: the runtime asks before it has one, and all of them share the variable. */
 CUresult cuLibraryGetManaged(CUdeviceptr *addr, size_t *size, CUlibrary handle, const char *name)
 {
 	struct mem_range range;

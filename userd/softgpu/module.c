@@ -14,11 +14,15 @@
 static bool assign_globals(const struct sg_module *code, CUdevice dev)
 {
 	for (size_t i = 0; i < sg_module_nr_globals(code); i++) {
+		struct mem_range range;
 		const char *name;
 		uint64_t addr;
 		size_t size;
 
 		sg_module_global(code, i, &name, &addr, &size);
+		/* Shared by all that a library has; the first pays. */
+		if (mem_lookup(addr, &range) && range.managed && range.device != MEM_NO_DEVICE)
+			continue;
 		if (!mem_assign(addr, dev))
 			return false;
 	}

@@ -55,7 +55,8 @@ struct kernel {
 struct library {
 	struct object obj;
 	struct image image;
-	struct sg_module *spare;	/* linked, but no context has it */
+	/* linked, but no context has it; with managed variables, that none will have */
+	struct sg_module *spare;
 	struct kernel *kernels;
 	size_t nr;
 	LIST_HEAD(, module) modules;

@@ -193,6 +193,12 @@ static enum sg_result place_globals(struct sg_module *m, struct sg_log *log)
 				v->shared_index = ++m->nr_shared;
 			if (!is_global(v))
 				continue;
+			if (v->managed && m->first && m->nr_globals < m->first->nr_globals) {
+				v->addr = m->first->globals[m->nr_globals]->addr;
+				v->borrowed = true;
+				m->globals[m->nr_globals++] = v;
+				continue;
+			}
 			v->addr = v->managed ? sg_mem_alloc_managed(v->size ? v->size : 1, v->align)
 					     : sg_mem_alloc(v->size ? v->size : 1, v->align);
 			if (!v->addr) {
@@ -280,7 +286,7 @@ static enum sg_result fill_constants(struct sg_module *m, struct sg_log *log)
 	enum sg_result res = SG_OK;
 
 	for (uint32_t i = 0; i < m->nr_globals && !res; i++)
-		for (struct ptx_reloc *r = m->globals[i]->relocs; r && !res; r = r->next)
+		for (struct ptx_reloc *r = m->globals[i]->relocs; r && !m->globals[i]->borrowed && !res; r = r->next)
 			res = fill_reloc(m->globals[i], r, log);
 	for (uint32_t i = 0; i < m->nr_funcs && !res; i++) {
 		for (struct ptx_const *c = m->funcs[i]->consts; c && !res; c = c->next) {

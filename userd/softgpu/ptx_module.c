@@ -8,7 +8,8 @@
 #include "memory.h"
 #include "ptx_parse.h"
 
-enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log)
+enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr, const struct sg_module *first,
+				      struct sg_module **out, struct sg_log *log)
 {
 	struct sg_module *m = calloc(1, sizeof(*m));
 	enum sg_result res = SG_OK;
@@ -20,6 +21,7 @@ enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_m
 		return SG_NOMEM;
 	m->units_end = &m->units;
 	m->isa = ptx_isa();
+	m->first = first;
 	for (size_t i = 0; i < nr && !res; i++)
 		res = ptx_parse(m, &ptx[i], nr > 1 ? (uint32_t)i + 1 : 0, log);
 	if (!res && sg_devrt_wanted(m))
@@ -32,6 +34,19 @@ enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_m
 	}
 	*out = m;
 	return SG_OK;
+}
+
+enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log)
+{
+	return sg_module_create_again(ptx, nr, NULL, out, log);
+}
+
+bool sg_module_has_managed(const struct sg_module *m)
+{
+	for (uint32_t i = 0; i < m->nr_globals; i++)
+		if (m->globals[i]->managed)
+			return true;
+	return false;
 }
 
 enum sg_result sg_ptx_check(const struct sg_ptx *ptx, struct sg_log *log)
@@ -53,7 +68,8 @@ void sg_module_destroy(struct sg_module *m)
 	if (!m)
 		return;
 	for (uint32_t i = 0; i < m->nr_globals; i++)
-		sg_mem_free(m->globals[i]->addr);
+		if (!m->globals[i]->borrowed)
+			sg_mem_free(m->globals[i]->addr);
 	for (struct ptx_unit *u = m->units; u; u = u->next)
 		for (struct ptx_func *f = u->funcs; f; f = f->next)
 			free(f->code);

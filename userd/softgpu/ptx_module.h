@@ -42,6 +42,7 @@ struct ptx_var {
 	enum ptx_type type;
 	enum ptx_linkage linkage;
 	bool managed;		/* .attribute(.managed): the host uses it, too */
+	bool borrowed;		/* its memory is another module's */
 	uint32_t align;
 	uint64_t size;		/* 0: an .extern array without bounds */
 	uint8_t *init;		/* size bytes, or NULL: zeros */
@@ -175,6 +176,7 @@ struct sg_kernel {
 struct sg_module {
 	struct arena arena;
 	struct ptx_unit *units, **units_end;
+	const struct sg_module *first;	/* that has the memory of the managed variables; NULL: this one */
 	uint32_t nr_kernels, nr_globals, nr_funcs, nr_shared;
 	struct sg_kernel *kernels;
 	struct ptx_var **globals;
