@@ -166,7 +166,7 @@ static CUresult submit(struct vcuda_call *c, struct vcuda_wait *w)
 {
 	struct vcuda_iov iov[2] = { { c->buf, wr_len(&c->wr) }, { c->bulk, c->bulk_len } };
 
-	return vcuda_submit(c->id, 0, iov, 2, w, &c->seq);
+	return vcuda_submit(c->id, w ? VWIRE_F_WAIT : 0, iov, 2, w, &c->seq);
 }
 
 CUresult vcuda_async(struct vcuda_call *c)
@@ -184,8 +184,10 @@ CUresult vcuda_async(struct vcuda_call *c)
 		r = vcuda_views_flush(c->stream);
 	if (!r)
 		r = submit(c, NULL);
-	if (!r)
+	if (!r && c->has_stream)
 		vcuda_note_work(c->seq);
+	else if (!r)
+		vcuda_note_hidden_work(c->seq);
 	return settle(c, r);
 }
 

@@ -100,7 +100,7 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		iov[1] = (struct vcuda_iov){ (const uint8_t *)src + done, part };
 		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, &seq);
 		if (!r)
-			vcuda_note_work(seq);
+			vcuda_note_hidden_work(seq);
 	}
 	return r;
 }

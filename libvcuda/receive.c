@@ -34,7 +34,7 @@ static bool reading;
 static uint64_t cq_tail;		/* of the reader */
 static _Atomic unsigned int sleepers;
 static _Atomic uint64_t freed_seq;
-static _Atomic uint64_t work_seq, idle_seq;
+static _Atomic uint64_t work_seq, shown_seq, idle_seq;
 static _Atomic int pending_error, sticky_error;
 
 void vcuda_receive_start(void)
@@ -51,7 +51,7 @@ void vcuda_receive_reset(void)
 	nr_expected = 0;
 	reading = false;
 	sleepers = 0;
-	freed_seq = work_seq = idle_seq = 0;
+	freed_seq = work_seq = shown_seq = idle_seq = 0;
 	pending_error = sticky_error = CUDA_SUCCESS;
 }
 
@@ -95,6 +95,17 @@ static void raise_to(_Atomic uint64_t *v, uint64_t to)
 void vcuda_note_work(uint64_t seq)
 {
 	raise_to(&work_seq, seq);
+	raise_to(&shown_seq, seq);
+}
+
+void vcuda_note_hidden_work(uint64_t seq)
+{
+	raise_to(&work_seq, seq);
+}
+
+bool vcuda_wait_shows(void)
+{
+	return atomic_load(&shown_seq) > atomic_load(&idle_seq);
 }
 
 void vcuda_note_idle(uint64_t seq)

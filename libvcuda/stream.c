@@ -222,6 +222,24 @@ CUresult hand_cuStreamGetCtx_v2(CUstream s, CUcontext *ctx, CUgreenCtx *green)
 
 /* ---- waits ---- */
 
+/*
+ * Where nothing is under way but what a wait does not show, the program need not wait: the worker
+ * does, before anything that comes later, and what goes wrong is told at the next wait.
+ */
+static CUresult wait_there(void)
+{
+	struct vcuda_call c;
+	CUresult r;
+
+	vcuda_begin(&c, CUDA_ID_cuCtxSynchronize);
+	r = vcuda_async(&c);
+	if (!r) {
+		vcuda_note_idle(c.seq);
+		vcuda_pools_synchronized();
+	}
+	return r ? r : vcuda_take_error(CUDA_SUCCESS);
+}
+
 CUresult hand_cuStreamSynchronize(CUstream s)
 {
 	struct vcuda_fetch *fetch;
@@ -237,6 +255,10 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 		if (!r)
 			vcuda_pools_synchronized();
 		return r ? r : vcuda_take_error(CUDA_SUCCESS);
+	}
+	if (!vcuda_wait_shows()) {
+		r = vcuda_stream_number(s, &number);
+		return r ? r : wait_there();
 	}
 	fetch = vcuda_views_fetch(s);
 	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
@@ -270,6 +292,8 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 
 	if (r)
 		return r;
+	if (!vcuda_device_idle() && !vcuda_wait_shows())
+		return wait_there();
 	/* the legacy stream's turn comes when all others are done, but for those that ignore it */
 	fetch = vcuda_has_nonblocking() || !vcuda_current() ? NULL
 							    : vcuda_views_fetch(CU_STREAM_LEGACY);

@@ -109,9 +109,12 @@ bool vcuda_expects(const void *p, size_t n);
 size_t vcuda_chunk(void);
 /*
  * The number of the last frame that made the device work, and of the last whose end everything
- * before it has met.
+ * before it has met. A wait shows nothing of hidden work but its errors: copies whose bytes were
+ * taken already, objects made.
  */
 void vcuda_note_work(uint64_t seq);
+void vcuda_note_hidden_work(uint64_t seq);
+bool vcuda_wait_shows(void);
 bool vcuda_device_idle(void);
 void vcuda_note_idle(uint64_t seq);
 uint64_t vcuda_last_work(void);

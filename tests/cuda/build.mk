@@ -7,7 +7,7 @@ CUDA_DIR := tests/cuda
 CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
-CUDA_RUNTIME += gridsync fault oom bigcopy spin idle wmma texture memory graphs views
+CUDA_RUNTIME += upload gridsync fault oom bigcopy spin idle wmma texture memory graphs views
 CUDA_DRIVER := drvptx badimage forkfirst manykernels pools
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 

@@ -327,6 +327,16 @@ static CUresult wait_until(uint64_t end)
 CUresult cuStreamQuery(CUstream s) { return query(*start_of(s)); }
 CUresult cuStreamSynchronize(CUstream s) { return wait_until(*start_of(s)); }
 
+CUresult cuCtxSynchronize(void)
+{
+	uint64_t end = 0;
+
+	for (int i = 0; i < NR_STREAMS; i++)
+		if ((!i || streams[i].live) && streams[i].end > end)
+			end = streams[i].end;
+	return wait_until(end);
+}
+
 CUresult cuEventCreate(CUevent *e, unsigned int flags)
 {
 	(void)flags;

@@ -251,6 +251,11 @@ void run_cuCtxSynchronize(struct request *rq)
 
 	if (!args_end(rq))
 		return;
+	/* nobody waits for the answer, but what comes later has to wait */
+	if (!(rq->flags & VWIRE_F_WAIT)) {
+		run_result(rq, real.cuCtxSynchronize());
+		return;
+	}
 	job = job_for(rq);
 	if (!job)
 		return;

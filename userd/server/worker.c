@@ -99,7 +99,7 @@ static const char *missing_function(void)
 	NEED(cuDeviceGetCount);
 	NEED(cuDeviceGetName);
 	NEED(cuDeviceTotalMem_v2); NEED(cuDeviceGetUuid_v2); NEED(cuDeviceGetAttribute);
-	NEED(cuDevicePrimaryCtxRetain); NEED(cuCtxSetCurrent); NEED(cuCtxGetStreamPriorityRange);
+	NEED(cuDevicePrimaryCtxRetain); NEED(cuCtxSetCurrent); NEED(cuCtxSynchronize); NEED(cuCtxGetStreamPriorityRange);
 	NEED(cuMemGetInfo_v2);
 	NEED(cuMemHostAlloc);
 	NEED(cuMemAddressReserve);
