@@ -24,7 +24,7 @@ OPT ?= -O2 -g
 ifneq ($(SANITIZE),)
 OPT := -O1 -g
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized \
-	-Wno-stringop-overflow -Wno-stringop-truncation -Wno-format-truncation
+	-Wno-stringop-overflow -Wno-stringop-truncation -Wno-format-truncation $(if $(filter thread,$(SANITIZE)),-Wno-tsan)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 CFLAGS += $(OPT) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror $(SANITIZE_FLAGS)

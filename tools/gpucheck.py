@@ -25,7 +25,7 @@ STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_i
 
 PROGRAMS = [
     ("vecadd", []), ("vecadd_shared", []), ("matmul", []), ("matmul --n 1024", ["--n", "1024"]), ("reduce", []), ("histogram", []), ("streams", []),
-    ("threads", []), ("pageable", []), ("async --launches 10000", ["--launches", "10000"]), ("drvptx", []), ("manykernels", []), ("gridsync", []), ("wmma", []), ("badimage", []), ("forkfirst", []), ("fault", []), ("oom", []),
+    ("threads", []), ("pageable", []), ("async --launches 10000", ["--launches", "10000"]), ("drvptx", []), ("manykernels", []), ("gridsync", []), ("groups", []), ("wmma", []), ("badimage", []), ("forkfirst", []), ("fault", []), ("oom", []),
     ("kmeans --csv digits", ["--csv", os.path.join(DATA, "digits.csv.gz")]),
     ("kmeans --image china --colors 8", ["--image", os.path.join(DATA, "china.jpg"), "--colors", "8"]),
 ]

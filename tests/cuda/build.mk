@@ -7,7 +7,7 @@ CUDA_DIR := tests/cuda
 CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
-CUDA_RUNTIME += upload gridsync fault oom bigcopy spin idle wmma texture memory graphs views
+CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
 CUDA_DRIVER := drvptx badimage forkfirst manykernels pools
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
@@ -24,6 +24,7 @@ $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 	@$(NVCC) $(CUDA_FLAGS_$*) $< -o $@
 
 # PTX of two virtual architectures, of which the driver takes the best that the device has.
+CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 CUDA_FLAGS_wmma := -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 
 # Linked with a stub of libcuda; the library itself is looked up when the program runs.

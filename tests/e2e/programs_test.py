@@ -127,6 +127,9 @@ class Programs(ProgramsTest):
     def test_gridsync(self):
         self.passes("gridsync")
 
+    def test_groups(self):
+        self.passes("groups")
+
     def test_wmma(self):
         self.passes("wmma")
 
@@ -283,7 +286,7 @@ class OnSoftgpu(unittest.TestCase):
         return done
 
     def test_the_runtime_linked_statically(self):
-        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "texture", "memory"):
+        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "groups", "texture", "memory"):
             self.passes(name)
 
     def test_graphs(self):
@@ -312,8 +315,17 @@ class OnSoftgpu(unittest.TestCase):
         self.passes("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))
 
     def test_no_race_is_found_where_there_is_none(self):
-        for name, *args in (("vecadd",), ("matmul",), ("reduce",), ("histogram",), ("gridsync",), ("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))):
+        for name, *args in (("vecadd",), ("matmul",), ("reduce",), ("histogram",), ("gridsync",), ("groups",), ("texture",), ("wmma",), ("graphs",),
+                            ("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))):
             self.assertNotIn("softgpu:", self.passes(name, *args, SOFTGPU_CHECK="race").err)
+
+    def test_no_race_is_found_in_cub(self):
+        for name in ("cub_sort", "cub_scan", "cub_pick"):
+            self.assertNotIn("softgpu:", self.passes(name, SOFTGPU_CHECK="race", SOFTGPU_SM="90").err)
+
+    def test_barriers_of_each_capability_order_what_they_should(self):
+        for sm in ("75", "80", "90"):
+            self.assertNotIn("softgpu:", self.passes("groups", SOFTGPU_CHECK="race", SOFTGPU_SM=sm).err)
 
     def test_a_fault_is_told_with_its_place(self):
         done = self.passes("fault")

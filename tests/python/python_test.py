@@ -31,6 +31,10 @@ LACKS = {
 # Where softgpu, or what links for it, does wrong.
 BROKEN = {"numba": [], "cupy": []}
 
+# Of numba's, those whose threads work together: SOFTGPU_CHECK=race finds nothing in them.
+SYNCHRONISED = ["tiled_matmul_in_static_shared_memory", "dynamic_shared_memory", "reduce", "block_sums", "atomics", "warp_shuffles_and_votes",
+                "cooperative_grid_sync", "barriers_that_count"]
+
 
 def environment(library):
     """Of a program. CuPy's own kernels are there as PTX for compute capability 12.0 alone; the others come as PTX by CUPY_COMPILE_WITH_PTX."""
@@ -47,12 +51,13 @@ def libraries(driver):
     return ":".join([os.path.join(dgsf.BUILD, driver), os.path.join(SOFTGPU, "driver-linker"), os.path.join(PYTHON, "cuda", "lib64")])
 
 
-def start(library, way, env):
+def start(library, way, env, programs=()):
     argv = [os.path.join(PYTHON, "bin", "python3"), os.path.join(HERE, "programs.py"), os.path.join(HERE, library + "_programs.py")]
     for name in LACKS[library, way]:
         argv += ["--may-lack", name]
     for name in BROKEN[library]:
         argv += ["--broken", name]
+    argv += programs
     return subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -115,6 +120,8 @@ def main():
         tap.take(library, p)
     for library in direct:
         through_dgsf(tap, library)
+    tap.take("numba, looking for races", start("numba", "direct", {**environment("numba"), "LD_LIBRARY_PATH": libraries("softgpu"),
+                                                                   "SOFTGPU_CHECK": "race,fatal"}, SYNCHRONISED))
     print(f"1..{tap.nr}")
     return 1 if tap.failed else 0
 
