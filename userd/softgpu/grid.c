@@ -33,7 +33,8 @@ struct coop {
 	struct sg_cta *ctas;
 	struct sg_extents *ext;		/* one for each CTA */
 	struct sg_fault *faults;
-	uint64_t *queue, head, tail, done, nr;
+	uint64_t *queue, done, nr;
+	_Atomic uint64_t head, tail;	/* changed with the lock, looked at without */
 };
 
 static struct {
