@@ -74,14 +74,23 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device error graph launch link memory race texture)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device error graph image launch link memory race texture)
 softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 	$(softgpu_CALL_TESTS)
 
 $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm $(LDLIBS) \
 		-Wl,-rpath,'$$ORIGIN'
+
+# It loads images that nvcc makes without PTX, and compresses some itself.
+$(softgpu_OUT)/softgpu_image_test: private LDLIBS += -lzstd
+$(softgpu_OUT)/softgpu_image_test: | $(softgpu_OUT)/fatbins/sass.fatbin $(softgpu_OUT)/fatbins/sass.cubin
+
+$(softgpu_OUT)/fatbins/sass.cubin: tests/unit/softgpu_fatbin.cu
+	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
+	@$(softgpu_NVCC) -cubin -arch=sm_75 -o $@ $<
 
 # It reads the names of the results there.
 $(softgpu_OUT)/softgpu_error_test: private softgpu_CFLAGS += -DCUDA_H='"$(CUDA_HOME)/include/cuda.h"'
