@@ -4,8 +4,8 @@
  *
  * CTAs run on several threads, so global memory gets real atomic operations; they are sequentially
  * consistent, which covers every .sem of PTX. The lanes of a warp take their turns in order. Shared
- * memory is touched by one thread at a time, but the same code serves: a locked operation on a line
- * that is ours costs little more.
+ * memory is touched by one thread at a time: where the instruction names it, and the operation is
+ * one that sorts and histograms are made of, nothing is locked.
  */
 #include <stdatomic.h>
 
@@ -25,17 +25,27 @@
 		T *p = (T *)(uintptr_t)ea[i], b = pb[i];
 #define ATOM_END } return SG_OK;
 
-#define DIRECT(fn, T, builtin) EXEC(fn) { ATOM_BEGIN(T) d[i] = builtin(p, b, __ATOMIC_SEQ_CST); ATOM_END }
-DIRECT(add_w, uint32_t, __atomic_fetch_add)
-DIRECT(add_l, uint64_t, __atomic_fetch_add)
-DIRECT(and_w, uint32_t, __atomic_fetch_and)
-DIRECT(and_l, uint64_t, __atomic_fetch_and)
-DIRECT(or_w, uint32_t, __atomic_fetch_or)
-DIRECT(or_l, uint64_t, __atomic_fetch_or)
-DIRECT(xor_w, uint32_t, __atomic_fetch_xor)
-DIRECT(xor_l, uint64_t, __atomic_fetch_xor)
-DIRECT(exch_w, uint32_t, __atomic_exchange_n)
-DIRECT(exch_l, uint64_t, __atomic_exchange_n)
+/* expr: what builtin makes of the old value a and the operand b */
+#define DIRECT(fn, T, builtin, expr) EXEC(fn) { ATOM_BEGIN(T) \
+		if (in->space == SG_SPACE_SHARED) { \
+			T a = *p; \
+			(void)a; \
+			*p = (expr); \
+			d[i] = a; \
+		} else { \
+			d[i] = builtin(p, b, __ATOMIC_SEQ_CST); \
+		} \
+	ATOM_END }
+DIRECT(add_w, uint32_t, __atomic_fetch_add, a + b)
+DIRECT(add_l, uint64_t, __atomic_fetch_add, a + b)
+DIRECT(and_w, uint32_t, __atomic_fetch_and, a & b)
+DIRECT(and_l, uint64_t, __atomic_fetch_and, a & b)
+DIRECT(or_w, uint32_t, __atomic_fetch_or, a | b)
+DIRECT(or_l, uint64_t, __atomic_fetch_or, a | b)
+DIRECT(xor_w, uint32_t, __atomic_fetch_xor, a ^ b)
+DIRECT(xor_l, uint64_t, __atomic_fetch_xor, a ^ b)
+DIRECT(exch_w, uint32_t, __atomic_exchange_n, b)
+DIRECT(exch_l, uint64_t, __atomic_exchange_n, b)
 
 #define CAS(fn, T) EXEC(fn) { \
 	const T *pc = SG_ROW(const T, 2); \
@@ -70,8 +80,11 @@ CAS(cas_l, uint64_t)
 /* new = expr of the old value a and the operand b */
 #define LOOP(fn, T, expr) EXEC(fn) { ATOM_BEGIN(T) \
 		T a = __atomic_load_n(p, __ATOMIC_SEQ_CST); \
-		while (!__atomic_compare_exchange_n(p, &a, (T)(expr), true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) \
-			; \
+		if (in->space == SG_SPACE_SHARED) \
+			*p = (T)(expr); \
+		else \
+			while (!__atomic_compare_exchange_n(p, &a, (T)(expr), true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) \
+				; \
 		d[i] = a; \
 	ATOM_END }
 LOOP(min_u32, uint32_t, a < b ? a : b)

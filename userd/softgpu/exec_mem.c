@@ -74,7 +74,7 @@ static void read_whole(uint64_t ea[SG_LANES], struct whole v[SG_LANES], uint32_t
 			} else { \
 				LANES d[i] = mask >> i & 1 ? v : d[i]; \
 			} \
-		} else if (mask == SG_ALL && n == 1 && sizeof(DT) == sizeof(MT) && \
+		} else if (mask == SG_ALL && shape == SHAPE_RUN && n == 1 && sizeof(DT) == sizeof(MT) && \
 			   consecutive(ea, sizeof(MT))) { \
 			memcpy(d, (const void *)(uintptr_t)ea[0], sizeof(DT) * SG_LANES); \
 		} else if (mask == SG_ALL) { \
@@ -112,19 +112,20 @@ LD(ld_l_u64, uint64_t, uint64_t)
 		return res; \
 	if (in->flags & SG_F_RELEASE) \
 		atomic_thread_fence(memory_order_seq_cst); \
-	if (mask == SG_ALL && n == 1 && sizeof(DT) == sizeof(MT) && consecutive(ea, sizeof(MT))) { \
+	if (mask == SG_ALL && shape == SHAPE_RUN && n == 1 && sizeof(DT) == sizeof(MT) && consecutive(ea, sizeof(MT))) { \
 		memcpy((void *)(uintptr_t)ea[0], SG_ROW(const DT, 0), sizeof(DT) * SG_LANES); \
 		return SG_OK; \
 	} \
-	for (uint32_t m = mask; m; m &= m - 1) { \
+	for (uint32_t m = n == 1 ? mask : 0; m; m &= m - 1) { \
+		uint32_t i = (uint32_t)__builtin_ctz(m); \
+		*(MT *)(uintptr_t)ea[i] = (MT)SG_ROW(const DT, 0)[i]; \
+	} \
+	for (uint32_t m = n == 1 ? 0 : mask; m; m &= m - 1) { \
 		uint32_t i = (uint32_t)__builtin_ctz(m); \
 		struct whole v; \
 		for (uint32_t k = 0; k < n; k++) \
 			((MT *)v.bytes)[k] = (MT)SG_ROW(const DT, k)[i]; \
-		if (n > 1) \
-			copy_whole((void *)(uintptr_t)ea[i], v.bytes, (uint32_t)sizeof(MT) * n); \
-		else \
-			*(MT *)(uintptr_t)ea[i] = *(MT *)v.bytes; \
+		copy_whole((void *)(uintptr_t)ea[i], v.bytes, (uint32_t)sizeof(MT) * n); \
 	} \
 	return SG_OK; }
 

@@ -11,7 +11,16 @@
 #include "exec.h"
 #include "race.h"
 
-enum shape { SHAPE_ANY, SHAPE_UNIFORM };
+enum shape {
+	SHAPE_ANY,
+	SHAPE_UNIFORM,
+	SHAPE_RUN,	/* as far apart as if they followed one another, lane by lane: perhaps they do */
+};
+
+static inline enum shape shape_of(uint64_t lo, uint64_t hi, uint32_t size)
+{
+	return lo == hi ? SHAPE_UNIFORM : hi - lo == (uint64_t)(SG_LANES - 1) * size ? SHAPE_RUN : SHAPE_ANY;
+}
 
 enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
 			       uint64_t ea[SG_LANES]);
@@ -40,7 +49,7 @@ static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_ins
 		hi = ea[i] > hi ? ea[i] : hi;
 		any |= ea[i];
 	}
-	*shape = lo == hi ? SHAPE_UNIFORM : SHAPE_ANY;
+	*shape = shape_of(lo, hi, size);
 	if (any & (size - 1))
 		return sg_resolve_slow(w, in, mask, size, ea);
 	switch (in->space) {
@@ -79,6 +88,38 @@ static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_ins
 	}
 }
 
+/*
+ * Shared memory by 32-bit addresses, which is most of it: half as many bits to look at. False: not
+ * all lanes are within, or aligned, and ea is as locate_lanes() wants it.
+ */
+static inline bool locate_shared(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
+				 uint64_t ea[SG_LANES], enum shape *shape)
+{
+	const uint32_t *a = SG_ROW(const uint32_t, 4);
+	uint32_t off = (uint32_t)in->imm, fill = a[__builtin_ctz(mask)] + off, lo = UINT32_MAX, hi = 0, any = 0;
+	uint32_t at[SG_LANES];
+	uint64_t base;
+
+	if (mask == SG_ALL) {
+		LANES at[i] = a[i] + off;
+	} else {
+		LANES at[i] = mask >> i & 1 ? a[i] + off : fill;
+	}
+	for (uint32_t i = 0; i < SG_LANES; i++) {
+		lo = at[i] < lo ? at[i] : lo;
+		hi = at[i] > hi ? at[i] : hi;
+		any |= at[i];
+	}
+	if (hi >= w->shared_bytes || w->shared_bytes - hi < size || any & (size - 1)) {
+		LANES ea[i] = at[i];
+		return false;
+	}
+	base = (uintptr_t)w->shared;
+	LANES ea[i] = base + at[i];
+	*shape = shape_of(lo, hi, size);
+	return true;
+}
+
 /* And the check for races, when it is on. */
 static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
 					   uint64_t ea[SG_LANES], enum shape *shape)
@@ -99,6 +140,13 @@ static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
 
+	if (in->a32 && in->space == SG_SPACE_SHARED) {
+		if (!locate_shared(w, in, mask, size, ea, shape))
+			return resolve_lanes(w, in, mask, size, ea, shape);
+		if (__builtin_expect(w->race != NULL, 0))
+			sg_race_access(w, in, mask, size, ea);
+		return SG_OK;
+	}
 	if (in->a32) {
 		const uint32_t *a = SG_ROW(const uint32_t, 4);
 		uint32_t off = (uint32_t)in->imm, fill = a[first] + off;
