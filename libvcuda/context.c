@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "cudart.h"
+#include "texture.h"
 #include "vcuda.h"
 
 #define STACK_MAX	64
@@ -116,6 +118,8 @@ static void empty(struct context *c)
 {
 	cls_destroy(&c->cls, c->handle);
 	vcuda_context_destroy_streams(c->handle);
+	vcuda_context_destroy_textures(c->handle);
+	vcuda_context_destroy_arrays(c->handle);
 	vcuda_context_unload(c->handle);
 	vcuda_context_free_memory(c->handle);
 }

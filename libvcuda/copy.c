@@ -300,105 +300,17 @@ CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n)
 	return r;
 }
 
-/* ---- two dimensions: row by row, or in one piece where rows lie back to back ---- */
+/* ---- for box.c ---- */
 
-struct side {
-	CUdeviceptr p;
-	size_t pitch;
-	bool device;
-};
-
-static CUresult make_side(struct side *s, CUmemorytype type, const void *host_ptr,
-			  CUdeviceptr device_ptr, size_t pitch, size_t x, size_t y, size_t width)
+CUresult vcuda_check_device(CUdeviceptr p, size_t n)
 {
-	switch (type) {
-	case CU_MEMORYTYPE_HOST:
-		s->device = false;
-		s->p = (uintptr_t)host_ptr;
-		break;
-	case CU_MEMORYTYPE_DEVICE:
-		s->device = true;
-		s->p = device_ptr;
-		break;
-	case CU_MEMORYTYPE_UNIFIED:
-		s->device = vcuda_is_device(device_ptr);
-		s->p = device_ptr;
-		break;
-	/* arrays: cuArrayCreate() is not supported, so none exists */
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	s->pitch = pitch ? pitch : width + x;
-	if (!s->p || width + x < width || s->pitch < width + x || (y && s->pitch > SIZE_MAX / y))
-		return CUDA_ERROR_INVALID_VALUE;
-	s->p += y * s->pitch + x;
-	return CUDA_SUCCESS;
+	return check_device(p, n);
 }
 
-static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool async)
+CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			size_t n, CUstream stream, bool async)
 {
-	struct side dst, src;
-	size_t y;
-	CUresult r;
-
-	if (!c)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!c->WidthInBytes || !c->Height)
-		return vcuda_need_context();
-	r = make_side(&dst, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstPitch, c->dstXInBytes,
-		      c->dstY, c->WidthInBytes);
-	if (!r)
-		r = make_side(&src, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcPitch,
-			      c->srcXInBytes, c->srcY, c->WidthInBytes);
-	async = async && vcuda_is_pinned(host(dst.p), (c->Height - 1) * dst.pitch + c->WidthInBytes);
-	if (!r && dst.pitch == c->WidthInBytes && src.pitch == c->WidthInBytes &&
-	    c->Height <= SIZE_MAX / dst.pitch)
-		return copy_any(dst.p, dst.device, src.p, src.device, c->Height * dst.pitch, stream,
-				async);
-	/* not a round trip for each row: one wait behind the last */
-	for (y = 0; !r && y < c->Height; y++)
-		r = copy_any(dst.p + y * dst.pitch, dst.device, src.p + y * src.pitch, src.device,
-			     c->WidthInBytes, stream, true);
-	if (!r && !async && !dst.device && src.device)
-		r = hand_cuStreamSynchronize(stream);
-	return r;
-}
-
-static CUresult capture_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool *capturing)
-{
-	CUDA_MEMCPY3D d = {
-		.srcXInBytes = c->srcXInBytes, .srcY = c->srcY, .srcMemoryType = c->srcMemoryType,
-		.srcHost = c->srcHost, .srcDevice = c->srcDevice, .srcArray = c->srcArray,
-		.srcPitch = c->srcPitch,
-		.dstXInBytes = c->dstXInBytes, .dstY = c->dstY, .dstMemoryType = c->dstMemoryType,
-		.dstHost = c->dstHost, .dstDevice = c->dstDevice, .dstArray = c->dstArray,
-		.dstPitch = c->dstPitch,
-		.WidthInBytes = c->WidthInBytes, .Height = c->Height, .Depth = 1,
-	};
-
-	return vcuda_capture_copy(&d, stream, capturing);
-}
-
-CUresult hand_cuMemcpy2D_v2(const CUDA_MEMCPY2D *c, CUstream stream)
-{
-	CUresult r = vcuda_capture_refuse(stream);
-
-	return r ? r : copy_2d(c, stream, false);
-}
-
-CUresult hand_cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *c, CUstream stream)
-{
-	return hand_cuMemcpy2D_v2(c, stream);
-}
-
-CUresult hand_cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, CUstream stream)
-{
-	bool capturing = false;
-	CUresult r = CUDA_SUCCESS;
-
-	if (c && c->WidthInBytes && c->Height && vcuda_capturing())
-		r = capture_2d(c, stream, &capturing);
-	return r || capturing ? r : copy_2d(c, stream, true);
+	return copy_any(dst, dst_device, src, src_device, n, stream, async);
 }
 
 /* ---- memsets: the device's own do not wait either ---- */

@@ -22,7 +22,9 @@
 struct expected {			/* a copy to the host that a later wait covers */
 	struct expected *next;
 	uint64_t seq, bytes;
+	uint64_t span;			/* bytes from the first to the last */
 	uint8_t *dst;
+	struct vcuda_rows rows;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* waits, expected, reading */
@@ -157,19 +159,26 @@ static void remove_wait(struct vcuda_wait *w)
 		*p = w->next;
 }
 
-CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes)
+CUresult vcuda_expect_rows(uint64_t seq, void *dst, uint64_t bytes, const struct vcuda_rows *rows,
+			   uint64_t span)
 {
 	struct expected *e = malloc(sizeof(*e));
 
 	if (!e)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*e = (struct expected){ .seq = seq, .bytes = bytes, .dst = dst };
+	*e = (struct expected){ .seq = seq, .bytes = bytes, .dst = dst, .rows = *rows,
+				.span = span };
 	pthread_mutex_lock(&lock);
 	e->next = expected[seq % EXPECT_BUCKETS];
 	expected[seq % EXPECT_BUCKETS] = e;
 	nr_expected++;
 	pthread_mutex_unlock(&lock);
 	return CUDA_SUCCESS;
+}
+
+CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes)
+{
+	return vcuda_expect_rows(seq, dst, bytes, &(struct vcuda_rows){ 0 }, bytes);
 }
 
 static struct expected **find_expected(uint64_t seq)
@@ -209,7 +218,7 @@ bool vcuda_expects(const void *p, size_t n)
 
 	pthread_mutex_lock(&lock);
 	for (i = 0; nr_expected && !e && i < EXPECT_BUCKETS; i++)
-		for (e = expected[i]; e && (e->dst >= start + n || e->dst + e->bytes <= start);
+		for (e = expected[i]; e && (e->dst >= start + n || e->dst + e->span <= start);
 		     e = e->next)
 			;
 	pthread_mutex_unlock(&lock);
@@ -223,29 +232,50 @@ static void protocol_error(const char *what)
 	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, what);
 }
 
+/* Where data goes; dst NULL: nowhere. */
+struct target {
+	uint8_t *dst;
+	uint64_t bytes;
+	struct vcuda_rows rows;
+};
+
 /*
- * Where the data of request seq goes, NULL for nowhere. The destination outlives the copy: its
- * owner waits, or CUDA's rules say so.
+ * Of the data of request seq. The destination outlives the copy: its owner waits, or CUDA's rules
+ * say so.
  */
-static uint8_t *data_place(uint64_t seq, uint64_t offset, uint64_t len)
+static struct target find_target(uint64_t seq)
 {
+	struct target t = { 0 };
 	struct vcuda_wait *w;
 	struct expected **e;
-	uint8_t *dst = NULL;
-	uint64_t bytes = 0;
 
 	pthread_mutex_lock(&lock);
 	w = find_wait(seq);
 	e = find_expected(seq);
-	if (w) {
-		dst = w->data;
-		bytes = w->data_bytes;
-	} else if (*e) {
-		dst = (*e)->dst;
-		bytes = (*e)->bytes;
-	}
+	if (w)
+		t = (struct target){ w->data, w->data_bytes, w->rows };
+	else if (*e)
+		t = (struct target){ (*e)->dst, (*e)->bytes, (*e)->rows };
 	pthread_mutex_unlock(&lock);
-	return dst && offset <= bytes && len <= bytes - offset ? dst + offset : NULL;
+	return t;
+}
+
+/* Bytes from offset on of what stands row behind row. */
+static void put_data(const struct target *t, uint64_t offset, const uint8_t *src, uint64_t len)
+{
+	const struct vcuda_rows *r = &t->rows;
+	uint64_t row, x, n;
+
+	if (!r->width) {
+		memcpy(t->dst + offset, src, len);
+		return;
+	}
+	for (; len; len -= n, src += n, offset += n) {
+		row = offset / r->width;
+		x = offset % r->width;
+		n = r->width - x < len ? r->width - x : len;
+		memcpy(t->dst + row / r->height * r->slice + row % r->height * r->pitch + x, src, n);
+	}
 }
 
 static void data_done(uint64_t seq, uint64_t end)
@@ -263,11 +293,13 @@ static void on_data(const struct vwire_frame *f, struct vwire_rd *rd)
 {
 	uint64_t offset = rd_u64(rd), len = rd_u64(rd);
 	const void *src = rd_bytes(rd, len);
-	uint8_t *dst = src ? data_place(f->seq, offset, len) : NULL;
+	struct target t = { 0 };
 
-	if (!dst)
+	if (src)
+		t = find_target(f->seq);
+	if (!t.dst || offset > t.bytes || len > t.bytes - offset)
 		return protocol_error("data for no copy of this program");
-	memcpy(dst, src, len);
+	put_data(&t, offset, src, len);
 	data_done(f->seq, offset + len);
 }
 

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "log.h"
 #include "ring.h"
+#include "texture.h"
 #include "vcuda.h"
 
 enum state {
@@ -250,6 +252,8 @@ static void after_fork(void)
 	vcuda_submit_reset();
 	vcuda_stream_reset();
 	vcuda_module_reset();
+	vcuda_array_reset();
+	vcuda_texture_reset();
 	vcuda_memory_reset();
 	vcuda_context_reset();
 	atomic_store(&lost, CUDA_SUCCESS);

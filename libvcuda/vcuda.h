@@ -63,12 +63,18 @@ struct vcuda_iov {
 	size_t n;			/* each piece is padded to 8 in the frame */
 };
 
+/* How data that comes row behind row is spread. width 0: not at all. In bytes, and rows. */
+struct vcuda_rows {
+	uint64_t width, pitch, height, slice;
+};
+
 /* A reply that a thread waits for; on its stack. */
 struct vcuda_wait {
 	uint64_t seq;
 	struct vcuda_wait *next;
 	void *data;			/* where VWIRE_OP_DATA goes, NULL: none expected */
 	uint64_t data_bytes;
+	struct vcuda_rows rows;
 	/* payload behind struct vwire_reply, of all frames; to be freed */
 	uint8_t *reply;
 	size_t reply_len;
@@ -102,6 +108,9 @@ uint64_t vcuda_freed(void);
 CUresult vcuda_wait_freed(uint64_t seq);
 /* A copy to the host whose data comes before a later wait's reply. */
 CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes);
+/* The same, spread over span bytes. */
+CUresult vcuda_expect_rows(uint64_t seq, void *dst, uint64_t bytes, const struct vcuda_rows *rows,
+			   uint64_t span);
 void vcuda_unexpect_data(uint64_t seq);
 /* true while a copy to any of these bytes is expected. */
 bool vcuda_expects(const void *p, size_t n);
@@ -221,6 +230,14 @@ void vcuda_pools_synchronized(void);
 
 /* A managed variable of a module: the program has its memory at the device's address. */
 CUresult vcuda_managed_variable(uint64_t addr, uint64_t size);
+
+/* ---- copy.c ---- */
+
+/* CUDA_ERROR_INVALID_VALUE where it is known that the device has not all of it. */
+CUresult vcuda_check_device(CUdeviceptr p, size_t n);
+/* As cuMemcpyAsync(), of ends whose kind is known; async: to pinned memory. */
+CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			size_t n, CUstream stream, bool async);
 
 /* ---- host.c ---- */
 

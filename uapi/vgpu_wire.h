@@ -333,6 +333,56 @@ struct vwire_copy_out {
 	__le32 reserved;
 };
 
+/**
+ * struct vwire_array - cuArray3DCreate_v2, cuMipmappedArrayCreate
+ * @array: client-made handle
+ * @levels: of a mipmapped array, 1 at least; 0: an array
+ * @width: texels, as are @height and @depth, in the manner of CUDA_ARRAY3D_DESCRIPTOR
+ * @format: CUarray_format
+ * @channels: 1, 2 or 4
+ * @flags: CUDA_ARRAY3D_*
+ */
+struct vwire_array {
+	__le32 array;
+	__le32 levels;
+	__le64 width, height, depth;
+	__le32 format;
+	__le32 channels;
+	__le32 flags;
+	__le32 reserved;
+};
+
+/**
+ * struct vwire_end - where one end of a box lies
+ * @kind: VWIRE_END_*
+ * @array: handle
+ * @addr: first byte of the box in device memory
+ * @pitch: bytes from one row to the next in device memory
+ * @rows: from one slice to the next in device memory
+ * @x: bytes, @y rows and @z slices into an array
+ */
+struct vwire_end {
+	__le32 kind;
+	__le32 array;
+	__le64 addr, pitch, rows;
+	__le64 x, y, z;
+};
+#define VWIRE_END_DATA		0u	/* row behind row, slice behind slice: in frames */
+#define VWIRE_END_DEVICE	1u
+#define VWIRE_END_ARRAY		2u
+
+/*
+ * cuMemcpy3DAsync_v2. Where the source is data, all of it follows, VWIRE_DATA_MAX at most: a larger
+ * copy is several of these. Where the destination is, it comes back in VWIRE_OP_DATA frames as that
+ * of cuMemcpyDtoHAsync_v2 does.
+ */
+struct vwire_box {
+	struct vwire_end dst, src;
+	__le64 width, height, depth;	/* bytes, rows, slices */
+	__le32 stream;
+	__le32 reserved;
+};
+
 /*
  * Part of an image: parts of one image come in order and without gaps; the request that uses it
  * follows the last.

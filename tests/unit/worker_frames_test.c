@@ -119,6 +119,22 @@ static const uint16_t rows[] = {
 	CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock,
 	CUDA_ID_cuOccupancyMaxActiveClusters,
 	CUDA_ID_cuOccupancyMaxPotentialClusterSize,
+	CUDA_ID_cuArray3DCreate_v2,
+	CUDA_ID_cuMipmappedArrayCreate,
+	CUDA_ID_cuMipmappedArrayGetLevel,
+	CUDA_ID_cuArrayDestroy,
+	CUDA_ID_cuMipmappedArrayDestroy,
+	CUDA_ID_cuMemcpy3DAsync_v2,
+	CUDA_ID_cuTexObjectCreate,
+	CUDA_ID_cuTexObjectDestroy,
+	CUDA_ID_cuSurfObjectCreate,
+	CUDA_ID_cuSurfObjectDestroy,
+	CUDA_ID_cuTensorMapEncodeTiled,
+	CUDA_ID_cuTensorMapEncodeIm2col,
+	CUDA_ID_cuTensorMapEncodeIm2colWide,
+	CUDA_ID_cuTensorMapReplaceAddress,
+	CUDA_ID_cuCtxRecordEvent,
+	CUDA_ID_cuCtxWaitEvent,
 };
 #define NR_ROWS	(sizeof(rows) / sizeof(rows[0]))
 
@@ -138,6 +154,10 @@ static size_t size_of(uint16_t op)
 	case CUDA_ID_cuEventSynchronize:
 	case CUDA_ID_cuEventDestroy_v2:
 	case CUDA_ID_cuFuncGetAttribute:
+	case CUDA_ID_cuArrayDestroy:
+	case CUDA_ID_cuMipmappedArrayDestroy:
+	case CUDA_ID_cuTexObjectDestroy:
+	case CUDA_ID_cuSurfObjectDestroy:
 		return 8;
 	case CUDA_ID_cuCtxSetLimit:
 	case CUDA_ID_cuMemAlloc_v2:
@@ -205,6 +225,18 @@ static void fields_that_lie(void **state)
 	} load = { .l = { .module = 5, .bytes = 100, .nr_options = 2 },
 		   .o = { { .option = 7 }, { .option = 7 } } };
 	struct vwire_copy_out out = { .bytes = 64 };
+	struct {
+		struct vwire_box h;
+		uint8_t data[64];
+	} box_in = { .h = { .dst = { .kind = VWIRE_END_DEVICE, .addr = client.welcome.range_base,
+				     .pitch = 8, .rows = 4 },
+			    .width = 8, .height = 4, .depth = 2 } };
+	struct vwire_box box_out = { .src = { .kind = VWIRE_END_DEVICE,
+					      .addr = client.welcome.range_base, .pitch = 256,
+					      .rows = 4 },
+				     .width = 8, .height = 4, .depth = 2 };
+	struct vwire_array array = { .array = 9, .width = 16, .height = 8, .depth = 4,
+				     .format = CU_AD_FORMAT_FLOAT, .channels = 4 };
 	struct vwire_map map = { .addr = 0, .size = PAGE };
 	struct {
 		uint64_t module, library, len;
@@ -222,6 +254,10 @@ static void fields_that_lie(void **state)
 		{ CUDA_ID_cuModuleLoadData, &load, sizeof(load), 7 },
 		{ CUDA_ID_cuMemAlloc_v2, &map, sizeof(map), 2 },
 		{ CUDA_ID_cuModuleGetGlobal_v2, &global, sizeof(global), 4 },
+		{ CUDA_ID_cuMemcpy3DAsync_v2, &box_in, sizeof(box_in), 18 },
+		{ CUDA_ID_cuMemcpy3DAsync_v2, &box_out, sizeof(box_out), 18 },
+		{ CUDA_ID_cuArray3DCreate_v2, &array, sizeof(array), 6 },
+		{ CUDA_ID_cuMipmappedArrayCreate, &array, sizeof(array), 6 },
 	};
 	uint64_t payload[PAYLOAD_MAX / 8];
 

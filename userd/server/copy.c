@@ -77,6 +77,16 @@ static struct copy_in_slot *in_take(struct copy *c)
 	return s;
 }
 
+struct copy_in_slot *copy_in_take(struct worker *w)
+{
+	return in_take(&w->copy);
+}
+
+CUresult copy_in_begun(struct copy_in_slot *s, CUstream stream)
+{
+	return real.cuEventRecord(s->event, stream);
+}
+
 static CUresult copy_to_device(struct copy *c, const struct vwire_copy_in *in, const void *data,
 			       CUstream stream)
 {
@@ -162,8 +172,7 @@ static void out_done(struct worker *w, struct job *job, CUresult r)
 		reply_error(w, r, job->op, job->seq);
 }
 
-/* Takes the place of the last piece when there is nothing to copy, or the copy has failed. */
-static void out_end(struct request *rq, struct queue *q, CUresult err)
+void copy_out_end(struct request *rq, struct queue *q, CUresult err)
 {
 	struct job *job;
 
@@ -183,48 +192,64 @@ static void out_end(struct request *rq, struct queue *q, CUresult err)
 	wait_submit(rq->w, q, job);
 }
 
-static CUresult out_piece(struct request *rq, struct queue *q, uint64_t src, uint64_t offset,
-			  size_t n, bool last)
+CUresult copy_out_piece(struct request *rq, struct queue *q, struct copy_out *c)
 {
 	struct worker *w = rq->w;
-	void *slot = out_take(&w->copy, n);
-	CUresult r = real.cuMemcpyDtoHAsync_v2(slot, src + offset, n, q->stream);
+	void *slot = out_take(&w->copy, c->bytes);
+	CUresult r = c->begin(c, slot, q->stream);
 	struct job *job = r == CUDA_SUCCESS ? wait_job(rq, out_done) : NULL;
 
 	if (r == CUDA_SUCCESS && !job)
 		r = real.cuStreamSynchronize(q->stream) ?: CUDA_ERROR_OUT_OF_MEMORY;
 	if (r != CUDA_SUCCESS) {
-		out_give(&w->copy, slot, n);
+		out_give(&w->copy, slot, c->bytes);
 		return r;
 	}
 	job->copy.slot = slot;
-	job->copy.offset = offset;
-	job->copy.bytes = n;
+	job->copy.offset = c->offset;
+	job->copy.bytes = c->bytes;
 	job->is_data = true;
-	job->is_wait = last && (rq->flags & VWIRE_F_WAIT);
+	job->is_wait = c->last && (rq->flags & VWIRE_F_WAIT);
 	wait_mark(w, job, q);
 	wait_submit(w, q, job);
 	return r;
 }
 
+size_t copy_out_max(struct worker *w)
+{
+	size_t max = w->reply_max - sizeof(struct vwire_frame) - sizeof(struct vwire_data);
+
+	return max < VWIRE_DATA_MAX ? max : VWIRE_DATA_MAX;
+}
+
+struct run_out {
+	struct copy_out out;
+	uint64_t src;
+};
+
+static CUresult begin_run(struct copy_out *c, void *slot, CUstream stream)
+{
+	struct run_out *o = (struct run_out *)c;
+
+	return real.cuMemcpyDtoHAsync_v2(slot, o->src + c->offset, c->bytes, stream);
+}
+
 /* Pieces are also what overlaps the copy over the bus with the way to the client. */
 static void out_pieces(struct request *rq, struct queue *q, uint64_t src, uint64_t bytes)
 {
-	size_t max = rq->w->reply_max - sizeof(struct vwire_frame) - sizeof(struct vwire_data);
-	uint64_t offset = 0;
+	struct run_out o = { .out.begin = begin_run, .src = src };
+	size_t max = copy_out_max(rq->w);
 	CUresult r;
 
-	if (max > VWIRE_DATA_MAX)
-		max = VWIRE_DATA_MAX;
-	while (offset < bytes) {
-		size_t n = bytes - offset < max ? bytes - offset : max;
-
-		r = out_piece(rq, q, src, offset, n, offset + n == bytes);
+	while (o.out.offset < bytes) {
+		o.out.bytes = bytes - o.out.offset < max ? bytes - o.out.offset : max;
+		o.out.last = o.out.offset + o.out.bytes == bytes;
+		r = copy_out_piece(rq, q, &o.out);
 		if (r != CUDA_SUCCESS) {
-			out_end(rq, q, r);
+			copy_out_end(rq, q, r);
 			return;
 		}
-		offset += n;
+		o.out.offset += o.out.bytes;
 	}
 }
 
@@ -242,7 +267,7 @@ void run_cuMemcpyDtoHAsync_v2(struct request *rq)
 	}
 	r = memory_check(&rq->w->memory, le64toh(out.src), le64toh(out.bytes));
 	if (r != CUDA_SUCCESS || !out.bytes)
-		out_end(rq, q, r);
+		copy_out_end(rq, q, r);
 	else
 		out_pieces(rq, q, le64toh(out.src), le64toh(out.bytes));
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct queue;
+struct request;
 struct worker;
 
 #define COPY_SLOT	(256u << 10)	/* VWIRE_DATA_MAX */
@@ -43,6 +45,27 @@ struct copy {
 	pthread_cond_t given;
 	struct copy_pool small, large;
 };
+
+/* What is copied where; begun by a caller that knows. */
+struct copy_out {
+	CUresult (*begin)(struct copy_out *c, void *slot, CUstream stream);
+	uint64_t offset;	/* of the whole, as the client counts */
+	size_t bytes;		/* COPY_SLOT at most */
+	bool last;
+};
+
+/* A piece of what the client gets. */
+CUresult copy_out_piece(struct request *rq, struct queue *q, struct copy_out *c);
+/* In the place of the last piece, when there is nothing to copy or the copy has failed. */
+void copy_out_end(struct request *rq, struct queue *q, CUresult err);
+/* Bytes of a piece at most. */
+size_t copy_out_max(struct worker *w);
+/*
+ * Memory for data on its way to the device, until the work that is on the stream when
+ * copy_in_begun() is called is done.
+ */
+struct copy_in_slot *copy_in_take(struct worker *w);
+CUresult copy_in_begun(struct copy_in_slot *s, CUstream stream);
 
 /* Allocates the pinned memory; the context is current. */
 int copy_init(struct worker *w);

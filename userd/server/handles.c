@@ -102,3 +102,21 @@ bool handles_del(struct handles *h, uint32_t kind, uint32_t number)
 	h->nr--;
 	return true;
 }
+
+/* A deletion moves others up, maybe into the slot that was just looked at, maybe round the end. */
+void handles_drop(struct handles *h, uint32_t kind, const void *aux)
+{
+	bool again = true;
+	uint32_t i;
+
+	while (again) {
+		again = false;
+		for (i = 0; i <= h->mask; i++) {
+			if (!h->slots[i].number || h->slots[i].kind != kind ||
+			    h->slots[i].aux != aux)
+				continue;
+			handles_del(h, kind, h->slots[i].number);
+			again = true;
+		}
+	}
+}

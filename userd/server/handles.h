@@ -32,5 +32,7 @@ struct handle *handles_find(const struct handles *h, uint32_t kind, uint32_t num
 /* NULL: the number is 0 or taken, or HANDLES_MAX are live. */
 struct handle *handles_add(struct handles *h, uint32_t kind, uint32_t number, void *real);
 bool handles_del(struct handles *h, uint32_t kind, uint32_t number);
+/* Those of the kind with that aux: what goes with another object. */
+void handles_drop(struct handles *h, uint32_t kind, const void *aux);
 
 #endif /* SERVER_HANDLES_H */

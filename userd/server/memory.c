@@ -203,6 +203,28 @@ CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size)
 	return r;
 }
 
+CUresult memory_charge(struct memory *m, uint64_t size)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&m->lock);
+	if (size > m->limit || m->used > m->limit - size)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	else
+		m->used += size;
+	if (m->used > m->peak)
+		m->peak = m->used;
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+void memory_uncharge(struct memory *m, uint64_t size)
+{
+	pthread_mutex_lock(&m->lock);
+	m->used -= size;
+	pthread_mutex_unlock(&m->lock);
+}
+
 CUresult memory_check(struct memory *m, uint64_t addr, uint64_t size)
 {
 	unsigned int type = 0, managed = 0;

@@ -40,6 +40,9 @@ int memory_init(struct memory *m, CUdevice dev, uint64_t total_mem);
 CUresult memory_map(struct memory *m, uint64_t addr, uint64_t size);
 /* Takes away the mappings that make up the span exactly; otherwise none. */
 CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size);
+/* Memory that is mapped at no address of the range, as that of arrays. */
+CUresult memory_charge(struct memory *m, uint64_t size);
+void memory_uncharge(struct memory *m, uint64_t size);
 /* CUDA_SUCCESS when all of the span is device memory: copies must not reach the worker's own. */
 CUresult memory_check(struct memory *m, uint64_t addr, uint64_t size);
 

@@ -79,6 +79,11 @@ struct job {
 		struct module *module;
 		struct { uint64_t number; uint32_t token, kind; CUresult result; } call;
 		struct { struct host_node *hosts; struct executable *exec; uint32_t token; } graph;
+		struct {
+			void *real;
+			uint64_t booked;	/* bytes of the lease's limit */
+			bool mipmapped;
+		} array;
 	};
 };
 

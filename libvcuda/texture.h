@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* texture.h - texture and surface objects */
+#ifndef VCUDA_TEXTURE_H
+#define VCUDA_TEXTURE_H
+
+#include "vcuda.h"
+
+void vcuda_context_destroy_textures(CUcontext ctx);
+void vcuda_texture_reset(void);		/* in a forked child */
+
+#endif
