@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# make SANITIZE=address,undefined GOAL and make SANITIZE=thread GOAL: the goal in a tree of links,
+# make SANITIZE=address,undefined GOAL and make SANITIZE=thread GOAL: the goal in a tree of hard links,
 # build/sanitize-address-undefined/, with a build/ of its own. The other files then know of it only
 # that SANITIZE is set. Programs that nvcc builds, and the packages of Python, are those of the plain
 # build: sanitizers change nothing of them. For gcc, whose runtimes are shared libraries.
@@ -16,8 +16,8 @@ $(or $(MAKECMDGOALS),all): sanitize-tree
 sanitize-tree:
 	@$(MAKE) --no-print-directory SANITIZE= build/cuda.mk
 	@mkdir -p $(sanitize_TREE)/build/tests build/tests/cuda
-	@cp -rsf $(sanitize_ENTRIES:%=$(CURDIR)/%) $(sanitize_TREE)
-	@find $(sanitize_TREE) -path $(sanitize_TREE)/build -prune -o -xtype l -exec rm {} +
+	@find $(sanitize_TREE) -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+	@cp -rl $(sanitize_ENTRIES) $(sanitize_TREE)
 	@for f in $(sanitize_SHARED); do test ! -e build/$$f || ln -sfn $(CURDIR)/build/$$f $(sanitize_TREE)/build/$$f; done
 
 .PHONY: sanitize-tree $(MAKECMDGOALS)

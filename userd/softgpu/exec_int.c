@@ -70,7 +70,7 @@ static inline uint32_t extreme_x2(uint32_t a, uint32_t b, bool is_signed, bool m
 	X(sub_sat, uint32_t, uint32_t, sat_s32(S64(S32(a)) - S32(b))) \
 	X(add_u16x2, uint32_t, uint32_t, ((a + b) & 0xffff) | (((a >> 16) + (b >> 16)) << 16)) \
 	X(mul_w, uint32_t, uint32_t, a * b) X(mul_l, uint64_t, uint64_t, a * b) \
-	X(mul_h, uint32_t, uint32_t, U16(a) * U16(b)) \
+	X(mul_h, uint32_t, uint32_t, (uint32_t)U16(a) * U16(b)) \
 	X(mul_hi_u16, uint32_t, uint32_t, (uint32_t)U16(a) * U16(b) >> 16) \
 	X(mul_hi_s16, uint32_t, uint32_t, (uint32_t)(S16(a) * S16(b)) >> 16) \
 	X(mul_hi_u32, uint32_t, uint32_t, (uint64_t)a * b >> 32) \

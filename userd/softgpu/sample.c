@@ -48,11 +48,14 @@ static bool is_linear_memory(const struct sg_texture *t)
 	return t->view.lo != t->view.hi && t->view.dims == 1;
 }
 
-/* floor(), without a call, of what fits */
+/* floor(), without a call; of what is far outside, something outside */
 static inline int64_t whole(double u)
 {
-	int64_t i = (int64_t)u;
+	int64_t i;
 
+	if (!(fabs(u) < 0x1p62))
+		return u < 0 ? -(1ll << 62) : 1ll << 62;
+	i = (int64_t)u;
 	return i - ((double)i > u);
 }
 
