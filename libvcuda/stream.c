@@ -245,7 +245,7 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 	struct vcuda_fetch *fetch;
 	struct vcuda_call c;
 	uint32_t number;
-	CUresult r = vcuda_capture_refuse(s);
+	CUresult r = vcuda_capture_refuse_wait(s);
 
 	if (r)
 		return r;

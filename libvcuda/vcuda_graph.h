@@ -53,5 +53,7 @@ CUresult vcuda_capture_kernel(CUstream stream, CUgraphNodeParams *p, const CUlau
 CUresult vcuda_capture_copy(const CUDA_MEMCPY3D *c, CUstream stream, bool *capturing);
 /* Calls that cannot be a node. */
 CUresult vcuda_capture_refuse(CUstream stream);
+/* The same for waits, which also other captures may forbid. */
+CUresult vcuda_capture_refuse_wait(CUstream stream);
 
 #endif

@@ -66,6 +66,22 @@ CUresult vcuda_capture_refuse(CUstream handle)
 	return r ? r : context_leave(capture_refuse(s));
 }
 
+/* Others may be waited for, and memory be made, with some captures only. */
+static CUresult unsafe(void)
+{
+	if (!vcuda_capturing())
+		return CUDA_SUCCESS;
+	driver_lock();
+	return context_leave(capture_unsafe());
+}
+
+CUresult vcuda_capture_refuse_wait(CUstream handle)
+{
+	CUresult r = vcuda_capture_refuse(handle);
+
+	return r ? r : unsafe();
+}
+
 /* ---- calls, by their rows ---- */
 
 static void memset_params(CUgraphNodeParams *p, struct vwire_rd *rd, unsigned int size, bool rows)
@@ -272,9 +288,13 @@ CUresult vcuda_capture_sync(struct vcuda_call *c)
 		return r ? r : ask_event(rd_u64(&rd));
 	case CUDA_ID_cuEventQuery:
 	case CUDA_ID_cuEventSynchronize:
-		return ask_event(rd_u64(&rd));
+		r = ask_event(rd_u64(&rd));
+		return r ? r : unsafe();
 	case CUDA_ID_cuCtxSynchronize:
 		return vcuda_capturing() ? refuse_context() : CUDA_SUCCESS;
+	case CUDA_ID_cuStreamQuery:
+	case CUDA_ID_cuStreamSynchronize:
+		return vcuda_capture_refuse_wait(c->stream);
 	default:
 		return c->has_stream ? vcuda_capture_refuse(c->stream) : CUDA_SUCCESS;
 	}
@@ -290,14 +310,7 @@ CUresult vcuda_capture_check(enum cuda_id id)
 	case CUDA_ID_cuMemHostAlloc:
 	case CUDA_ID_cuMemFree_v2:
 	case CUDA_ID_cuMemFreeHost:
-	case CUDA_ID_cuEventQuery:
-	case CUDA_ID_cuEventSynchronize:
-	case CUDA_ID_cuStreamQuery:
-	case CUDA_ID_cuStreamQuery_ptsz:
-	case CUDA_ID_cuStreamSynchronize:
-	case CUDA_ID_cuStreamSynchronize_ptsz:
-		driver_lock();
-		return context_leave(capture_unsafe());
+		return unsafe();
 	default:
 		return CUDA_SUCCESS;
 	}

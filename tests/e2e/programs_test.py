@@ -187,6 +187,52 @@ class Programs(ProgramsTest):
             self.assertIn("PASS", out)
 
 
+class HostFunctions(ProgramsTest):
+    """The program's functions, graphs that reach its memory, and what kernels print: as without anything between."""
+
+    def test_host_functions_and_graphs_that_reach_the_host(self):
+        self.passes("hostfunc")
+
+    def test_rules_of_captures(self):
+        self.passes("capture", round_trips=6)
+
+    def test_building_and_launching_graphs_costs_nothing(self):
+        done = self.passes("graphs")
+        self.assertLessEqual(done.round_trips, 13)
+
+    def test_what_kernels_print_stands_where_it_belongs(self):
+        done = self.passes("printf")
+        want = "".join("host %d\ndevice %d, thread 0\ndevice %d, thread 1\n" % (i, i, i) for i in range(4)) + "host 4\nPASS\n"
+        self.assertEqual(done.out, want)
+
+    def test_a_kernel_prints_more_than_any_buffer_holds(self):
+        done = self.passes("printf", "--lines", "60000")
+        lines = [x for x in done.out.splitlines() if x.startswith("line")]
+        self.assertEqual(lines, ["line %d of what one kernel has to say" % i for i in range(60000)])
+
+    def test_a_failed_assertion_is_told_on_stderr(self):
+        done = self.passes("printf", "--assert")
+        self.assertRegex(done.err, r"ssertion `v == 2` failed")
+
+    def test_a_program_that_dies_in_a_function_gives_everything_back(self):
+        p = self.start("hostfunc", "--stall", "100")
+        p.stdout.readline()
+        p.kill()
+        p.wait()
+        self.leases_end(1)
+        self.passes("vecadd")
+
+    def test_a_server_that_dies_while_a_function_runs(self):
+        p = self.start("hostfunc", "--stall", "100")
+        p.stdout.readline()
+        for pid in [self.server.pid] + self.server.children():
+            os.kill(pid, signal.SIGKILL)
+        start = time.monotonic()
+        p.communicate(timeout=20)
+        self.assertLess(time.monotonic() - start, 5)
+        self.assertNotEqual(p.returncode, 0)
+
+
 class Trouble(ProgramsTest):
     """Things that break: a clear error, soon, and the next program is served."""
 
@@ -290,7 +336,8 @@ class OnSoftgpu(unittest.TestCase):
             self.passes(name)
 
     def test_graphs(self):
-        self.passes("graphs")
+        for name in ("graphs", "hostfunc", "capture", "printf"):
+            self.passes(name)
 
     def test_the_runtime_as_a_shared_library(self):
         self.passes("vecadd_shared")

@@ -25,7 +25,7 @@ LACKS = {
     ("numba", "direct"): [],
     ("cupy", "direct"): [],
     ("numba", "DGSF"): [],
-    ("cupy", "DGSF"): ["graph_by_capture", "callback_on_the_host"],
+    ("cupy", "DGSF"): [],
 }
 
 # Where softgpu, or what links for it, does wrong.

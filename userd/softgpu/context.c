@@ -510,7 +510,10 @@ CUresult cuCtxSynchronize_v2(CUcontext handle)
 		return r;
 	driver_lock();
 	ctx = context_by_handle(handle);
-	r = ctx && ctx->active && !ctx->closing ? context_drain(ctx) : CUDA_ERROR_INVALID_CONTEXT;
+	r = ctx && ctx->active && !ctx->closing ? capture_refuse_context(ctx)
+						: CUDA_ERROR_INVALID_CONTEXT;
+	if (r == CUDA_SUCCESS)
+		r = context_drain(ctx);
 	driver_unlock();
 	print_flush();
 	return r;
