@@ -104,6 +104,14 @@ CUresult vcuda_mem_set_sync_memops(uint64_t addr, bool on);
 uint64_t vcuda_memory_id(void);		/* of a new allocation: never used twice */
 bool vcuda_pool_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
+bool vcuda_ipc_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
+void vcuda_ipc_context(CUcontext ctx);
+void vcuda_ipc_reset(void);
+/* The server's name for something of this process, and something by such a name. */
+CUresult vcuda_share(enum cuda_id id, const uint64_t *args, unsigned int n,
+		     struct vwire_token *token);
+CUresult vcuda_open_shared(enum cuda_id id, const struct vwire_token *token, const uint64_t *args,
+			   unsigned int n);
 /* cuMemFree() of a pool's memory. */
 CUresult vcuda_pool_free(struct arena_run *r, uint64_t addr);
 void vcuda_pools_context(CUcontext ctx);

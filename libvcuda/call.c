@@ -16,7 +16,7 @@ void vcuda_begin(struct vcuda_call *c, enum cuda_id id)
 	c->bulk = NULL;
 	c->bulk_len = 0;
 	c->nr_outs = c->nr_news = c->nr_dels = 0;
-	c->has_stream = false;
+	c->has_stream = c->tells = false;
 }
 
 static void fail(struct vcuda_call *c, CUresult r)
@@ -42,6 +42,8 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 
 	if (!ok)
 		return fail(c, bad_handle(kind));
+	if (kind == CUDA_HANDLE_event && handle)
+		c->tells = vcuda_handle_get(kind, handle)->event.flags & CU_EVENT_INTERPROCESS;
 	vcuda_put_u64(c, vcuda_handle_number(handle));
 }
 
@@ -162,11 +164,23 @@ static CUresult check(struct vcuda_call *c)
 	return c->err;
 }
 
-static CUresult submit(struct vcuda_call *c, struct vcuda_wait *w)
+static CUresult submit(struct vcuda_call *c, uint16_t flags, struct vcuda_wait *w)
 {
 	struct vcuda_iov iov[2] = { { c->buf, wr_len(&c->wr) }, { c->bulk, c->bulk_len } };
 
 	return vcuda_submit(c->id, w ? VWIRE_F_WAIT : 0, iov, 2, w, &c->seq);
+}
+
+/* Whoever hears of it from this process must find it at the server. */
+static CUresult submit_told(struct vcuda_call *c)
+{
+	struct vcuda_wait w = { 0 };
+	CUresult r = submit(c, &w);
+
+	if (!r)
+		r = vcuda_wait(&w);
+	free(w.reply);
+	return r;
 }
 
 CUresult vcuda_async(struct vcuda_call *c)
@@ -183,7 +197,7 @@ CUresult vcuda_async(struct vcuda_call *c)
 	if (!r && c->has_stream && vcuda_has_views())
 		r = vcuda_views_flush(c->stream);
 	if (!r)
-		r = submit(c, NULL);
+		r = c->tells ? submit_told(c) : submit(c, NULL);
 	if (!r && c->has_stream)
 		vcuda_note_work(c->seq);
 	else if (!r)
@@ -223,7 +237,7 @@ static CUresult exchange(struct vcuda_call *c, struct vcuda_wait *w)
 	if (!r && capture_ever)
 		r = vcuda_capture_sync(c);
 	if (!r)
-		r = submit(c, w);
+		r = submit(c, 0, w);
 	if (!r)
 		r = vcuda_wait(w);
 	if (!r)

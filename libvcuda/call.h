@@ -39,6 +39,7 @@ struct vcuda_call {
 	unsigned int nr_dels;
 	CUstream stream;	/* that the work is put on, where has_stream */
 	bool has_stream;
+	bool tells;		/* has an event that other processes wait for */
 	uint64_t seq;
 	uint8_t buf[VCUDA_CALL_BYTES] __attribute__((aligned(8)));
 };

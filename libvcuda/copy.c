@@ -67,6 +67,16 @@ static CUresult capture(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
 	return n && vcuda_capturing() ? vcuda_capture_copy(&c, stream, capturing) : CUDA_SUCCESS;
 }
 
+/*
+ * The end of a copy that the program need not wait for, as nobody could tell: but for the program
+ * itself, which sees managed memory, and for another process, which has the memory too.
+ */
+static CUresult settle(uint64_t p, size_t n, CUstream stream)
+{
+	return n && vcuda_is_sharing() ? hand_cuStreamSynchronize(stream)
+				       : settle_view(p, n, stream);
+}
+
 static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
 {
 	struct vwire_copy_in h = { 0 };
@@ -205,7 +215,7 @@ CUresult hand_cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n, CUstre
 
 	if (!r)
 		r = to_device(dst, src, n, stream);
-	return r ? r : settle_view(dst, n, stream);
+	return r ? r : settle(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
@@ -232,7 +242,7 @@ CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstre
 
 	if (!r)
 		r = on_device(dst, src, n, stream);
-	return r ? r : settle_view(dst, n, stream);
+	return r ? r : settle(dst, n, stream);
 }
 
 /* ---- either kind of pointer ---- */
@@ -280,7 +290,7 @@ CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stre
 
 	if (!r)
 		r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
-	return r ? r : settle_view(dst, n, stream);
+	return r ? r : settle(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)

@@ -421,6 +421,9 @@ static CUresult attribute(void *data, CUpointer_attribute which, const struct po
 		*(unsigned int *)data = p->managed;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		*(unsigned int *)data = p->device && (p->range.kind == ARENA_DEVICE ||
+						      p->range.kind == ARENA_CHUNK);
+		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		*(unsigned int *)data = 0;
 		return CUDA_SUCCESS;

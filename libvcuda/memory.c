@@ -16,6 +16,7 @@
 
 #include "managed.h"
 #include "view.h"
+#include "vmm.h"
 
 #define UNIT		512u
 #define CHUNK_UNITS	4096u		/* a granule is at most 2 MiB worth of units here */
@@ -63,6 +64,8 @@ void vcuda_memory_reset(void)
 	chunks = NULL;
 	vcuda_views_reset();
 	vcuda_managed_reset();
+	vcuda_vmm_reset();
+	vcuda_ipc_reset();
 	vcuda_pools_reset();
 	vcuda_arena_reset();
 	atomic_store(&nr_globals, 0);
@@ -294,6 +297,10 @@ bool vcuda_memory_lookup(uint64_t addr, struct vcuda_range *out)
 	case ARENA_HOST:
 	case ARENA_SHADOW:
 		return vcuda_host_find(r, addr, out);
+	case ARENA_RESERVED:
+		return vcuda_vmm_find(r, addr, out);
+	case ARENA_IMPORT:
+		return vcuda_ipc_find(r, addr, out);
 	default:
 		return false;
 	}
@@ -395,6 +402,7 @@ void vcuda_context_free_memory(CUcontext ctx)
 			vcuda_managed_context(r, ctx);
 	}
 	vcuda_pools_context(ctx);
+	vcuda_ipc_context(ctx);
 	vcuda_arena_unlock();
 }
 

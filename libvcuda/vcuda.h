@@ -226,6 +226,11 @@ CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n);
 /* The program has waited for something: pools give back what is above their thresholds. */
 void vcuda_pools_synchronized(void);
 
+/* ---- ipc.c ---- */
+
+/* Another process has memory of this one, or the other way round. */
+bool vcuda_is_sharing(void);
+
 /* ---- managed.c ---- */
 
 /* A managed variable of a module: the program has its memory at the device's address. */

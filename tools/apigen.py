@@ -62,8 +62,10 @@ def trace(r):
     for p in r.params:
         if p.length == "str":
             word, value = "%s", f'{p.name} ? {p.name} : "(null)"'
-        elif p.stars or p.handle:
+        elif p.stars:
             word, value = "%p", p.name
+        elif p.handle:
+            word, value = "%p", f"(void *)(uintptr_t){p.name}"
         elif p.base in BY_VALUE:
             word, value = "%s", f'"{p.base}"'
         elif p.base.startswith("CUdeviceptr"):

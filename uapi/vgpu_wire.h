@@ -310,6 +310,46 @@ struct vwire_free {
 };
 #define VWIRE_FREE_F_UNMAP	0x1u
 
+/* cuMemCreate: memory without addresses; it lasts until it is released and mapped nowhere. */
+struct vwire_allocation {
+	__le32 number;			/* client-made */
+	__le32 reserved;
+	__le64 size;			/* a multiple of the granularity */
+};
+
+/* cuMemMap: inside the range, where nothing is mapped. cuMemUnmap is a struct vwire_map. */
+struct vwire_mem_map {
+	__le64 addr;
+	__le64 size;
+	__le32 number;
+	__le32 reserved;
+};
+
+/* cuMemSetAccess: of the mappings that make up the span. */
+struct vwire_mem_access {
+	__le64 addr;
+	__le64 size;
+	__le32 flags;			/* CUmemAccess_flags */
+	__le32 reserved;
+};
+
+/**
+ * struct vwire_token - a worker's name for something that other processes of the tenant may have
+ * @key: random
+ * @pid: of the worker
+ * @kind: VWIRE_TOKEN_*
+ * @size: bytes of memory
+ */
+struct vwire_token {
+	__u8 key[16];
+	__le32 pid;
+	__le32 kind;
+	__le64 size;
+};
+#define VWIRE_TOKEN_MEMORY	1u	/* one mapping */
+#define VWIRE_TOKEN_ALLOCATION	2u	/* of cuMemCreate */
+#define VWIRE_TOKEN_EVENT	3u
+
 /*
  * cuMemcpyHtoDAsync_v2: bytes (at most VWIRE_DATA_MAX) of data follow, padded to 8. A larger copy
  * is several of these.

@@ -116,6 +116,22 @@ class Programs(ProgramsTest):
     def test_pools(self):
         self.passes("pools")
 
+    def test_virtual_memory_without_a_round_trip_but_for_what_waits(self):
+        self.passes("shared", "--alone", round_trips=20)
+
+    def test_memory_and_events_of_two_processes(self):
+        self.passes("shared")
+
+    def test_another_tenant_is_given_nothing(self):
+        offer = subprocess.Popen([os.path.join(CUDA, "shared"), "--offer"], env=self.env(VGPU_TENANT="one"), stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(lambda: (offer.stdin.close(), offer.wait(), offer.stdout.close(), offer.stderr.close()))
+        handles = offer.stdout.read(192)
+        for tenant, want in (("two", 0), ("one", 1)):
+            p = subprocess.run([os.path.join(CUDA, "shared"), "--stranger"], env=self.env(VGPU_TENANT=tenant), input=handles, capture_output=True,
+                               timeout=30)
+            self.assertEqual(p.returncode, want, p.stdout + p.stderr)
+
     def test_mapped_and_managed_memory(self):
         self.passes("views")
 
@@ -350,7 +366,7 @@ class OnSoftgpu(unittest.TestCase):
         self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")
 
     def test_driver_api(self):
-        for name in ("drvptx", "manykernels", "badimage", "forkfirst", "pools", "views"):
+        for name in ("drvptx", "manykernels", "badimage", "forkfirst", "pools", "views", "shared"):
             self.passes(name)
 
     def test_small_copies_and_launches(self):

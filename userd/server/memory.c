@@ -8,11 +8,13 @@
 #include "run.h"
 #include "worker.h"
 
-static CUmemAllocationProp prop_of(CUdevice dev)
+CUmemAllocationProp memory_prop(const struct memory *m)
 {
 	return (CUmemAllocationProp){
 		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.location = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = dev },
+		.location = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = m->dev },
+		.requestedHandleTypes =
+			m->shareable ? CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR : 0,
 	};
 }
 
@@ -46,12 +48,18 @@ static CUresult reserve(struct memory *m, uint64_t total_mem)
 
 int memory_init(struct memory *m, CUdevice dev, uint64_t total_mem)
 {
-	CUmemAllocationProp prop = prop_of(dev);
+	CUmemAllocationProp prop;
 	size_t granularity;
+	int shareable = 0;
 	CUresult r;
 
 	pthread_mutex_init(&m->lock, NULL);
 	m->dev = dev;
+	real.cuDeviceGetAttribute(
+		&shareable, CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED, dev);
+	m->shareable = shareable && real.cuMemExportToShareableHandle &&
+		       real.cuMemImportFromShareableHandle && real.cuMemRetainAllocationHandle;
+	prop = memory_prop(m);
 	r = real.cuMemGetAllocationGranularity(&granularity, &prop,
 					       CU_MEM_ALLOC_GRANULARITY_MINIMUM);
 	if (r == CUDA_SUCCESS) {
@@ -87,26 +95,20 @@ static CUresult check_free(const struct memory *m, uint64_t addr, uint64_t size)
 {
 	if (!is_pages(m, addr, size))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (size > m->limit || m->used > m->limit - size)
-		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (uint64_t at = addr; at < addr + size; at += m->granularity)
 		if (*page_of(m, at))
 			return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }
 
-static CUresult driver_map(struct memory *m, uint64_t addr, uint64_t size)
+static CUresult driver_map(struct memory *m, uint64_t addr, uint64_t size,
+			   CUmemGenericAllocationHandle handle)
 {
-	CUmemAllocationProp prop = prop_of(m->dev);
 	CUmemAccessDesc access = {
-		.location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+		.location = memory_prop(m).location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
 	};
-	CUmemGenericAllocationHandle handle;
-	CUresult r = real.cuMemCreate(&handle, size, &prop, 0);
+	CUresult r = real.cuMemMap(addr, size, 0, handle, 0);
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = real.cuMemMap(addr, size, 0, handle, 0);
 	/* The mapping keeps the memory. */
 	real.cuMemRelease(handle);
 	if (r != CUDA_SUCCESS)
@@ -117,22 +119,49 @@ static CUresult driver_map(struct memory *m, uint64_t addr, uint64_t size)
 	return r;
 }
 
-static void book(struct memory *m, struct mapping *map)
+static void use(struct memory *m, uint64_t size)
 {
-	for (uint64_t at = map->addr; at < map->addr + map->size; at += m->granularity)
-		*page_of(m, at) = map;
-	m->used += map->size;
+	m->used += size;
 	if (m->used > m->peak)
 		m->peak = m->used;
 }
 
-CUresult memory_map(struct memory *m, uint64_t addr, uint64_t size)
+static void book(struct memory *m, struct mapping *map)
 {
+	for (uint64_t at = map->addr; at < map->addr + map->size; at += m->granularity)
+		*page_of(m, at) = map;
+	map->id = ++m->last_id;
+	if (!map->physical)
+		use(m, map->size);
+}
+
+static bool has_room(const struct memory *m, uint64_t size)
+{
+	return size <= m->limit && m->used <= m->limit - size;
+}
+
+/* fd -1: new memory. */
+static CUresult make_handle(struct memory *m, uint64_t size, int fd,
+			    CUmemGenericAllocationHandle *handle)
+{
+	CUmemAllocationProp prop = memory_prop(m);
+
+	if (fd < 0)
+		return real.cuMemCreate(handle, size, &prop, 0);
+	return real.cuMemImportFromShareableHandle(handle, (void *)(intptr_t)fd,
+						   CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+}
+
+CUresult memory_map_fd(struct memory *m, uint64_t addr, uint64_t size, int fd)
+{
+	CUmemGenericAllocationHandle handle;
 	struct mapping *map;
 	CUresult r;
 
 	pthread_mutex_lock(&m->lock);
 	r = check_free(m, addr, size);
+	if (r == CUDA_SUCCESS && !has_room(m, size))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_unlock(&m->lock);
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -140,7 +169,9 @@ CUresult memory_map(struct memory *m, uint64_t addr, uint64_t size)
 	if (!map)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* Only this thread maps, so what was free stays free without the lock. */
-	r = driver_map(m, addr, size);
+	r = make_handle(m, size, fd, &handle);
+	if (r == CUDA_SUCCESS)
+		r = driver_map(m, addr, size, handle);
 	if (r != CUDA_SUCCESS) {
 		free(map);
 		return r;
@@ -152,7 +183,80 @@ CUresult memory_map(struct memory *m, uint64_t addr, uint64_t size)
 	return CUDA_SUCCESS;
 }
 
-static bool is_row_of_mappings(const struct memory *m, uint64_t addr, uint64_t size)
+CUresult memory_map(struct memory *m, uint64_t addr, uint64_t size)
+{
+	return memory_map_fd(m, addr, size, -1);
+}
+
+uint64_t memory_mapping_id(struct memory *m, uint64_t addr, uint64_t size)
+{
+	const struct mapping *map = NULL;
+	uint64_t id = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (is_pages(m, addr, size))
+		map = *page_of(m, addr);
+	if (map && map->addr == addr && map->size == size && !map->physical)
+		id = map->id;
+	pthread_mutex_unlock(&m->lock);
+	return id;
+}
+
+/* ---- memory of cuMemCreate() ---- */
+
+CUresult memory_charge(struct memory *m, uint64_t size)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&m->lock);
+	if (!has_room(m, size))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	else
+		use(m, size);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+void memory_uncharge(struct memory *m, uint64_t size)
+{
+	pthread_mutex_lock(&m->lock);
+	m->used -= size;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void memory_put_physical(struct memory *m, struct physical *p)
+{
+	if (--p->refs)
+		return;
+	memory_uncharge(m, p->size);
+	free(p);
+}
+
+CUresult memory_map_physical(struct memory *m, uint64_t addr, uint64_t size, struct physical *p)
+{
+	struct mapping *map = malloc(sizeof(*map));
+	CUresult r;
+
+	if (!map)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&m->lock);
+	r = size <= p->size ? check_free(m, addr, size) : CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_unlock(&m->lock);
+	if (r == CUDA_SUCCESS)
+		r = real.cuMemMap(addr, size, 0, p->real, 0);
+	if (r != CUDA_SUCCESS) {
+		free(map);
+		return r;
+	}
+	*map = (struct mapping){ .addr = addr, .size = size, .physical = p };
+	p->refs++;
+	pthread_mutex_lock(&m->lock);
+	book(m, map);
+	pthread_mutex_unlock(&m->lock);
+	return CUDA_SUCCESS;
+}
+
+static bool is_row_of_mappings(const struct memory *m, uint64_t addr, uint64_t size, bool physical)
 {
 	uint64_t at = addr, end = addr + size;
 
@@ -161,7 +265,7 @@ static bool is_row_of_mappings(const struct memory *m, uint64_t addr, uint64_t s
 	while (at < end) {
 		const struct mapping *map = *page_of(m, at);
 
-		if (!map || map->addr != at || map->size > end - at)
+		if (!map || map->addr != at || map->size > end - at || !map->physical == physical)
 			return false;
 		at += map->size;
 	}
@@ -171,6 +275,7 @@ static bool is_row_of_mappings(const struct memory *m, uint64_t addr, uint64_t s
 /* The pages stay taken until the driver is done, or the executor could map there too early. */
 static CUresult unmap_one(struct memory *m, struct mapping *map)
 {
+	struct physical *p;
 	CUresult r;
 
 	pthread_mutex_unlock(&m->lock);
@@ -180,18 +285,25 @@ static CUresult unmap_one(struct memory *m, struct mapping *map)
 		return r;
 	for (uint64_t at = map->addr; at < map->addr + map->size; at += m->granularity)
 		*page_of(m, at) = NULL;
-	m->used -= map->size;
+	if (!map->physical)
+		m->used -= map->size;
+	p = map->physical;
 	free(map);
+	if (p) {
+		pthread_mutex_unlock(&m->lock);
+		memory_put_physical(m, p);
+		pthread_mutex_lock(&m->lock);
+	}
 	return r;
 }
 
-CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size)
+static CUresult unmap_row(struct memory *m, uint64_t addr, uint64_t size, bool physical)
 {
 	CUresult r = CUDA_SUCCESS;
 	uint64_t at = addr;
 
 	pthread_mutex_lock(&m->lock);
-	if (!is_row_of_mappings(m, addr, size))
+	if (!is_row_of_mappings(m, addr, size, physical))
 		r = CUDA_ERROR_INVALID_VALUE;
 	while (r == CUDA_SUCCESS && at < addr + size) {
 		struct mapping *map = *page_of(m, at);
@@ -203,26 +315,24 @@ CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size)
 	return r;
 }
 
-CUresult memory_charge(struct memory *m, uint64_t size)
+CUresult memory_unmap(struct memory *m, uint64_t addr, uint64_t size)
 {
-	CUresult r = CUDA_SUCCESS;
-
-	pthread_mutex_lock(&m->lock);
-	if (size > m->limit || m->used > m->limit - size)
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	else
-		m->used += size;
-	if (m->used > m->peak)
-		m->peak = m->used;
-	pthread_mutex_unlock(&m->lock);
-	return r;
+	return unmap_row(m, addr, size, false);
 }
 
-void memory_uncharge(struct memory *m, uint64_t size)
+CUresult memory_unmap_physical(struct memory *m, uint64_t addr, uint64_t size)
 {
+	return unmap_row(m, addr, size, true);
+}
+
+bool memory_is_physical(struct memory *m, uint64_t addr, uint64_t size)
+{
+	bool ok;
+
 	pthread_mutex_lock(&m->lock);
-	m->used -= size;
+	ok = is_row_of_mappings(m, addr, size, true);
 	pthread_mutex_unlock(&m->lock);
+	return ok;
 }
 
 CUresult memory_check(struct memory *m, uint64_t addr, uint64_t size)
