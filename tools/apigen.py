@@ -52,6 +52,8 @@ def emit_hand_h(t):
     return header("hand.gen.h", "bodies written by hand, the library's half", ["<cuda.h>"], out)
 
 
+# Handles that cuda.h declares as numbers.
+NUMBERS = ("CUmemGenericAllocationHandle",)
 # Structs that a function takes by value: a trace names them and no more.
 BY_VALUE = ("CUmemLocation", "CUipcMemHandle", "CUipcEventHandle")
 
@@ -62,13 +64,11 @@ def trace(r):
     for p in r.params:
         if p.length == "str":
             word, value = "%s", f'{p.name} ? {p.name} : "(null)"'
-        elif p.stars:
+        elif p.stars or p.handle and p.base not in NUMBERS:
             word, value = "%p", p.name
-        elif p.handle:
-            word, value = "%p", f"(void *)(uintptr_t){p.name}"
         elif p.base in BY_VALUE:
             word, value = "%s", f'"{p.base}"'
-        elif p.base.startswith("CUdeviceptr"):
+        elif p.base.startswith("CUdeviceptr") or p.base in NUMBERS:
             word, value = "%#llx", f"(unsigned long long){p.name}"
         elif p.base.startswith(("unsigned", "size_t", "cuuint")):
             word, value = "%llu", f"(unsigned long long){p.name}"
