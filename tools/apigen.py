@@ -9,7 +9,7 @@ import os
 import sys
 
 from ctext import CUDA_H_OLDEST, MADE, block, flag, fold, guard, head, header, kind, search
-from cudadef import BLOB_MAX, MODES, Refused, Table
+from cudadef import BLOB_MAX, BY_VALUE, MODES, Refused, Table
 from roundtrip import emit_roundtrip
 
 
@@ -54,8 +54,6 @@ def emit_hand_h(t):
 
 # Handles that cuda.h declares as numbers.
 NUMBERS = ("CUmemGenericAllocationHandle",)
-# Structs that a function takes by value: a trace names them and no more.
-BY_VALUE = ("CUmemLocation", "CUipcMemHandle", "CUipcEventHandle")
 
 
 def trace(r):

@@ -12,6 +12,8 @@ GENERATED = ("MEMO", "ASYNC", "SYNC")
 ROW_TAGS = ("early", "local")
 TAGS = ("new", "del", "null", "order")
 RESERVED = ("scope", "call", "rq", "result", "real")	# names that generated code uses itself
+# structs that a function takes by value: bodies by hand only, and a trace names them and no more
+BY_VALUE = ("CUmemLocation", "CUipcMemHandle", "CUipcEventHandle")
 BLOB_MAX = 512		# bytes behind one pointer of a generated row
 OUTS_MAX = 7		# VCUDA_CALL_OUTS, and what fits RUN_OUT_BYTES
 ROW = re.compile(r"(HANDLE|REASON|CU|TWIN)\(([^()]*)\)")
@@ -253,7 +255,7 @@ def check_length(p, names):
 def classify(row, p):
     """Sets p.kind, the way a generated row carries it, or refuses what only hand code can do."""
     if not p.stars:
-        if p.base in ("float", "double", "void"):
+        if p.base in ("float", "double", "void") + BY_VALUE:
             raise Refused(p.line, f"{p.name} is no integer and no handle: a HAND row")
         p.kind = "stream" if p.is_stream() and "del" not in p.tags else \
             "del" if "del" in p.tags else "handle" if p.handle else \

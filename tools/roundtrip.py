@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """roundtrip.py - the round trips that test every row; tests/unit/roundtrip.h says how they work"""
 from ctext import CUDA_H_OLDEST, block, flag, head, kind
+from cudadef import BY_VALUE
 
 
 def rt_value(r, i, p):
@@ -57,6 +58,10 @@ def rt_hand(r):
     """The body that is written by hand, faked: every argument of the stub must get there."""
     args, lines = [], [f"rt_hand(CUDA_ID_{r.name});"]
     for i, p in enumerate(r.params):
+        if p.base in BY_VALUE and not p.stars:
+            args.append(f"*({p.type} *)rt_struct({i})")
+            lines.append(f'rt_same("{p.name}", memcmp(&{p.name}, rt_struct({i}), sizeof({p.name})), 0);')
+            continue
         cast = f"({p.type})(uintptr_t)" if p.stars or p.handle else f"({p.type})"
         args.append("rt_stream" if p.is_stream() else
                     "rt_text" if p.length == "str" else f"{cast}rt_value({i})")

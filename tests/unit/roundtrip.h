@@ -67,6 +67,7 @@ void rt_dispatch(enum cuda_id id, const void *payload, size_t len);
 
 /* Used by the generated code; i is the parameter's place. */
 uint64_t rt_value(unsigned int i);
+void *rt_struct(unsigned int i);	/* bytes of one that is passed by value */
 void *rt_client(enum cuda_handle_kind kind, unsigned int i);
 void *rt_real(enum cuda_handle_kind kind, unsigned int i);
 CUstream rt_real_stream(void);

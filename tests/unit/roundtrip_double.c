@@ -70,6 +70,16 @@ uint64_t rt_value(unsigned int i)
 	return 0x8182838485868788ull + i * 0x0101010101010101ull;
 }
 
+void *rt_struct(unsigned int i)
+{
+	static uint64_t bytes[16][32];
+	unsigned int k;
+
+	for (k = 0; k < 32; k++)
+		bytes[i][k] = rt_value(i) ^ k;
+	return bytes[i];
+}
+
 void *rt_client(enum cuda_handle_kind kind, unsigned int i)
 {
 	return (void *)(uintptr_t)(CLIENT + number(kind, i));
