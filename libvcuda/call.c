@@ -164,7 +164,7 @@ static CUresult check(struct vcuda_call *c)
 	return c->err;
 }
 
-static CUresult submit(struct vcuda_call *c, uint16_t flags, struct vcuda_wait *w)
+static CUresult submit(struct vcuda_call *c, struct vcuda_wait *w)
 {
 	struct vcuda_iov iov[2] = { { c->buf, wr_len(&c->wr) }, { c->bulk, c->bulk_len } };
 
@@ -237,7 +237,7 @@ static CUresult exchange(struct vcuda_call *c, struct vcuda_wait *w)
 	if (!r && capture_ever)
 		r = vcuda_capture_sync(c);
 	if (!r)
-		r = submit(c, 0, w);
+		r = submit(c, w);
 	if (!r)
 		r = vcuda_wait(w);
 	if (!r)

@@ -77,6 +77,15 @@ static CUresult settle(uint64_t p, size_t n, CUstream stream)
 				       : settle_view(p, n, stream);
 }
 
+/* A wait shows it to who else has the memory: another process, or the program as managed memory. */
+static void note_copy(uint64_t seq)
+{
+	if (vcuda_has_views() || vcuda_is_sharing())
+		vcuda_note_work(seq);
+	else
+		vcuda_note_hidden_work(seq);
+}
+
 static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
 {
 	struct vwire_copy_in h = { 0 };
@@ -110,7 +119,7 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		iov[1] = (struct vcuda_iov){ (const uint8_t *)src + done, part };
 		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, &seq);
 		if (!r)
-			vcuda_note_hidden_work(seq);
+			note_copy(seq);
 	}
 	return r;
 }

@@ -110,8 +110,10 @@ CUresult hand_cuIpcGetMemHandle(CUipcMemHandle *out, CUdeviceptr ptr)
 	}
 	vcuda_arena_unlock();
 	/* copies that the program has seen return are done when the other process looks */
-	if (!err && !vcuda_device_idle())
+	if (!err && !vcuda_device_idle()) {
+		vcuda_note_work(vcuda_last_work());
 		err = hand_cuCtxSynchronize();
+	}
 	if (!err)
 		err = vcuda_share(CUDA_ID_cuIpcGetMemHandle, span, 2, &h.token);
 	if (!err)
