@@ -351,7 +351,9 @@ static CUresult copy_box(const struct place *dst, const struct place *src, const
 	r = make_end(&d, dst, b);
 	if (!r)
 		r = make_end(&s, src, b);
-	return r ? r : copy_ends(&d, &s, b, stream, async);
+	if (!r)
+		r = copy_ends(&d, &s, b, stream, async);
+	return r || async || d.where != DEVICE ? r : vcuda_copy_settle(d.addr, d.span, stream);
 }
 
 /* ---- two dimensions ---- */

@@ -71,7 +71,7 @@ static CUresult capture(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
  * The end of a copy that the program need not wait for, as nobody could tell: but for the program
  * itself, which sees managed memory, and for another process, which has the memory too.
  */
-static CUresult settle(uint64_t p, size_t n, CUstream stream)
+CUresult vcuda_copy_settle(uint64_t p, size_t n, CUstream stream)
 {
 	return n && vcuda_is_sharing() ? hand_cuStreamSynchronize(stream)
 				       : settle_view(p, n, stream);
@@ -224,7 +224,7 @@ CUresult hand_cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n, CUstre
 
 	if (!r)
 		r = to_device(dst, src, n, stream);
-	return r ? r : settle(dst, n, stream);
+	return r ? r : vcuda_copy_settle(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
@@ -251,7 +251,7 @@ CUresult hand_cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstre
 
 	if (!r)
 		r = on_device(dst, src, n, stream);
-	return r ? r : settle(dst, n, stream);
+	return r ? r : vcuda_copy_settle(dst, n, stream);
 }
 
 /* ---- either kind of pointer ---- */
@@ -299,7 +299,7 @@ CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stre
 
 	if (!r)
 		r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
-	return r ? r : settle(dst, n, stream);
+	return r ? r : vcuda_copy_settle(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
