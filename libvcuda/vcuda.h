@@ -218,9 +218,9 @@ void vcuda_context_free_memory(CUcontext ctx);
 
 /* ---- copy.c ---- */
 
-/* What is known to be wrong with a copy between pointers of either kind, before it is begun. */
 /* What the end of a synchronous copy to the device has to wait for. */
 CUresult vcuda_copy_settle(uint64_t p, size_t n, CUstream stream);
+/* What is known to be wrong with a copy between pointers of either kind, before it is begun. */
 CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n);
 
 /* ---- mempool.c ---- */
