@@ -50,4 +50,15 @@ gpucheck: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vg
 	$(Q)$(PYTHON3) tools/gpucheck.py
 	$(Q)$(PYTHON3) tools/softcheck.py
 
-.PHONY: check check-softgpu demo gpucheck roundtrips python-packages
+tests_MICRO := build/tests/gpu/micro
+
+$(tests_MICRO): tests/gpu/micro.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -isystem $(CUDA_HOME)/include -o $@ $< -L$(CUDA_STUBS) -lcuda -ldl
+
+# Calls, copies and PyTorch natively and through DGSF: build/gpubench.
+gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker $(tests_MICRO) $(tools_DELAYPROXY)
+	$(Q)$(PYTHON3) tools/gpubench.py
+
+.PHONY: gpubench check check-softgpu demo gpucheck roundtrips python-packages

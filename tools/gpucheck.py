@@ -96,11 +96,15 @@ def row(cells, widths):
     return "  ".join(str(c).ljust(w) for c, w in zip(cells, widths)).rstrip()
 
 
-def table(rows):
-    head = ("program", "native s", "DGSF s", "DGSF / native", "round trips", "bytes", "native", "DGSF")
+def table_of(head, rows):
+    """A simple table of reStructuredText."""
     widths = [max(len(str(r[i])) for r in [head] + rows) for i in range(len(head))]
     rule = "  ".join("=" * w for w in widths)
     return "\n".join([rule, row(head, widths), rule] + [row(r, widths) for r in rows] + [rule])
+
+
+def table(rows):
+    return table_of(("program", "native s", "DGSF s", "DGSF / native", "round trips", "bytes", "native", "DGSF"), rows)
 
 
 def virtual_machine():
