@@ -6,11 +6,15 @@
  * blocks. A freed block may be used again at once by the stream that freed it, whose requests keep
  * their order; by others once all work up to the free is known to be done. A pool keeps at most as
  * much as its threshold says when the program waits for something.
+ *
+ * What a capture allocates is a graph's, which uses it at every launch, whatever the program frees
+ * meanwhile: such a block is never given to another before its context ends.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
+#include "vcuda_graph.h"
 
 #define UNIT	512u
 
@@ -21,6 +25,7 @@ struct block {
 	uint64_t id;
 	CUcontext ctx;
 	bool sync_memops;
+	bool captured;			/* a graph uses it */
 	/* of a free block: who may use it, and since when everybody may */
 	uint32_t stream;
 	uint64_t seq;
@@ -159,7 +164,7 @@ void vcuda_pools_synchronized(void)
 
 static bool may_use(const struct block *b, uint32_t stream)
 {
-	return !b->size && (b->stream == stream || vcuda_is_done(b->seq));
+	return !b->size && !b->captured && (b->stream == stream || vcuda_is_done(b->seq));
 }
 
 /* Two free neighbours become one if who may use either may use both. */
@@ -167,7 +172,7 @@ static bool merge_next(struct block *b)
 {
 	struct block *n = b->next;
 
-	if (b->size || !n || n->size)
+	if (b->size || b->captured || !n || n->size || n->captured)
 		return false;
 	if (vcuda_is_done(b->seq))
 		b->stream = n->stream;
@@ -268,7 +273,8 @@ static struct segment *segment_of(const struct block *b)
 	return (struct segment *)vcuda_arena_at(b->addr);
 }
 
-static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, uint64_t *out)
+static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, bool captured,
+			   uint64_t *out)
 {
 	uint64_t bytes = (size + UNIT - 1) / UNIT * UNIT;
 	bool small = bytes <= vcuda_arena_granule() / 2;
@@ -279,6 +285,9 @@ static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, uint64_
 	if (bytes < size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_arena_reap();
+	/* a graph's work is in no order with that of the streams */
+	if (captured)
+		stream = NO_STREAM;
 	b = find_block(p, bytes, small, stream);
 	if (!b) {
 		for (s = p->segments; s; s = s->next)
@@ -297,6 +306,7 @@ static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, uint64_
 	b->id = vcuda_memory_id();
 	b->ctx = vcuda_current();
 	b->sync_memops = false;
+	b->captured = captured;
 	b->stream = stream;
 	segment_of(b)->live += bytes;
 	p->used += bytes;
@@ -321,11 +331,13 @@ static void block_free(struct segment *s, struct block *b, uint32_t stream)
 	struct arena_pending *fence;
 	struct pool *p = s->pool;
 
+	p->used -= b->size ? b->bytes : 0;
 	b->size = 0;
+	if (b->captured)
+		return;
 	b->stream = stream;
 	b->seq = vcuda_device_idle() ? 0 : vcuda_last_work();
 	s->live -= b->bytes;
-	p->used -= b->bytes;
 	if (foreign && b->seq) {
 		fence = malloc(sizeof(*fence));
 		if (fence) {
@@ -393,7 +405,8 @@ static void segment_context(struct segment *s, CUcontext ctx)
 	do {
 		again = false;
 		for (b = s->blocks; b && !again; b = b->next)
-			if (b->size && b->ctx == ctx) {
+			if ((b->size || b->captured) && b->ctx == ctx) {
+				b->captured = false;
 				block_free(s, b, NO_STREAM);
 				again = true;
 			}
@@ -431,6 +444,14 @@ void vcuda_pools_reset(void)
 
 /* ---- allocation ---- */
 
+static bool captures(CUstream stream)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+
+	return vcuda_capturing() && !hand_cuStreamIsCapturing(stream, &status) &&
+	       status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, bool named,
 			 CUstream stream)
 {
@@ -447,7 +468,7 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	vcuda_arena_lock();
 	p = named ? pool_find(handle) : current[dev] ? current[dev] : pool_default(dev);
 	if (p)
-		r = pool_alloc(p, size, number, &addr);
+		r = pool_alloc(p, size, number, captures(stream), &addr);
 	else
 		r = named ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_arena_unlock();
@@ -467,28 +488,34 @@ CUresult hand_cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPoo
 	return allocate(out, size, pool, true, stream);
 }
 
+/* With the lock. A capture may free only what is a graph's. */
+static CUresult free_block(uint64_t addr, uint32_t stream, bool capturing)
+{
+	struct segment *s = (struct segment *)vcuda_arena_at(addr);
+	bool ok = s && s->run.kind == ARENA_POOL && s->pool;
+	struct block *b = ok ? block_at(s, addr) : NULL;
+	struct pool *p;
+
+	if (!b || !b->size || b->addr != addr || (capturing && !b->captured))
+		return CUDA_ERROR_INVALID_VALUE;
+	p = s->pool;
+	block_free(s, b, stream);
+	settle(p);
+	return CUDA_SUCCESS;
+}
+
 CUresult hand_cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 {
-	struct segment *s;
-	struct block *b;
+	bool capturing = captures(stream);
 	uint32_t number;
 	CUresult r = vcuda_stream_number(stream, &number);
 
 	if (r)
 		return r;
 	if (vcuda_arena_kind(ptr) != ARENA_POOL)
-		return ptr ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
+		return ptr && !capturing ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_lock();
-	s = (struct segment *)vcuda_arena_at(ptr);
-	b = s && s->run.kind == ARENA_POOL && s->pool ? block_at(s, ptr) : NULL;
-	if (b && b->size && b->addr == ptr) {
-		struct pool *p = s->pool;
-
-		block_free(s, b, number);
-		settle(p);
-	} else {
-		r = CUDA_ERROR_INVALID_VALUE;
-	}
+	r = free_block(ptr, number, capturing);
 	vcuda_arena_unlock();
 	return r ? r : vcuda_sticky_error();
 }

@@ -226,6 +226,43 @@ static void batches(CUstream stream)
 	}
 }
 
+/* What a capture allocates is the graph's at every launch, though it was freed and others allocate. */
+static void captured(CUstream stream)
+{
+	CUdeviceptr p, other[8], out;
+	CUgraphExec exec;
+	CUgraph graph;
+	int got = 0;
+
+	CHECK_DRV(cuMemAlloc(&out, 1 << 20));
+	CHECK_DRV(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+	CHECK_DRV(cuMemAllocAsync(&p, 1 << 20, stream));
+	CHECK_DRV(cuMemsetD32Async(p, 4711, 1 << 18, stream));
+	CHECK_DRV(cuMemcpyDtoDAsync(out, p, 1 << 20, stream));
+	CHECK_DRV(cuMemFreeAsync(p, stream));
+	CHECK_DRV(cuStreamEndCapture(stream, &graph));
+	CHECK_DRV(cuGraphInstantiate(&exec, graph, 0));
+	for (int i = 0; i < 8; i++) {
+		CHECK_DRV(cuMemAllocAsync(&other[i], 1 << 20, stream));
+		CHECK_DRV(cuMemsetD32Async(other[i], i, 1 << 18, stream));
+		CHECK_DRV(cuMemsetD8Async(out, 0, 1 << 20, stream));
+		CHECK_DRV(cuGraphLaunch(exec, stream));
+	}
+	CHECK_DRV(cuStreamSynchronize(stream));
+	CHECK_DRV(cuMemcpyDtoH(&got, out + 4096, 4));
+	if (got != 4711)
+		fail("a graph with memory of its own gave %d", got);
+	for (int i = 0; i < 8; i++) {
+		CHECK_DRV(cuMemcpyDtoH(&got, other[i] + 4096, 4));
+		if (got != i)
+			fail("a graph wrote to another's memory: %d", got);
+		CHECK_DRV(cuMemFreeAsync(other[i], stream));
+	}
+	CHECK_DRV(cuGraphExecDestroy(exec));
+	CHECK_DRV(cuGraphDestroy(graph));
+	CHECK_DRV(cuMemFree(out));
+}
+
 static void between_contexts(CUcontext ctx, CUstream stream)
 {
 	int in = 77, out = 0;
@@ -286,6 +323,7 @@ int main(void)
 	limits(stream);
 	wrong_calls(stream);
 	batches(stream);
+	captured(stream);
 	between_contexts(ctx, stream);
 	there_and_back(stream);
 	CHECK_DRV(cuStreamDestroy(stream));

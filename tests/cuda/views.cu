@@ -256,6 +256,41 @@ static void copies(size_t n)
 	free(own);
 }
 
+/* A graph's kernels see what was written since it was captured. */
+static void graphs(void)
+{
+	cudaGraphExec_t exec;
+	cudaStream_t stream;
+	cudaGraph_t graph;
+	int *large, *small;
+
+	CHECK(cudaMallocManaged(&large, MANY));
+	CHECK(cudaHostAlloc(&small, N * sizeof(int), cudaHostAllocMapped));
+	CHECK(cudaStreamCreate(&stream));
+	count_up(large, N);
+	count_up(small, N);
+	CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+	add_to(large, N, 1, stream);
+	add_to(small, N, 1, stream);
+	CHECK(cudaStreamEndCapture(stream, &graph));
+	CHECK(cudaGraphInstantiate(&exec, graph, 0));
+	for (int i = 0; i < 5; i++) {
+		CHECK(cudaGraphLaunch(exec, stream));
+		CHECK(cudaStreamSynchronize(stream));
+		expect("in a graph", large, N, 1 + i * 3, 1);
+		expect("in a graph", small, N, 1 + i * 3, 1);
+		for (int k = 0; k < N; k++) {
+			large[k] += 2;
+			small[k] += 2;
+		}
+	}
+	CHECK(cudaGraphExecDestroy(exec));
+	CHECK(cudaGraphDestroy(graph));
+	CHECK(cudaStreamDestroy(stream));
+	CHECK(cudaFree(large));
+	CHECK(cudaFreeHost(small));
+}
+
 /* Advice is answered as it was given, by page; prefetches are taken. */
 static void advice(void)
 {
@@ -403,6 +438,7 @@ int main(int argc, char **argv)
 	copies(1000);
 	copies(300000);
 	advice();
+	graphs();
 	CHECK(cudaDeviceGetAttribute(&concurrent, cudaDevAttrConcurrentManagedAccess, 0));
 	if (!concurrent) {
 		faults();
