@@ -30,6 +30,14 @@ void vcuda_put_u64(struct vcuda_call *c, uint64_t v)
 	wr_u64(&c->wr, v);
 }
 
+void vcuda_put_float(struct vcuda_call *c, float v)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	vcuda_put_u64(c, bits);
+}
+
 static CUresult bad_handle(enum cuda_handle_kind kind)
 {
 	return kind == CUDA_HANDLE_context ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;

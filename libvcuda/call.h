@@ -73,6 +73,8 @@ void vcuda_put_u64(struct vcuda_call *c, uint64_t v);
  */
 void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
 		      bool null_ok);
+/* As its bits. */
+void vcuda_put_float(struct vcuda_call *c, float v);
 /* An ordinal of the lease. */
 void vcuda_put_device(struct vcuda_call *c, CUdevice dev);
 /*

@@ -13,6 +13,7 @@
 #include "fatbin.h"
 #include "jit.h"
 #include "module.h"
+#include "texture.h"
 
 struct vcuda_module {
 	struct vcuda_module *next;
@@ -275,6 +276,8 @@ static CUresult unload(struct vcuda_module *m)
 		vcuda_begin(&c, m->library ? CUDA_ID_cuLibraryUnload : CUDA_ID_cuModuleUnload);
 		vcuda_put_u64(&c, (uint32_t)m->handle);
 		r = vcuda_async(&c);
+		if (!m->library)
+			vcuda_texrefs_forget((CUmodule)(uintptr_t)m->handle);
 		vcuda_memo_forget();
 	}
 	pthread_mutex_lock(&lock);

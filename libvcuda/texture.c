@@ -226,6 +226,8 @@ void vcuda_texture_reset(void)
 		}
 	vcuda_handle_reset(CUDA_HANDLE_texture);
 	vcuda_handle_reset(CUDA_HANDLE_surface);
+	vcuda_handle_reset(CUDA_HANDLE_texref);
+	vcuda_handle_reset(CUDA_HANDLE_surfref);
 }
 
 /* ---- questions ---- */

@@ -8,4 +8,9 @@
 void vcuda_context_destroy_textures(CUcontext ctx);
 void vcuda_texture_reset(void);		/* in a forked child */
 
+/* ---- texref.c ---- */
+
+/* References of a module that goes. */
+void vcuda_texrefs_forget(CUmodule module);
+
 #endif

@@ -154,6 +154,8 @@ struct vcuda_object {
 			struct stream *captures;	/* vcuda_graph.h */
 		} stream;
 		struct { CUcontext ctx; unsigned int flags; struct event *captures; } event;
+		/* a texture or surface reference: what it was last set to */
+		struct { CUmodule module; CUarray array; CUmipmappedArray mipmapped; } ref;
 		void *p;		/* module, function: see module.h; context: context.h */
 	};
 };

@@ -70,6 +70,8 @@ def trace(r):
             word, value = "%#llx", f"(unsigned long long){p.name}"
         elif p.base.startswith(("unsigned", "size_t", "cuuint")):
             word, value = "%llu", f"(unsigned long long){p.name}"
+        elif p.base == "float":
+            word, value = "%g", p.name
         else:
             word, value = "%lld", f"(long long){p.name}"
         words.append(f"{p.name}={word}")
@@ -85,6 +87,7 @@ def client_lines(p):
     want = f"vcuda_want_scalar(&call, {n}, sizeof(*{n}), {null});"
     return {
         "scalar": [f"vcuda_put_u64(&call, {n});"],
+        "float": [f"vcuda_put_float(&call, {n});"],
         "device": [f"vcuda_put_device(&call, {n});"],
         "handle": [f"vcuda_put_handle(&call, {kind(p)}, {n}, {null});"],
         "stream": [f"vcuda_put_stream(&call, {n});"],
@@ -227,6 +230,7 @@ def server_lines(p):
         uneven = (uneven,)
     return {
         "scalar": ([f"{p.type} {n} = TAKE(rq, {p.type});"], []),
+        "float": ([f"float {n} = run_float(rq);"], []),
         "device": ([f"CUdevice {n} = run_device(rq);"], []),
         "handle": ([f"{p.type} {n} = run_handle(rq, {kind(p)}, {flag(p.null)});"], []),
         "stream": ([f"{p.type} {n} = run_stream(rq);"], []),

@@ -255,11 +255,11 @@ def check_length(p, names):
 def classify(row, p):
     """Sets p.kind, the way a generated row carries it, or refuses what only hand code can do."""
     if not p.stars:
-        if p.base in ("float", "double", "void") + BY_VALUE:
+        if p.base in ("double", "void") + BY_VALUE:
             raise Refused(p.line, f"{p.name} is no integer and no handle: a HAND row")
         p.kind = "stream" if p.is_stream() and "del" not in p.tags else \
             "del" if "del" in p.tags else "handle" if p.handle else \
-            "device" if p.type == "CUdevice" else "scalar"
+            "device" if p.type == "CUdevice" else "float" if p.base == "float" else "scalar"
     elif "new" in p.tags:
         p.kind = "new"
     elif p.stars > 1 or p.handle:

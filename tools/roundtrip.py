@@ -26,6 +26,7 @@ def rt_pass(r, i, p):
     many, one = f"{n}, {p.length}, sizeof({p.element}), {i}", f"{n}, 1, sizeof(*{n}), {i}"
     return {
         "scalar": ("", "", rt_value(r, i, p), "", [rt_same(p, rt_value(r, i, p))]),
+        "float": ("", "", rt_value(r, i, p), "", [rt_same(p, rt_value(r, i, p))]),
         "device": ("", "", rt_value(r, i, p), "", [rt_same(p, rt_value(r, i, p))]),
         "handle": ("", "", null + client, "", [rt_same(p, f"({null}{real})")]),
         "stream": ("", "", "rt_stream", "", [rt_same(p, "rt_real_stream()")]),

@@ -267,6 +267,23 @@ void vcuda_put_device(struct vcuda_call *c, CUdevice dev)
 	vcuda_put_u64(c, dev);
 }
 
+void vcuda_put_float(struct vcuda_call *c, float v)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	vcuda_put_u64(c, bits);
+}
+
+float run_float(struct request *rq)
+{
+	uint32_t bits = rd_u32(&rq->in);
+	float v;
+
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
 CUdevice run_device(struct request *rq)
 {
 	return rd_s32(&rq->in);

@@ -454,6 +454,10 @@ static void unload(struct request *rq, uint32_t kind)
 	}
 	m = h->aux;
 	functions_del(&rq->w->functions, m->first, m->nr);
+	if (m->has_refs) {
+		handles_drop(&rq->w->handles, CUDA_HANDLE_texref, m);
+		handles_drop(&rq->w->handles, CUDA_HANDLE_surfref, m);
+	}
 	handles_del(&rq->w->handles, kind, number);
 	unload_later(rq, m);
 }

@@ -22,6 +22,7 @@ struct module {
 	CUmodule module;
 	CUlibrary library;	/* one of the two */
 	uint32_t first, nr;	/* function ids */
+	bool has_refs;		/* texture and surface references of it have numbers */
 };
 
 /*

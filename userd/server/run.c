@@ -30,6 +30,15 @@ void *run_handle(struct request *rq, enum cuda_handle_kind kind, bool null_ok)
 	return h ? h->real : NULL;
 }
 
+float run_float(struct request *rq)
+{
+	uint32_t bits = rd_u32(&rq->in);
+	float v;
+
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
 CUdevice run_device(struct request *rq)
 {
 	if (rd_u64(&rq->in) && !rq->err)

@@ -39,6 +39,7 @@ struct request {
  * gives NULL.
  */
 void *run_handle(struct request *rq, enum cuda_handle_kind kind, bool null_ok);
+float run_float(struct request *rq);
 /* The worker's device, for ordinal 0: a lease is of one. */
 CUdevice run_device(struct request *rq);
 /*

@@ -4,7 +4,7 @@
 
 WORKER_OUT := build/server/worker
 WORKER_SRC := worker session run handles memory vmm share module link jit image imagecache copy wait launch device reply sandbox \
-	graph graph_node hostcall text array box tensormap texture
+	graph graph_node hostcall text array box tensormap texref texture
 WORKER_GEN := dispatch ids realcuda
 WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
 WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o
