@@ -2,6 +2,8 @@
 /*
  * function.c - what a kernel is: name, parameters, attributes; occupancy
  */
+#include <stdlib.h>
+
 #include "module.h"
 
 static CUresult param_info(const void *handle, size_t i, size_t *offset, size_t *size)
@@ -89,27 +91,47 @@ CUresult hand_cuFuncLoad(CUfunction fn)
 
 /* ---- attributes ---- */
 
+/* The worker numbers a module's kernels in a row. */
+static CUresult take_attributes(struct vcuda_kernel *k, unsigned int n, const struct vcuda_wait *w)
+{
+	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
+	struct vwire_attributes a;
+	unsigned int i, at;
+
+	for (i = 0; i < n; i++) {
+		rd_copy(&rd, &a, sizeof(a));
+		/* what was asked about and set before stays as it is */
+		if (k[i].attribute_mask || rd.err)
+			continue;
+		for (at = 0; at < VWIRE_KERNEL_ATTRIBUTES; at++)
+			k[i].attributes[at] = (int)le32toh(a.attributes[at]);
+		k[i].attribute_mask = le32toh(a.mask);
+	}
+	if (rd_end(&rd))
+		return CUDA_SUCCESS;
+	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "attributes that do not fit");
+	return CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
 /*
- * The table of a module with many kernels comes without them: then all of one kernel's are asked
- * for at once.
+ * The table of a module with very many kernels comes without them: then those of a block of its
+ * kernels are asked for at once.
  */
 static CUresult ask_attributes(struct vcuda_kernel *k)
 {
-	uint64_t mask, values[VWIRE_KERNEL_ATTRIBUTES];
-	struct vcuda_call c;
-	unsigned int i;
-	CUresult r;
+	unsigned int n;
+	struct vcuda_kernel *block = vcuda_kernel_block(k, &n);
+	struct vwire_ask_attributes h = { .function = htole32(block->function),
+					  .count = htole32(n) };
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_wait w = { 0 };
+	CUresult r = vcuda_submit(CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, &iov, 1, &w, NULL);
 
-	vcuda_begin(&c, CUDA_ID_cuFuncGetAttribute);
-	vcuda_put_u64(&c, k->function);
-	vcuda_want_scalar(&c, &mask, sizeof(mask), false);
-	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		vcuda_want_scalar(&c, &values[i], sizeof(values[i]), false);
-	r = vcuda_sync(&c);
-	for (i = 0; !r && i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		k->attributes[i] = (int)values[i];
 	if (!r)
-		k->attribute_mask = mask;
+		r = vcuda_wait(&w);
+	if (!r)
+		r = take_attributes(block, n, &w);
+	free(w.reply);
 	return r;
 }
 

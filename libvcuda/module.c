@@ -652,6 +652,15 @@ CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
 	return ensure_loaded((*k)->module);
 }
 
+struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
+{
+	struct vcuda_module *m = k->module;
+	unsigned int first = (k - m->kernels) / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
+
+	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
+	return &m->kernels[first];
+}
+
 CUresult hand_cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 {
 	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_function, kernel);

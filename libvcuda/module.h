@@ -60,4 +60,7 @@ CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int gri
 /* The parameter block, k->param_bytes of it. */
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
 
+/* Those of its module that are asked about together, VWIRE_KERNELS_ASK at most. */
+struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n);
+
 #endif

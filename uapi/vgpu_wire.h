@@ -497,6 +497,21 @@ struct vwire_param {
 	__le32 size;
 };
 
+/*
+ * cuFuncGetAttribute: of count functions whose numbers follow one another, VWIRE_KERNELS_ASK at
+ * most. Reply: as many struct vwire_attributes, over several frames like a module's table.
+ */
+struct vwire_ask_attributes {
+	__le32 function;
+	__le32 count;
+};
+#define VWIRE_KERNELS_ASK	1024u
+struct vwire_attributes {
+	__le32 mask;
+	__le32 attributes[VWIRE_KERNEL_ATTRIBUTES];
+	__le32 reserved;
+};
+
 /**
  * struct vwire_link_create - cuLinkCreate
  * @link: client-made handle

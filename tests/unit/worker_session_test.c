@@ -416,6 +416,7 @@ static void functions_answer_for_attributes_occupancy_and_globals(void **state)
 		char name[16];
 	} global = { .module = 9, .is_library = 1, .len = 9, .name = "variable" };
 	uint32_t ids[3], library[3];
+	struct vwire_attributes attributes;
 	struct vwire_rd rd;
 	uint64_t seq, variable;
 
@@ -424,11 +425,16 @@ static void functions_answer_for_attributes_occupancy_and_globals(void **state)
 	client_kernels(&client, 9, 0, ids);
 	client_kernels(&client, 9, VWIRE_MODULE_F_LIBRARY, library); /* a number of another kind */
 	assert_int_not_equal(ids[0], library[0]);
-	seq = client_sync(&client, CUDA_ID_cuFuncGetAttribute, library[1]);
+	seq = client_u64(&client, CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, 1,
+			 2ull << 32 | library[1]);
 	assert_int_equal(client_reply(&client, seq, &rd), 0);
-	assert_int_equal(rd_u64(&rd), 0x7fff);
-	for (int i = 0; i < 15; i++)
-		assert_int_equal((int64_t)rd_u64(&rd), i == 3 ? -7 : 100 + i);
+	for (int k = 0; k < 2; k++) {
+		rd_copy(&rd, &attributes, sizeof(attributes));
+		assert_int_equal(attributes.mask, 0x7fff);
+		for (int i = 0; i < 15; i++)
+			assert_int_equal((int)attributes.attributes[i], i == 3 ? -7 : 100 + i);
+	}
+	assert_true(rd_end(&rd));
 	seq = client_u64(&client, CUDA_ID_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags,
 			 VWIRE_F_WAIT, 4, (uint64_t)ids[0], 256ull, 0ull, 1ull);
 	assert_int_equal(client_reply(&client, seq, &rd), 0);

@@ -280,19 +280,47 @@ static bool args_end(struct request *rq)
 	return false;
 }
 
+static void put_attributes(struct worker *w, const struct function *fn,
+			   struct vwire_attributes *out)
+{
+	int values[VWIRE_KERNEL_ATTRIBUTES];
+
+	out->mask = htole32(function_attributes(w, fn, values));
+	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		out->attributes[i] = htole32(values[i]);
+}
+
 void run_cuFuncGetAttribute(struct request *rq)
 {
-	struct function *fn = take_function(rq, rd_u32(&rq->in));
-	int values[VWIRE_KERNEL_ATTRIBUTES];
-	uint32_t mask;
+	struct vwire_ask_attributes in;
+	struct vwire_attributes *list = NULL;
+	CUresult r = CUDA_SUCCESS;
+	uint32_t n;
+	int value;
 
+	rd_copy(&rq->in, &in, sizeof(in));
+	n = le32toh(in.count);
+	if (!n || n > VWIRE_KERNELS_ASK)
+		rq->in.err = true;
+	take_function(rq, le32toh(in.function));
 	if (!args_end(rq))
 		return;
-	mask = function_attributes(rq->w, fn, values);
-	run_out_u64(rq, mask);
-	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		run_out_u64(rq, (int64_t)values[i]);
-	run_reply(rq, mask ? CUDA_SUCCESS : get_attribute(rq->w, fn, 0, values));
+	list = calloc(n, sizeof(*list));
+	if (!list)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	for (uint32_t i = 0; list && i < n; i++) {
+		struct function *fn = functions_find(&rq->w->functions,
+						     le32toh(in.function) + i);
+
+		if (fn)
+			put_attributes(rq->w, fn, &list[i]);
+	}
+	/* a kernel that has none at all: the driver says why */
+	if (list && !list[0].mask)
+		r = get_attribute(rq->w, functions_find(&rq->w->functions, le32toh(in.function)),
+				  0, &value);
+	reply_table(rq->w, rq->op, rq->seq, r, 0, list, list ? n * sizeof(*list) : 0);
+	free(list);
 }
 
 void run_cuFuncSetAttribute(struct request *rq)

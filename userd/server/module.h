@@ -15,8 +15,6 @@ struct worker;
 struct request;
 
 #define MODULES_BYTES_MAX	(4ull << 30)	/* of images that a session may send in all */
-/* in a larger image each kernel's attributes are asked for when needed */
-#define MODULES_KERNELS_ASK	64u
 
 struct module {
 	CUmodule module;
