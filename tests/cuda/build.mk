@@ -8,7 +8,7 @@ CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
-CUDA_RUNTIME += hostfunc printf capture
+CUDA_RUNTIME += hostfunc printf capture cgroups
 CUDA_DRIVER := drvptx badimage forkfirst manykernels pools shared
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
@@ -26,6 +26,8 @@ $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 
 # PTX of two virtual architectures, of which the driver takes the best that the device has.
 CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
+# From 8.0 on there are instructions, and shared memory of the system's, for these.
+CUDA_FLAGS_cgroups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_90,code=compute_90
 CUDA_FLAGS_wmma := -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 
 # Linked with a stub of libcuda; the library itself is looked up when the program runs.

@@ -65,7 +65,14 @@ static uint32_t sreg_value(const struct sg_warp *w, enum sg_sreg id, uint32_t la
 	case SREG_DYN_SMEM:
 		return job->l->dynamic_shared;
 	case SREG_TOTAL_SMEM:
-		return job->shared_bytes;
+	case SREG_RESERVED:
+		return job->user_shared;
+	case SREG_RESERVED_1:
+		return job->user_shared + SG_RESERVED_SHARED / 2;
+	case SREG_RESERVED_END:
+		return job->user_shared + SG_RESERVED_SHARED;
+	case SREG_RESERVED_CAP:
+		return SG_RESERVED_SHARED;
 	case SREG_ENVREG + 1:	/* as cooperative_groups reads it: the upper half first */
 		return (uint32_t)(job->workspace >> 32);
 	case SREG_ENVREG + 2:

@@ -452,7 +452,10 @@ enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 		return refuse(fault, SG_NOMEM, "more shared memory than 228 KiB");
 	job.threads = (uint32_t)threads;
 	job.nr_warps = (job.threads + SG_LANES - 1) / SG_LANES;
+	job.user_shared = ((uint32_t)dyn + 15) / 16 * 16;
 	job.shared_bytes = (uint32_t)dyn;
+	if (l->kernel->module->reserved)
+		job.shared_bytes = job.user_shared + SG_RESERVED_SHARED;
 	job.local_max = local_max(l);
 	/* a copy, because a wild generic store may reach it */
 	params = calloc(1, l->kernel->info.param_bytes + 16);

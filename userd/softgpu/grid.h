@@ -9,6 +9,9 @@
 
 #include "ptx_module.h"
 
+/* Bytes of a CTA's shared memory that are the system's, in modules that ask for them. */
+#define SG_RESERVED_SHARED 1024
+
 struct sg_job {
 	struct sg_job *next;
 	const struct sg_launch *l;
@@ -21,6 +24,7 @@ struct sg_job {
 	enum sg_result res;
 	uint32_t users;			/* threads at work on it; under the pool's lock */
 	uint32_t shared_bytes, nr_warps, threads;
+	uint32_t user_shared;		/* bytes before the reserved ones, if there are any */
 	uint32_t local_max;		/* bytes of local memory that a thread may have */
 	/* device memory that %envreg1 and 2 point to, for grid sync */
 	uint64_t workspace;

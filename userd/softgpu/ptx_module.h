@@ -80,7 +80,8 @@ enum sg_sreg {
 	SREG_CTAID_X, SREG_CTAID_Y, SREG_CTAID_Z, SREG_NCTAID_X, SREG_NCTAID_Y, SREG_NCTAID_Z,
 	SREG_ZERO, SREG_ONE, SREG_LANEID, SREG_WARPID, SREG_NWARPID, SREG_WARP_SIZE, SREG_SMID, SREG_NSMID, SREG_GRIDID,
 	SREG_LM_EQ, SREG_LM_LE, SREG_LM_LT, SREG_LM_GE, SREG_LM_GT,
-	SREG_DYN_SMEM, SREG_TOTAL_SMEM, SREG_ENVREG,
+	SREG_DYN_SMEM, SREG_TOTAL_SMEM, SREG_RESERVED, SREG_RESERVED_1, SREG_RESERVED_END, SREG_RESERVED_CAP,
+	SREG_ENVREG,
 	SREG_CLOCK = SREG_ENVREG + 32, SREG_CLOCK_HI, SREG_CLOCK64, SREG_TIMER, SREG_TIMER_LO, SREG_TIMER_HI,
 	SREG_NR
 };
@@ -182,6 +183,7 @@ struct sg_module {
 	struct ptx_var **globals;
 	struct ptx_func **funcs;	/* by index */
 	const struct sg_isa *isa;
+	bool reserved;			/* a text asks where the system's shared memory is */
 };
 
 /* ptx_parse.c */

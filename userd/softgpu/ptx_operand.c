@@ -218,6 +218,7 @@ static bool special(struct ptx_parser *p, struct ptx_operand *op)
 	op->kind = OPK_SREG;
 	op->imm = s->id;
 	op->bits = s->bits;
+	p->m->reserved |= s->id >= SREG_RESERVED && s->id <= SREG_RESERVED_CAP;
 	op->lanes = whole ? 4 : 0;
 	if (part)
 		ptx_next(l);

@@ -26,10 +26,11 @@ const struct sg_sreg_name sg_sregs[] = {
 	{ "%tid.w", SREG_ZERO, 32 }, { "%ntid.w", SREG_ZERO, 32 }, { "%ctaid.w", SREG_ZERO, 32 },
 	{ "%nctaid.w", SREG_ZERO, 32 }, { "%current_graph_exec", SREG_ZERO, 64 },
 	{ "%aggr_smem_size", SREG_TOTAL_SMEM, 32 },
-	/* nothing of shared memory is reserved, and no performance is monitored */
-	{ "%reserved_smem_offset_begin", SREG_ZERO, 32 }, { "%reserved_smem_offset_end", SREG_ZERO, 32 },
-	{ "%reserved_smem_offset_cap", SREG_ZERO, 32 }, { "%reserved_smem_offset_0", SREG_ZERO, 32 },
-	{ "%reserved_smem_offset_1", SREG_ZERO, 32 },
+	/* cooperative_groups keeps what tiles of several warps need behind _1 */
+	{ "%reserved_smem_offset_begin", SREG_RESERVED, 32 }, { "%reserved_smem_offset_end", SREG_RESERVED_END, 32 },
+	{ "%reserved_smem_offset_cap", SREG_RESERVED_CAP, 32 }, { "%reserved_smem_offset_0", SREG_RESERVED, 32 },
+	{ "%reserved_smem_offset_1", SREG_RESERVED_1, 32 },
+	/* no performance is monitored */
 #define PM(n) { "%pm" #n, SREG_ZERO, 32 }, { "%pm" #n "_64", SREG_ZERO, 64 }
 	PM(0), PM(1), PM(2), PM(3), PM(4), PM(5), PM(6), PM(7),
 #undef PM
