@@ -324,6 +324,11 @@ CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 			: add(p, size, flags, true, NULL);
 }
 
+CUresult hand_cuMemHostRegister(void *p, size_t size, unsigned int flags)
+{
+	return hand_cuMemHostRegister_v2(p, size, flags);
+}
+
 CUresult hand_cuMemHostUnregister(void *p)
 {
 	struct host *h = take(p, true);

@@ -326,7 +326,7 @@ CUresult vcuda_managed_variable(uint64_t addr, uint64_t size)
 	CUresult r = CUDA_SUCCESS;
 	uint64_t at;
 
-	if (!size || size > UINT64_MAX - addr - PAGE)
+	if (!size || size > vcuda_lease()->range_bytes || size > UINT64_MAX - addr - PAGE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (vcuda_view_find(addr, false, &found))
 		return CUDA_SUCCESS;

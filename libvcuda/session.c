@@ -12,6 +12,7 @@
 
 #include "array.h"
 #include "log.h"
+#include "arena.h"
 #include "ring.h"
 #include "texture.h"
 #include "vcuda.h"
@@ -86,6 +87,8 @@ static const int absent[] = {
 	CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED,
 	CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES,
 	CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED,
+	CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_ALGORITHM_MASK,
+	CU_DEVICE_ATTRIBUTE_MEM_DECOMPRESS_MAXIMUM_LENGTH,
 	CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS,
 	CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR,
 	CU_DEVICE_ATTRIBUTE_SPARSE_CUDA_ARRAY_SUPPORTED,
@@ -207,6 +210,15 @@ static CUresult greet(void)
 
 /* ---- opening ---- */
 
+/* Managed memory needs the range in this process. */
+static void mask_managed(void)
+{
+	int i;
+
+	for (i = 0; !vcuda_arena_is_ours() && i < lease.nr_devices; i++)
+		lease.devices[i].attributes[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] = 0;
+}
+
 static CUresult open_session(void)
 {
 	char why[VWIRE_TEXT_MAX];
@@ -227,6 +239,7 @@ static CUresult open_session(void)
 		return r;
 	}
 	vcuda_memory_init();
+	mask_managed();
 	return CUDA_SUCCESS;
 }
 

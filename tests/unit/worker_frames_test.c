@@ -93,6 +93,17 @@ static const uint16_t rows[] = {
 	CUDA_ID_cuLibraryUnload,
 	CUDA_ID_cuMemAlloc_v2,
 	CUDA_ID_cuMemFree_v2,
+	CUDA_ID_cuMemCreate,
+	CUDA_ID_cuMemRelease,
+	CUDA_ID_cuMemMap,
+	CUDA_ID_cuMemUnmap,
+	CUDA_ID_cuMemSetAccess,
+	CUDA_ID_cuMemExportToShareableHandle,
+	CUDA_ID_cuMemImportFromShareableHandle,
+	CUDA_ID_cuIpcGetMemHandle,
+	CUDA_ID_cuIpcOpenMemHandle_v2,
+	CUDA_ID_cuIpcGetEventHandle,
+	CUDA_ID_cuIpcOpenEventHandle,
 	CUDA_ID_cuMemcpyHtoDAsync_v2,
 	CUDA_ID_cuMemcpyDtoHAsync_v2,
 	CUDA_ID_cuMemcpyDtoDAsync_v2,
@@ -158,6 +169,9 @@ static size_t size_of(uint16_t op)
 	case CUDA_ID_cuMipmappedArrayDestroy:
 	case CUDA_ID_cuTexObjectDestroy:
 	case CUDA_ID_cuSurfObjectDestroy:
+	case CUDA_ID_cuMemRelease:
+	case CUDA_ID_cuIpcGetEventHandle:
+	case CUDA_ID_cuMemExportToShareableHandle:
 		return 8;
 	case CUDA_ID_cuCtxSetLimit:
 	case CUDA_ID_cuMemAlloc_v2:
@@ -166,6 +180,9 @@ static size_t size_of(uint16_t op)
 	case CUDA_ID_cuEventRecord:
 	case CUDA_ID_cuEventElapsedTime_v2:
 	case CUDA_ID_cuFuncSetCacheConfig:
+	case CUDA_ID_cuMemCreate:
+	case CUDA_ID_cuMemUnmap:
+	case CUDA_ID_cuIpcGetMemHandle:
 		return 16;
 	case CUDA_ID_cuMemFree_v2:
 	case CUDA_ID_cuMemcpyDtoHAsync_v2:
@@ -173,7 +190,14 @@ static size_t size_of(uint16_t op)
 	case CUDA_ID_cuStreamWaitEvent:
 	case CUDA_ID_cuFuncSetAttribute:
 	case CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock:
+	case CUDA_ID_cuMemMap:
+	case CUDA_ID_cuMemSetAccess:
 		return 24;
+	case CUDA_ID_cuIpcOpenEventHandle:
+	case CUDA_ID_cuMemImportFromShareableHandle:
+		return sizeof(struct vwire_token) + 8;
+	case CUDA_ID_cuIpcOpenMemHandle_v2:
+		return sizeof(struct vwire_token) + 16;
 	default:
 		return SIZE_MAX;
 	}

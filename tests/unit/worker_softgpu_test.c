@@ -146,12 +146,114 @@ static void a_kernel_that_faults_loses_the_context(void **state)
 	assert_int_equal(client_end(&client), 0);
 }
 
+static uint64_t create(uint32_t number, uint64_t size)
+{
+	struct vwire_allocation a = { .number = number, .size = size };
+
+	return client_send(&client, CUDA_ID_cuMemCreate, VWIRE_F_WAIT, &a, sizeof(a));
+}
+
+static uint32_t map_memory(uint64_t offset, uint64_t size, uint32_t number)
+{
+	struct vwire_mem_map m = { .addr = client.welcome.range_base + offset, .size = size,
+				   .number = number };
+
+	return client_reply(&client,
+			    client_send(&client, CUDA_ID_cuMemMap, VWIRE_F_WAIT, &m, sizeof(m)), NULL);
+}
+
+static uint32_t unmap_memory(uint64_t offset, uint64_t size)
+{
+	struct vwire_map m = { .addr = client.welcome.range_base + offset, .size = size };
+
+	return client_reply(&client,
+			    client_send(&client, CUDA_ID_cuMemUnmap, VWIRE_F_WAIT, &m, sizeof(m)),
+			    NULL);
+}
+
+static uint32_t allow(uint64_t offset, uint64_t size)
+{
+	struct vwire_mem_access a = { .addr = client.welcome.range_base + offset, .size = size,
+				      .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+
+	return client_reply(&client,
+			    client_send(&client, CUDA_ID_cuMemSetAccess, VWIRE_F_WAIT, &a, sizeof(a)),
+			    NULL);
+}
+
+/* A client may place, map and unmap as it likes, inside its range and its limit. */
+static void memory_of_a_client_stays_in_its_range_and_limit(void **state)
+{
+	uint64_t seq;
+
+	(void)state;
+	client_open(&client);
+	assert_int_equal(client_reply(&client, create(1, CLIENT_MEM - PAGE), NULL), 0);
+	assert_int_equal(client_reply(&client, create(1, PAGE), NULL), CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client_reply(&client, create(2, 2 * PAGE), NULL), CUDA_ERROR_OUT_OF_MEMORY);
+	assert_int_equal(client_reply(&client, create(2, PAGE + 1), NULL), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_reply(&client, create(2, 0), NULL), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_reply(&client, create(2, PAGE), NULL), 0);
+	assert_int_equal(map_memory(-PAGE, PAGE, 2), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(map_memory(client.welcome.range_bytes, PAGE, 2), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(map_memory(0, 2 * PAGE, 2), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(map_memory(0, PAGE, 3), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(map_memory(0, PAGE, 2), 0);
+	assert_int_equal(map_memory(0, PAGE, 1), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(allow(0, 2 * PAGE), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(allow(0, PAGE), 0);
+	/* neither kind of memory is taken away as the other */
+	assert_int_equal(client_reply(&client, client_free(&client, 0, PAGE, VWIRE_F_WAIT), NULL),
+			 CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_reply(&client, client_map(&client, PAGE, PAGE, VWIRE_F_WAIT), NULL),
+			 CUDA_ERROR_OUT_OF_MEMORY);
+	/* released and mapped it counts; unmapped it does not */
+	seq = client_u64(&client, CUDA_ID_cuMemRelease, VWIRE_F_WAIT, 1, 2ull);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	seq = client_u64(&client, CUDA_ID_cuMemRelease, VWIRE_F_WAIT, 1, 2ull);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_reply(&client, create(4, PAGE), NULL), CUDA_ERROR_OUT_OF_MEMORY);
+	assert_int_equal(unmap_memory(0, PAGE), 0);
+	assert_int_equal(client_reply(&client, client_map(&client, PAGE, PAGE, VWIRE_F_WAIT), NULL), 0);
+	assert_int_equal(unmap_memory(PAGE, PAGE), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_end(&client), 0);
+}
+
+/* Names that nobody gave: nothing comes of them. */
+static void a_name_that_was_not_given_opens_nothing(void **state)
+{
+	struct {
+		struct vwire_token token;
+		uint64_t args[2];
+	} m = { .token = { .key = "guess", .pid = 1, .kind = VWIRE_TOKEN_MEMORY, .size = PAGE } };
+	uint64_t seq;
+
+	(void)state;
+	client_open(&client);
+	m.args[0] = client.welcome.range_base;
+	m.args[1] = PAGE;
+	for (uint32_t pid = 0; pid < 3; pid++) {
+		m.token.pid = pid == 2 ? (uint32_t)client.pid : pid;
+		seq = client_send(&client, CUDA_ID_cuIpcOpenMemHandle_v2, 0, &m, sizeof(m));
+		assert_int_not_equal(client_reply(&client, seq, NULL), 0);
+	}
+	m.token.kind = VWIRE_TOKEN_ALLOCATION;
+	m.args[0] = 1;
+	seq = client_send(&client, CUDA_ID_cuMemImportFromShareableHandle, 0, &m, sizeof(m) - 8);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_HANDLE);
+	seq = client_u64(&client, CUDA_ID_cuIpcGetMemHandle, 0, 2, client.welcome.range_base, PAGE);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client_end(&client), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_module_of_ptx_text_runs),
 		cmocka_unit_test(a_library_of_ptx_text_runs),
 		cmocka_unit_test(a_kernel_that_faults_loses_the_context),
+		cmocka_unit_test(memory_of_a_client_stays_in_its_range_and_limit),
+		cmocka_unit_test(a_name_that_was_not_given_opens_nothing),
 	};
 
 	setenv("WORKER_TEST_CUDA", "build/softgpu/libcuda.so.1", 0);
