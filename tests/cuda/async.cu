@@ -3,7 +3,7 @@
  * Many launches and one wait. Two runs with different --launches differ by nothing but launches, so
  * what one of them costs in bytes and in round trips is the difference by the number.
  */
-#include "check.h"
+#include "dump.h"
 
 /* Not just a count: a launch that is lost, doubled or out of turn changes the result. */
 __host__ __device__ static unsigned next(unsigned value, unsigned launch)
@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	CHECK(cudaMemcpy(&value, dev, sizeof(value), cudaMemcpyDeviceToHost));
 	if (value != expected)
 		fail("after %u launches the value is %u, not %u", launches, value, expected);
+	dump("value", &value, sizeof(value));
 	CHECK(cudaFree(dev));
 	return pass();
 }

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "check.h"
+#include "dump.h"
 
 __global__ void step(int *p, int v)
 {
@@ -24,6 +24,7 @@ static void expect(const char *what, const int *p, int want)
 	CHECK(cudaMemcpy(&got, p, sizeof(got), cudaMemcpyDeviceToHost));
 	if (got != want)
 		fail("%s: %d, not %d", what, got, want);
+	dump(what, &got, sizeof(got));
 }
 
 static cudaGraph_t captured(cudaStream_t s, int *p, int first)

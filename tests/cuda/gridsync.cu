@@ -5,7 +5,7 @@
  */
 #include <cooperative_groups.h>
 
-#include "check.h"
+#include "dump.h"
 
 #define BLOCKS	8
 #define THREADS	64
@@ -40,6 +40,7 @@ int main()
 	for (int i = 0; i < BLOCKS; i++)
 		if (host[i] != ROUNDS * THREADS)
 			fail("block %d counted %d", i, host[i]);
+	dump("cells", host, sizeof(host));
 	CHECK(cudaFree(cells));
 	return pass();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Counts of bytes: each block counts in shared memory and adds what it found to the global bins. */
-#include "check.h"
+#include "dump.h"
 
 #define BINS 256
 
@@ -47,6 +47,7 @@ int main(int argc, char **argv)
 		if (bins[i] != expected[i])
 			fail("bin %d has %u, not %u", i, bins[i], expected[i]);
 
+	dump("bins", bins, sizeof(bins));
 	CHECK(cudaFree(dev_in));
 	CHECK(cudaFree(dev_bins));
 	free(in);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* c = a b, by tiles in shared memory with a barrier before and after each is used. */
-#include "check.h"
+#include "dump.h"
 
 #define TILE 16
 
@@ -75,6 +75,7 @@ int main(int argc, char **argv)
 	CHECK_LAUNCH();
 	CHECK(cudaMemcpy(c, dev_c, bytes, cudaMemcpyDeviceToHost));
 	verify(a, b, c, n);
+	dump("product", c, bytes);
 
 	CHECK(cudaFree(dev_a));
 	CHECK(cudaFree(dev_b));

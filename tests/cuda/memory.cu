@@ -3,7 +3,7 @@
  * Memory of every sort: managed, from pools, registered, in rectangles and boxes, and shared with
  * another process, which is forked before either of the two touches the device.
  */
-#include "check.h"
+#include "dump.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +36,7 @@ static void expect(const char *what, const int *p, int n, int first, int step)
 	for (int i = 0; i < n; i++)
 		if (p[i] != first + i * step)
 			fail("%s: [%d] is %d, not %d", what, i, p[i], first + i * step);
+	dump(what, p, n * sizeof(*p));
 }
 
 static void count_up(int *p, int n)

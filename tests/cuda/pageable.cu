@@ -4,7 +4,7 @@
  * Runtime API, "API synchronization behavior"), so the program may read, and free, at once; into
  * pinned memory it may return before, and the program waits for the stream.
  */
-#include "check.h"
+#include "dump.h"
 
 #define N (1 << 14)
 #define ROUNDS 200
@@ -36,6 +36,7 @@ static void verify(const char *what, const unsigned *got, int width, int rows, i
 			if (got[y * pitch + x] != expected(y * PITCH + x))
 				fail("%s: element %d of row %d is %u", what, x, y,
 				     got[y * pitch + x]);
+	dump(what, got, sizeof(*got) * pitch * rows);
 }
 
 static void start(unsigned *dev, cudaStream_t stream)

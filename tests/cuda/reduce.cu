@@ -4,7 +4,7 @@
  * left in shared memory, and a second launch of one block folds the blocks. The types differ in
  * what a shuffle of them is: one register, one register of another kind, two registers.
  */
-#include "check.h"
+#include "dump.h"
 
 #define WARP 32
 #define THREADS 256
@@ -62,6 +62,7 @@ template <typename T> static void test(const char *type, int n)
 	if (total != expected)
 		fail("the sum of %d of type %s is %g, not %g", n, type, (double)total,
 		     (double)expected);
+	dump(type, &total, sizeof(total));
 
 	CHECK(cudaFree(dev_in));
 	CHECK(cudaFree(dev_partial));

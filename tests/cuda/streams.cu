@@ -10,7 +10,7 @@
  * not wait; the device is never waited for in between.
  */
 #include <pthread.h>
-#include "check.h"
+#include "dump.h"
 
 #define N (1 << 16)
 #define ROUNDS 50
@@ -93,6 +93,7 @@ static void verify(int self)
 			fail("thread %d: element %d is %u, not %u", self, i, half->taken[i],
 			     expected + 1);
 	}
+	dump("the other half", half->taken, N * sizeof(*half->taken));
 	CHECK(cudaEventQuery(half->stop));
 	CHECK(cudaEventElapsedTime(&ms, half->start, half->stop));
 	if (!(ms >= 0))

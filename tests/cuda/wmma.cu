@@ -7,7 +7,7 @@
  */
 #include <mma.h>
 
-#include "check.h"
+#include "dump.h"
 
 using namespace nvcuda;
 
@@ -148,6 +148,7 @@ template <class T, class S, class RowsA, class RowsB> static void check(const ch
 					fail("%s m%dn%dk%d: d[%d][%d] is %g, not %g", name, S::m, S::n, S::k, i, j,
 					     value(d[i * SIZE + j]), sum);
 			}
+		dump(name, d, sizeof(d));
 	}
 	CHECK(cudaFree(dev_a));
 	CHECK(cudaFree(dev_b));
