@@ -230,8 +230,7 @@ CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned
 /* ---- cuLaunchKernelEx ---- */
 
 /*
- * Attributes whose value is plain bytes. Those that hold an event or a graph's device node are not
- * carried.
+ * Attributes whose value is plain bytes. Those that hold a graph's device node are not carried.
  */
 static bool is_plain(CUlaunchAttributeID id)
 {
@@ -247,32 +246,51 @@ static bool is_plain(CUlaunchAttributeID id)
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
 	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
 		return true;
 	default:
 		return false;
 	}
 }
 
+/* An event goes as its number, in front, where the value has it too. */
+static CUresult put_event(uint8_t *p, CUevent event)
+{
+	uint64_t number = htole64(vcuda_handle_number(event));
+
+	if (!vcuda_handle_get(CUDA_HANDLE_event, event))
+		return CUDA_ERROR_INVALID_HANDLE;
+	memcpy(p, &number, sizeof(number));
+	return CUDA_SUCCESS;
+}
+
+static CUresult put_attribute(uint8_t *p, const CUlaunchAttribute *a)
+{
+	memset(p, 0, 8);
+	memcpy(p, &(uint32_t){ htole32(a->id) }, 4);
+	memcpy(p + 8, &a->value, 64);
+	if (a->id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT)
+		return put_event(p + 8, a->value.programmaticEvent.event);
+	if (a->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+		return put_event(p + 8, a->value.launchCompletionEvent.event);
+	if (is_plain(a->id))
+		return CUDA_SUCCESS;
+	vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", a->id);
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
 {
 	unsigned int i;
-	uint8_t *p = l->attributes;
+	CUresult r = CUDA_SUCCESS;
 
 	if (c->numAttrs > MAX_ATTRIBUTES || (c->numAttrs && !c->attrs))
 		return CUDA_ERROR_INVALID_VALUE;
-	for (i = 0; i < c->numAttrs; i++, p += ATTRIBUTE_BYTES) {
-		if (!is_plain(c->attrs[i].id)) {
-			vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported",
-				  c->attrs[i].id);
-			return CUDA_ERROR_NOT_SUPPORTED;
-		}
-		memset(p, 0, 8);
-		memcpy(p, &(uint32_t){ htole32(c->attrs[i].id) }, 4);
-		memcpy(p + 8, &c->attrs[i].value, 64);
-	}
+	for (i = 0; i < c->numAttrs && !r; i++)
+		r = put_attribute(l->attributes + i * ATTRIBUTE_BYTES, &c->attrs[i]);
 	l->wire.nr_attributes = htole32(c->numAttrs);
 	l->wire.reserved = 0;
-	return CUDA_SUCCESS;
+	return r;
 }
 
 CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **params, void **extra,

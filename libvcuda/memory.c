@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "managed.h"
+#include "vcuda_graph.h"
 #include "view.h"
 #include "vmm.h"
 
@@ -361,17 +362,26 @@ static CUresult free_at(uint64_t addr)
 	}
 }
 
+CUresult vcuda_mem_free(CUdeviceptr ptr)
+{
+	CUresult r;
+
+	vcuda_arena_lock();
+	r = free_at(ptr);
+	vcuda_arena_reap();
+	vcuda_arena_unlock();
+	return r ? r : vcuda_sticky_error();
+}
+
 CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
 	CUresult r;
 
 	if (!ptr)
 		return CUDA_SUCCESS;
-	vcuda_arena_lock();
-	r = free_at(ptr);
-	vcuda_arena_reap();
-	vcuda_arena_unlock();
-	return r ? r : vcuda_sticky_error();
+	if (vcuda_graph_allocs && vcuda_graph_free(ptr, &r))
+		return r;
+	return vcuda_mem_free(ptr);
 }
 
 static void free_chunk_of(struct chunk *c, CUcontext ctx)

@@ -6,9 +6,6 @@
  * blocks. A freed block may be used again at once by the stream that freed it, whose requests keep
  * their order; by others once all work up to the free is known to be done. A pool keeps at most as
  * much as its threshold says when the program waits for something.
- *
- * What a capture allocates is a graph's, which uses it at every launch, whatever the program frees
- * meanwhile: such a block is never given to another before its context ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +22,6 @@ struct block {
 	uint64_t id;
 	CUcontext ctx;
 	bool sync_memops;
-	bool captured;			/* a graph uses it */
 	/* of a free block: who may use it, and since when everybody may */
 	uint32_t stream;
 	uint64_t seq;
@@ -164,7 +160,7 @@ void vcuda_pools_synchronized(void)
 
 static bool may_use(const struct block *b, uint32_t stream)
 {
-	return !b->size && !b->captured && (b->stream == stream || vcuda_is_done(b->seq));
+	return !b->size && (b->stream == stream || vcuda_is_done(b->seq));
 }
 
 /* Two free neighbours become one if who may use either may use both. */
@@ -172,7 +168,7 @@ static bool merge_next(struct block *b)
 {
 	struct block *n = b->next;
 
-	if (b->size || b->captured || !n || n->size || n->captured)
+	if (b->size || !n || n->size)
 		return false;
 	if (vcuda_is_done(b->seq))
 		b->stream = n->stream;
@@ -273,8 +269,7 @@ static struct segment *segment_of(const struct block *b)
 	return (struct segment *)vcuda_arena_at(b->addr);
 }
 
-static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, bool captured,
-			   uint64_t *out)
+static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, uint64_t *out)
 {
 	uint64_t bytes = (size + UNIT - 1) / UNIT * UNIT;
 	bool small = bytes <= vcuda_arena_granule() / 2;
@@ -285,9 +280,6 @@ static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, bool ca
 	if (bytes < size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_arena_reap();
-	/* a graph's work is in no order with that of the streams */
-	if (captured)
-		stream = NO_STREAM;
 	b = find_block(p, bytes, small, stream);
 	if (!b) {
 		for (s = p->segments; s; s = s->next)
@@ -306,7 +298,6 @@ static CUresult pool_alloc(struct pool *p, size_t size, uint32_t stream, bool ca
 	b->id = vcuda_memory_id();
 	b->ctx = vcuda_current();
 	b->sync_memops = false;
-	b->captured = captured;
 	b->stream = stream;
 	segment_of(b)->live += bytes;
 	p->used += bytes;
@@ -331,13 +322,11 @@ static void block_free(struct segment *s, struct block *b, uint32_t stream)
 	struct arena_pending *fence;
 	struct pool *p = s->pool;
 
-	p->used -= b->size ? b->bytes : 0;
 	b->size = 0;
-	if (b->captured)
-		return;
 	b->stream = stream;
 	b->seq = vcuda_device_idle() ? 0 : vcuda_last_work();
 	s->live -= b->bytes;
+	p->used -= b->bytes;
 	if (foreign && b->seq) {
 		fence = malloc(sizeof(*fence));
 		if (fence) {
@@ -405,8 +394,7 @@ static void segment_context(struct segment *s, CUcontext ctx)
 	do {
 		again = false;
 		for (b = s->blocks; b && !again; b = b->next)
-			if ((b->size || b->captured) && b->ctx == ctx) {
-				b->captured = false;
+			if (b->size && b->ctx == ctx) {
 				block_free(s, b, NO_STREAM);
 				again = true;
 			}
@@ -444,14 +432,6 @@ void vcuda_pools_reset(void)
 
 /* ---- allocation ---- */
 
-static bool captures(CUstream stream)
-{
-	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-
-	return vcuda_capturing() && !hand_cuStreamIsCapturing(stream, &status) &&
-	       status != CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, bool named,
 			 CUstream stream)
 {
@@ -459,8 +439,12 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	uint64_t addr = 0;
 	struct pool *p;
 	uint32_t number;
-	CUresult r = vcuda_stream_number(stream, &number);
+	bool capturing;
+	CUresult r = vcuda_capture_alloc(stream, size, out, &capturing);
 
+	if (r || capturing)
+		return r;
+	r = vcuda_stream_number(stream, &number);
 	if (!r)
 		r = out && size ? vcuda_sticky_error() : CUDA_ERROR_INVALID_VALUE;
 	if (r)
@@ -468,7 +452,7 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	vcuda_arena_lock();
 	p = named ? pool_find(handle) : current[dev] ? current[dev] : pool_default(dev);
 	if (p)
-		r = pool_alloc(p, size, number, captures(stream), &addr);
+		r = pool_alloc(p, size, number, &addr);
 	else
 		r = named ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_arena_unlock();
@@ -488,34 +472,32 @@ CUresult hand_cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPoo
 	return allocate(out, size, pool, true, stream);
 }
 
-/* With the lock. A capture may free only what is a graph's. */
-static CUresult free_block(uint64_t addr, uint32_t stream, bool capturing)
-{
-	struct segment *s = (struct segment *)vcuda_arena_at(addr);
-	bool ok = s && s->run.kind == ARENA_POOL && s->pool;
-	struct block *b = ok ? block_at(s, addr) : NULL;
-	struct pool *p;
-
-	if (!b || !b->size || b->addr != addr || (capturing && !b->captured))
-		return CUDA_ERROR_INVALID_VALUE;
-	p = s->pool;
-	block_free(s, b, stream);
-	settle(p);
-	return CUDA_SUCCESS;
-}
-
 CUresult hand_cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 {
-	bool capturing = captures(stream);
+	struct segment *s;
+	struct block *b;
 	uint32_t number;
-	CUresult r = vcuda_stream_number(stream, &number);
+	bool capturing;
+	CUresult r = vcuda_capture_free(stream, ptr, &capturing);
 
+	if (r || capturing)
+		return r;
+	r = vcuda_stream_number(stream, &number);
 	if (r)
 		return r;
 	if (vcuda_arena_kind(ptr) != ARENA_POOL)
-		return ptr && !capturing ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
+		return ptr ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_lock();
-	r = free_block(ptr, number, capturing);
+	s = (struct segment *)vcuda_arena_at(ptr);
+	b = s && s->run.kind == ARENA_POOL && s->pool ? block_at(s, ptr) : NULL;
+	if (b && b->size && b->addr == ptr) {
+		struct pool *p = s->pool;
+
+		block_free(s, b, number);
+		settle(p);
+	} else {
+		r = CUDA_ERROR_INVALID_VALUE;
+	}
 	vcuda_arena_unlock();
 	return r ? r : vcuda_sticky_error();
 }

@@ -13,9 +13,11 @@
 #include "array.h"
 #include "log.h"
 #include "arena.h"
+#include "hostcall.h"
 #include "ring.h"
 #include "texture.h"
 #include "vcuda.h"
+#include "vcuda_graph.h"
 
 enum state {
 	NEW,		/* cuInit() was not called */
@@ -266,6 +268,8 @@ static void after_fork(void)
 	vcuda_texture_reset();
 	vcuda_memory_reset();
 	vcuda_context_reset();
+	vcuda_graph_reset();
+	vcuda_hostcall_reset();
 	atomic_store(&lost, CUDA_SUCCESS);
 	atomic_store(&state, CHILD);
 }

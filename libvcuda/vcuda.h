@@ -209,6 +209,8 @@ void vcuda_context_destroy_streams(CUcontext ctx);
 
 /* ---- memory.c ---- */
 
+/* As cuMemFree(), of memory that no graph has allocated. */
+CUresult vcuda_mem_free(CUdeviceptr ptr);
 bool vcuda_is_device(uint64_t addr);
 /* Base, size and context of the live allocation around addr. */
 bool vcuda_mem_range(uint64_t addr, uint64_t *base, uint64_t *size, CUcontext *ctx);

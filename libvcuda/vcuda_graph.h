@@ -25,6 +25,13 @@ static inline bool vcuda_capturing(void)
 	return atomic_load_explicit(&capture_count, memory_order_relaxed);
 }
 
+/* Allocations of graphs. true: the address is of one, and *r what freeing it comes to. */
+extern _Atomic unsigned int vcuda_graph_allocs;
+bool vcuda_graph_free(CUdeviceptr addr, CUresult *r);
+void vcuda_graph_memory_reset(void);
+CUresult vcuda_capture_alloc(CUstream stream, size_t size, CUdeviceptr *out, bool *capturing);
+CUresult vcuda_capture_free(CUstream stream, CUdeviceptr addr, bool *capturing);
+
 /* The record that captures keep of an event; NULL: no such event, or no memory. */
 struct event *vcuda_graph_event(CUevent event);
 void vcuda_graph_conditional(struct object *obj, uint64_t handle);

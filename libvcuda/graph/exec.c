@@ -247,6 +247,8 @@ CUresult exec_launch(struct graph_exec *e, struct context *ctx, struct stream *s
 	CUresult r = vcuda_sticky_error();
 
 	if (!r)
+		r = vcuda_graph_memory(e);
+	if (!r)
 		r = make_room(own, stream_number(ctx, s));
 	if (r)
 		return r;

@@ -234,15 +234,3 @@ const struct node_kind node_kind_memop = {
 	.destroy = free_data,
 	.put = memop_put,
 };
-
-/* ---- memory: not here yet ---- */
-
-static CUresult refuse(struct action *a, CUgraphNodeParams *p)
-{
-	(void)p;
-	driver_log("nodes of a graph: %s is not supported", a->kind->name);
-	return CUDA_ERROR_NOT_SUPPORTED;
-}
-
-const struct node_kind node_kind_alloc = { .name = "memory allocation", .make = refuse };
-const struct node_kind node_kind_free = { .name = "memory free", .make = refuse };

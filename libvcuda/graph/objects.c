@@ -202,6 +202,7 @@ void vcuda_graph_reset(void)
 	pthread_mutex_init(&lock, NULL);
 	LIST_INIT(&conditionals);
 	capture_reset();
+	vcuda_graph_memory_reset();
 	vcuda_handle_reset(CUDA_HANDLE_graph);
 	vcuda_handle_reset(CUDA_HANDLE_graph_node);
 	vcuda_handle_reset(CUDA_HANDLE_graph_exec);

@@ -17,6 +17,9 @@ struct graph_wire {
 	bool fetch;			/* sources are fetched when they are needed */
 };
 
+/* What a launch allocates and frees, is the program's, or no longer. */
+CUresult vcuda_graph_memory(const struct graph_exec *e);
+
 void wire_bytes(struct graph_wire *w, const void *p, size_t n);
 /* The nodes of g and below, numbered from w->number on; p, if any, learns the numbers. */
 void wire_graph(struct graph_wire *w, struct graph *g, struct plan *p);

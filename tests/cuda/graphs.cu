@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * graphs.cu - graphs by capture and by node, an update in place, a loop that the device ends
+ * graphs.cu - graphs by capture and by node, an update in place, a loop that the device ends,
+ * memory of the graph's own
  */
 #include <stdio.h>
 
@@ -89,6 +90,40 @@ static void run_loop(cudaStream_t s, int *p)
 	CHECK(cudaGraphDestroy(g));
 }
 
+/* Memory that a graph allocates, and frees itself or leaves to the program. */
+static void memory_nodes(cudaStream_t s, int *p)
+{
+	cudaGraphExec_t e;
+	cudaGraph_t g;
+	int *own;
+
+	for (int left = 0; left < 2; left++) {
+		CHECK(cudaStreamBeginCapture(s, cudaStreamCaptureModeGlobal));
+		CHECK(cudaMallocAsync(&own, sizeof(*own), s));
+		CHECK(cudaMemsetAsync(own, 0, sizeof(*own), s));
+		step<<<1, 1, 0, s>>>(own, 4 + left);
+		step<<<1, 1, 0, s>>>(own, 1);
+		CHECK(cudaMemcpyAsync(p, own, sizeof(*p), cudaMemcpyDeviceToDevice, s));
+		if (!left)
+			CHECK(cudaFreeAsync(own, s));
+		CHECK(cudaStreamEndCapture(s, &g));
+		CHECK(cudaGraphInstantiate(&e, g, 0));
+		for (int round = 0; round < 2; round++) {
+			CHECK(cudaMemsetAsync(p, 0, sizeof(*p), s));
+			CHECK(cudaGraphLaunch(e, s));
+			CHECK(cudaStreamSynchronize(s));
+			expect("made in the graph's memory", p, 13 + 3 * left);
+			if (left && cudaGraphLaunch(e, s) == cudaSuccess)
+				fail("memory that the program has is allocated again");
+			cudaGetLastError();
+			if (left)
+				CHECK(round ? cudaFree(own) : cudaFreeAsync(own, s));
+		}
+		CHECK(cudaGraphExecDestroy(e));
+		CHECK(cudaGraphDestroy(g));
+	}
+}
+
 int main()
 {
 	cudaStream_t s;
@@ -98,6 +133,7 @@ int main()
 	CHECK(cudaMalloc(&p, 2 * sizeof(*p)));
 	capture_and_update(s, p);
 	run_loop(s, p);
+	memory_nodes(s, p);
 	CHECK(cudaFree(p));
 	CHECK(cudaStreamDestroy(s));
 	return pass();
