@@ -8,7 +8,7 @@ CUDA_OUT := build/tests/cuda
 
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
-CUDA_RUNTIME += hostfunc printf capture cgroups
+CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
 CUDA_DRIVER := drvptx badimage forkfirst manykernels pools shared
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
@@ -23,6 +23,9 @@ $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@mkdir -p $(@D)
 	@$(NVCC) $(CUDA_FLAGS_$*) $< -o $@
+
+# With the runtime on the device, by which kernels launch others.
+CUDA_FLAGS_devlaunch := -rdc=true -gencode arch=compute_90,code=compute_90 -lcudadevrt
 
 # PTX of two virtual architectures, of which the driver takes the best that the device has.
 CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80

@@ -347,6 +347,11 @@ class OnSoftgpu(unittest.TestCase):
         self.assertIn("PASS", done.out)
         return done
 
+    def test_a_launch_from_the_device_is_refused_by_name(self):
+        done = self.passes("devlaunch", SOFTGPU_SM="90")
+        self.assertIn("refused", done.out)
+        self.assertRegex(done.err, "line \\d+, column \\d+: '\\w*GetParameterBufferV2' launches from the device")
+
     def test_the_runtime_linked_statically(self):
         for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "groups", "texture", "memory"):
             self.passes(name)

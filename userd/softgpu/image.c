@@ -167,20 +167,37 @@ static CUresult open_fatbin(const void *fatbin, size_t avail, struct image *img,
 	return s.found ? add_entry(img, &s.best) : no_binary(&s, log);
 }
 
+/* One of several: where it has nothing for the device, perhaps nothing of it is needed. */
+static CUresult open_part(const void *fatbin, struct image *img, struct search *s)
+{
+	CUresult r;
+
+	*s = (struct search){ .found = false };
+	r = search_fatbin(s, fatbin, SIZE_MAX);
+	if (r == CUDA_SUCCESS && s->found)
+		return add_entry(img, &s->best);
+	if (r == CUDA_SUCCESS)
+		say_no_binary(s, img->passed_over, sizeof(img->passed_over));
+	return r;
+}
+
 /*
  * Version 2: data is machine code that nvlink made of the list's fatbins; their PTX has to be
- * linked again.
+ * linked again. That of the runtime on the device, where it is among them, is for few devices.
  */
 static CUresult open_list(const struct fatbin_wrapper *w, struct image *img, struct sg_log *log)
 {
+	struct search last = { .found = false };
 	CUresult r = CUDA_SUCCESS;
 	size_t i;
 
 	if (!w->list || !w->list[0])
 		return open_fatbin(w->data, SIZE_MAX, img, log);
 	for (i = 0; i < LIST_MAX && w->list[i] && r == CUDA_SUCCESS; i++)
-		r = open_fatbin(w->list[i], SIZE_MAX, img, log);
-	return i == LIST_MAX ? CUDA_ERROR_INVALID_IMAGE : r;
+		r = open_part(w->list[i], img, &last);
+	if (i == LIST_MAX)
+		return CUDA_ERROR_INVALID_IMAGE;
+	return r == CUDA_SUCCESS && !img->nr ? no_binary(&last, log) : r;
 }
 
 static CUresult open_wrapper(const void *code, struct image *img, struct sg_log *log)
@@ -319,7 +336,7 @@ CUresult image_open(const void *code, struct image *img, struct sg_log *log)
 {
 	CUresult r = CUDA_ERROR_INVALID_IMAGE;
 
-	*img = (struct image){ NULL, 0 };
+	*img = (struct image){ .nr = 0 };
 	switch (image_form(code, SIZE_MAX)) {
 	case IMAGE_WRAPPER:
 		r = open_wrapper(code, img, log);
@@ -348,7 +365,7 @@ void image_close(struct image *img)
 	for (size_t i = 0; i < img->nr; i++)
 		free((char *)img->texts[i].text);
 	free(img->texts);
-	*img = (struct image){ NULL, 0 };
+	*img = (struct image){ .nr = 0 };
 }
 
 CUresult image_link(const struct image *img, struct sg_module **out, struct sg_log *log)
@@ -359,20 +376,27 @@ CUresult image_link(const struct image *img, struct sg_module **out, struct sg_l
 CUresult image_link_again(const struct image *img, const struct sg_module *first,
 			  struct sg_module **out, struct sg_log *log)
 {
-	char own[512] = "";
+	char own[1024] = "";
 	struct sg_log fallback = { own, sizeof(own), 0 };
 	struct sg_log *l = log && log->size ? log : &fallback;
+	enum sg_result res = SG_OK;
 	CUresult r = CUDA_SUCCESS;
 
 	*out = NULL;
 	for (size_t i = 0; i < img->nr && r == CUDA_SUCCESS; i++)
 		r = target_check(&img->texts[i], img->nr > 1 ? i + 1 : 0, l);
-	if (r == CUDA_SUCCESS)
-		r = image_error(sg_module_create_again(img->texts, img->nr, first, out, l));
+	if (r == CUDA_SUCCESS) {
+		res = sg_module_create_again(img->texts, img->nr, first, out, l);
+		r = image_error(res);
+	}
+	if (res == SG_UNRESOLVED && img->passed_over[0])
+		sg_log_add(l, "a part was passed over: %s\n", img->passed_over);
 	/* A program that gave no log, as those of the runtime, would see a bare error number. */
-	if (r != CUDA_SUCCESS && l == &fallback && own[0]) {
-		own[strcspn(own, "\n")] = '\0';
-		driver_log("cannot load PTX: %s", own);
+	for (char *line = own; r != CUDA_SUCCESS && l == &fallback && *line;) {
+		size_t len = strcspn(line, "\n");
+
+		driver_log("cannot load PTX: %.*s", (int)len, line);
+		line += len + (line[len] == '\n');
 	}
 	return r;
 }

@@ -14,6 +14,7 @@
 struct image {
 	struct sg_ptx *texts;
 	size_t nr;
+	char passed_over[320];	/* of several parts the last one without PTX for the device, and why */
 };
 
 /* On error says why on stderr where the program could not know, and in the log. */

@@ -160,7 +160,7 @@ void ptx_decode_form(struct ptx_parser *p, uint32_t flags)
 bool ptx_decode_refused(struct ptx_parser *p)
 {
 	/* tensor maps, clusters, and what comes after sm_90 */
-	static const char *const mods[] = { "tensor", "multicast::cluster", "tensormap::generic", "tensormap", "oob" };
+	static const char *const mods[] = { "tensor", "multicast::cluster", "tensormap::generic", "tensormap", "oob", "f32x2" };
 	struct ptx_stmt *st = &p->st;
 	bool refused = ptx_op_refused(st->op.s, st->op.len), memory = ptx_tok_is(&st->op, "st") || ptx_tok_is(&st->op, "red");
 
