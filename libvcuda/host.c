@@ -36,10 +36,24 @@ struct shadow {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host *hosts;
 
-/* In a forked child, whose host memory is its copy of the parent's. */
+/*
+ * In a forked child, whose host memory is its copy of the parent's. What lay in the lease's range
+ * it has not got.
+ */
 void vcuda_host_fork(void)
 {
+	struct host **p = &hosts, *h;
+
 	pthread_mutex_init(&lock, NULL);
+	while ((h = *p)) {
+		if (h->shadow && h->shadow->run.kind == ARENA_HOST) {
+			*p = h->next;
+			free(h);
+			continue;
+		}
+		h->shadow = NULL;
+		p = &h->next;
+	}
 }
 
 static struct host **find(uint64_t addr)

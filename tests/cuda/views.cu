@@ -2,7 +2,8 @@
 /*
  * Memory that the program and kernels see both, mapped and managed: each sees at a launch or after a
  * wait what the other has written, by whatever way the program waits. --rounds N: only launches and
- * waits on a little mapped memory, for counting what they cost.
+ * waits on a little mapped memory, for counting what they cost. --hold: touches managed memory after
+ * a line on stdin; by then the server may be gone, and the next call says so.
  */
 #include "check.h"
 
@@ -375,16 +376,19 @@ static void faults(void)
 /* A child has none of it, and the parent's stays as it was. */
 static void child(void)
 {
-	int *p, *q, status;
+	int *p, *q, *mapped, status;
 	pid_t pid;
 
 	CHECK(cudaMallocManaged(&p, MANY));
+	CHECK(cudaHostAlloc(&mapped, N * sizeof(int), cudaHostAllocMapped));
 	CHECK(cudaHostAlloc(&q, N * sizeof(int), cudaHostAllocDefault));
 	count_up(p, N);
 	count_up(q, N);
 	pid = fork();
 	if (!pid) {
 		q[0] = 5;
+		if (cudaFreeHost(mapped) == cudaSuccess || cudaFree(p) == cudaSuccess)
+			_exit(2);
 		_exit(q[1] == 1 ? 0 : 1);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
@@ -393,6 +397,7 @@ static void child(void)
 	CHECK(cudaDeviceSynchronize());
 	expect("after a fork", p, N, 1, 1);
 	expect("after a fork", q, N, 0, 1);
+	CHECK(cudaFreeHost(mapped));
 	CHECK(cudaFree(p));
 	CHECK(cudaFreeHost(q));
 }
@@ -424,8 +429,30 @@ static int only_rounds(long rounds)
 	return pass();
 }
 
+static int hold(void)
+{
+	volatile int *p;
+	cudaError_t r;
+	int *q;
+
+	CHECK(cudaMallocManaged(&q, MANY));
+	add_to(q, MANY / 4, 1, 0);
+	CHECK(cudaDeviceSynchronize());
+	printf("ready\n");
+	fflush(stdout);
+	getchar();
+	p = q;
+	for (int i = 0; i < MANY / 4; i += 1000)
+		p[i]++;
+	r = cudaDeviceSynchronize();
+	printf("%s\n", cudaGetErrorName(r));
+	return r == cudaSuccess;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "--hold"))
+		return hold();
 	long rounds = only_option(argc, argv, "--rounds", 0, 0, 100000);
 	int concurrent;
 

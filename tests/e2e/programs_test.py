@@ -294,6 +294,17 @@ class Trouble(ProgramsTest):
         self.assertNotEqual(p.returncode, 0)
         self.assertIn("libvcuda: connection to the server lost", err)
 
+    def test_managed_memory_can_be_touched_when_the_server_is_gone(self):
+        p = subprocess.Popen([os.path.join(CUDA, "views"), "--hold"], env=self.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: p.poll() is None and p.kill())
+        self.assertEqual(p.stdout.readline(), "ready\n")
+        for pid in [self.server.pid] + self.server.children():
+            os.kill(pid, signal.SIGKILL)
+        out, err = p.communicate("\n", timeout=20)
+        self.assertEqual(p.returncode, 0, out + err)
+        self.assertIn("libvcuda: connection to the server lost", err)
+
     def test_worker_killed_under_a_program(self):
         before = set(self.server.children())
         p = self.start("bigcopy", "--seconds", "30")
