@@ -246,6 +246,161 @@ static void a_name_that_was_not_given_opens_nothing(void **state)
 	assert_int_equal(client_end(&client), 0);
 }
 
+#define BOX(...)	(&(struct vwire_box){ .width = 64, .height = 4, .depth = 2, __VA_ARGS__ })
+#define AT(offset, p, r)								\
+	{ .kind = VWIRE_END_DEVICE, .addr = client.welcome.range_base + (offset), .pitch = p,	\
+	  .rows = r }
+#define IN_ARRAY(...)	{ .kind = VWIRE_END_ARRAY, .array = 9, __VA_ARGS__ }
+#define ARRAY_BYTES	(16u * 16 * 8 * 4)
+
+static uint32_t copy_box(const struct vwire_box *box, const void *data, size_t n)
+{
+	uint8_t payload[sizeof(*box) + ARRAY_BYTES];
+
+	memcpy(payload, box, sizeof(*box));
+	if (n)
+		memcpy(payload + sizeof(*box), data, n);
+	return client_reply(&client,
+			    client_send(&client, CUDA_ID_cuMemcpy3DAsync_v2, VWIRE_F_WAIT, payload,
+					sizeof(*box) + n),
+			    NULL);
+}
+
+static void make_array(uint32_t levels)
+{
+	struct vwire_array a = { .array = 9, .levels = levels, .width = 16, .height = 8,
+				 .depth = 4, .format = CU_AD_FORMAT_FLOAT, .channels = 4 };
+	uint64_t seq = client_send(&client, levels ? CUDA_ID_cuMipmappedArrayCreate
+						   : CUDA_ID_cuArray3DCreate_v2,
+				   VWIRE_F_WAIT, &a, sizeof(a));
+
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+}
+
+static void a_box_goes_into_an_array_and_comes_back(void **state)
+{
+	struct vwire_end array = IN_ARRAY(), data = { .kind = VWIRE_END_DATA };
+	struct vwire_box box = { .dst = array, .src = data, .width = 256, .height = 8,
+				 .depth = 4 };
+	static uint8_t bytes[ARRAY_BYTES];
+
+	(void)state;
+	client_open(&client);
+	make_array(0);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = i * 7 + i / 256;
+	assert_int_equal(copy_box(&box, bytes, sizeof(bytes)), 0);
+	box.dst = data;
+	box.src = array;
+	assert_int_equal(copy_box(&box, NULL, 0), 0);
+	assert_int_equal(client.data_bytes, sizeof(bytes));
+	assert_memory_equal(client.data, bytes, sizeof(bytes));
+	assert_int_equal(client_end(&client), 0);
+}
+
+static void boxes_that_lie_are_refused(void **state)
+{
+	(void)state;
+	client_open(&client);
+	client_map(&client, 0, PAGE, 0);
+	make_array(0);
+	const struct vwire_box *lies[] = {
+		BOX(.dst = AT(0, UINT64_MAX, 4), .src = IN_ARRAY()),
+		BOX(.dst = AT(0, 1ull << 62, 4), .src = IN_ARRAY()),
+		BOX(.dst = AT(0, 64, UINT64_MAX), .src = IN_ARRAY()),
+		BOX(.dst = AT(0, 64, 1ull << 60), .src = IN_ARRAY()),
+		BOX(.dst = AT(0, 63, 4), .src = IN_ARRAY()),		/* rows over each other */
+		BOX(.dst = AT(0, 64, 3), .src = IN_ARRAY()),
+		BOX(.dst = AT(PAGE - 64, 64, 4), .src = IN_ARRAY()),	/* beyond what is mapped */
+		BOX(.dst = { .kind = VWIRE_END_DEVICE, .addr = 64, .pitch = 64, .rows = 4 },
+		    .src = IN_ARRAY()),
+		BOX(.dst = { .kind = VWIRE_END_DEVICE, .addr = UINT64_MAX - 63, .pitch = 64,
+			     .rows = 4 }, .src = IN_ARRAY()),
+		BOX(.dst = AT(0, 64, 4), .src = IN_ARRAY(.x = UINT64_MAX)),
+		BOX(.dst = AT(0, 64, 4), .src = IN_ARRAY(.x = 208)),
+		BOX(.dst = AT(0, 64, 4), .src = IN_ARRAY(.y = 5)),
+		BOX(.dst = AT(0, 64, 4), .src = IN_ARRAY(.z = UINT64_MAX - 1)),
+		BOX(.dst = AT(0, 64, 4), .src = { .kind = VWIRE_END_ARRAY, .array = 10 }),
+		BOX(.dst = { .kind = VWIRE_END_DATA }, .src = IN_ARRAY(.y = 5)),
+	};
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		uint32_t r = copy_box(lies[i], NULL, 0);
+
+		if (r != CUDA_ERROR_INVALID_VALUE && r != CUDA_ERROR_INVALID_HANDLE)
+			fail_msg("lie %zu: %u", i, r);
+	}
+	assert_int_equal(copy_box(BOX(.dst = AT(0, 64, 4), .src = IN_ARRAY()), NULL, 0), 0);
+	assert_int_equal(client_end(&client), 0);
+}
+
+/* Of which no memory could be taken for the data: the session ends, with the reason. */
+static void boxes_without_their_data_close_the_session(void **state)
+{
+	static const uint64_t lies[][3] = {
+		{ UINT64_MAX, 2, 2 }, { 1ull << 32, 1ull << 31, 2 }, { 1ull << 20, 1, 1 },
+		{ 64, 4, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct vwire_box box = { .dst = IN_ARRAY(), .width = lies[i][0],
+					 .height = lies[i][1], .depth = lies[i][2] };
+
+		client_open(&client);
+		make_array(0);
+		client_send(&client, CUDA_ID_cuMemcpy3DAsync_v2, VWIRE_F_WAIT, &box, sizeof(box));
+		while (!client.closed && client_recv(&client, 5000))
+			;
+		assert_true(client.closed);
+		assert_int_equal(client.close_reason, VWIRE_REASON_PROTOCOL);
+		assert_int_equal(client_end(&client), 0);
+	}
+}
+
+static void arrays_count_against_the_limit(void **state)
+{
+	struct vwire_array a = { .width = 1024, .height = 1024, .depth = 0,
+				 .format = CU_AD_FORMAT_FLOAT, .channels = 4 };
+	uint32_t made = 0, r = 0;
+	uint64_t seq;
+
+	(void)state;
+	client_open(&client);
+	while (!r && made < 16) {	/* of 16 MiB each */
+		a.array = ++made;
+		seq = client_send(&client, CUDA_ID_cuArray3DCreate_v2, VWIRE_F_WAIT, &a, sizeof(a));
+		r = client_reply(&client, seq, NULL);
+	}
+	assert_int_equal(r, CUDA_ERROR_OUT_OF_MEMORY);
+	assert_int_equal(made, CLIENT_MEM / (16u << 20) + 1);
+	seq = client_u64(&client, CUDA_ID_cuArrayDestroy, VWIRE_F_WAIT, 1, 1ull);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	seq = client_send(&client, CUDA_ID_cuArray3DCreate_v2, VWIRE_F_WAIT, &a, sizeof(a));
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(client_end(&client), 0);
+}
+
+static void levels_go_with_their_array(void **state)
+{
+	struct vwire_box box = { .dst = { .kind = VWIRE_END_DATA }, .width = 16, .height = 1,
+				 .depth = 1, .src = { .kind = VWIRE_END_ARRAY, .array = 20 } };
+	uint64_t seq;
+
+	(void)state;
+	client_open(&client);
+	make_array(3);
+	seq = client_u64(&client, CUDA_ID_cuMipmappedArrayGetLevel, VWIRE_F_WAIT, 3, 20ull, 9ull,
+			 2ull);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(copy_box(&box, NULL, 0), 0);
+	seq = client_u64(&client, CUDA_ID_cuArrayDestroy, VWIRE_F_WAIT, 1, 20ull);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_HANDLE);
+	seq = client_u64(&client, CUDA_ID_cuMipmappedArrayDestroy, VWIRE_F_WAIT, 1, 9ull);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(copy_box(&box, NULL, 0), CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client_end(&client), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -254,6 +409,11 @@ int main(void)
 		cmocka_unit_test(a_kernel_that_faults_loses_the_context),
 		cmocka_unit_test(memory_of_a_client_stays_in_its_range_and_limit),
 		cmocka_unit_test(a_name_that_was_not_given_opens_nothing),
+		cmocka_unit_test(a_box_goes_into_an_array_and_comes_back),
+		cmocka_unit_test(boxes_that_lie_are_refused),
+		cmocka_unit_test(boxes_without_their_data_close_the_session),
+		cmocka_unit_test(arrays_count_against_the_limit),
+		cmocka_unit_test(levels_go_with_their_array),
 	};
 
 	setenv("WORKER_TEST_CUDA", "build/softgpu/libcuda.so.1", 0);
