@@ -20,7 +20,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
-PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "cgroups", "vecadd", "reduce", "histogram", "matmul", "wmma", "gridsync", "graphs", "memory", "streams", "async",
+PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust", "cgroups", "families", "vecadd", "reduce", "histogram", "matmul", "wmma", "gridsync", "graphs", "memory", "streams", "async",
             "pageable"]
 PLAYED = (75, 80, 86, 89, 90, 100, 120)     # SOFTGPU_SM
 HEAD = re.compile(rb"([^\n]+) (\d+) (exact|f32:\d+|f64:\d+)\n")

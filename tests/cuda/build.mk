@@ -6,10 +6,12 @@
 CUDA_DIR := tests/cuda
 CUDA_OUT := build/tests/cuda
 
+CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
 CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
 CUDA_DRIVER := arrays drvptx badimage forkfirst manykernels pools shared
+CUDA_RUNTIME += families
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
 CUDA_BINARIES := $(CUDA_PROGRAMS:%=$(CUDA_OUT)/%)
@@ -31,6 +33,12 @@ CUDA_FLAGS_devlaunch := -rdc=true -gencode arch=compute_90,code=compute_90 -lcud
 CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 # From 8.0 on there are instructions, and shared memory of the system's, for these.
 CUDA_FLAGS_cgroups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_90,code=compute_90
+# Keeps its PTX, which tests/e2e/families_test.py reads.
+CUDA_FLAGS_families := -std=c++17 -keep -keep-dir $(CUDA_OUT)/ptx \
+	$(foreach a,75 80 90,-gencode arch=compute_$(a)$(CUDA_COMMA)code=compute_$(a))
+$(CUDA_OUT)/families: | $(CUDA_OUT)/ptx
+$(CUDA_OUT)/ptx:
+	@mkdir -p $@
 CUDA_FLAGS_wmma := -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 
 # Linked with a stub of libcuda; the library itself is looked up when the program runs.
@@ -78,3 +86,11 @@ $(CUDA_CUB): $(CUDA_OUT)/cub_%: $(CUDA_DIR)/cub.cu $(CUDA_HEADERS)
 	@$(NVCC) -O1 -std=c++17 $(CUDA_CUB_$*) $< -o $@
 
 cuda-programs: $(CUDA_CUB)
+
+# Fifteen seconds, so for one architecture; what CUB is made of differs by architecture above.
+$(CUDA_OUT)/thrust: $(CUDA_DIR)/thrust.cu $(CUDA_HEADERS)
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(NVCC) -O1 -std=c++17 -gencode arch=compute_80,code=compute_80 $< -o $@
+
+cuda-programs: $(CUDA_OUT)/thrust

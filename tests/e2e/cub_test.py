@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""CUB's algorithms (tests/cuda/cub.cu) and cooperative groups directly on softgpu, as each capability that runs their PTX."""
+"""CUB's algorithms (tests/cuda/cub.cu) Thrust's and cooperative groups directly on softgpu, as each capability that runs their PTX."""
 import os
 import subprocess
 import unittest
@@ -28,6 +28,11 @@ class Cub(unittest.TestCase):
 
     def test_select_partition_histogram(self):
         self.passes("cub_pick", "90")
+
+    def test_thrust(self):
+        for sm in ("80", "90"):
+            with self.subTest(sm=sm):
+                self.passes("thrust", sm)
 
     def test_cooperative_groups(self):
         for sm in ("75", "80", "90"):
