@@ -8,6 +8,7 @@
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
 # make check-softgpu  of make check what tests softgpu alone
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
+# make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF
 # make gpubench   there too: calls, copies and PyTorch, in figures
 # make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel

@@ -61,4 +61,8 @@ $(tests_MICRO): tests/gpu/micro.c
 gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker $(tests_MICRO) $(tools_DELAYPROXY)
 	$(Q)$(PYTHON3) tools/gpubench.py
 
-.PHONY: gpubench check check-softgpu demo gpucheck roundtrips python-packages
+# PyTorch and the libraries below it, through DGSF.
+gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
+	$(Q)$(PYTHON3) tools/gpulibraries.py
+
+.PHONY: gpulibraries gpubench check check-softgpu demo gpucheck roundtrips python-packages
