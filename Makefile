@@ -5,6 +5,7 @@
 # make kcheck     the module, in virtual machines
 # make demo       the whole of it: k-means in a virtual machine without a GPU
 # make roundtrips  round trips and bytes of every program of tests/cuda, on softgpu
+# make coverage   Documentation/coverage.rst, from the table and the tests
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
 # make check-softgpu  of make check what tests softgpu alone
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter

@@ -32,7 +32,7 @@ check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) b
 		python-packages
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
-		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h $(CHECK_PY)
+		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check $(CHECK_PY)
 
 # A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.
 roundtrips: all cuda-programs

@@ -370,7 +370,7 @@ def emit_asserts(t):
     return out + ASSERTS + "".join(guard(r, f"SAME({r.name}, {r.args()});\n") for r in t.rows)
 
 
-# ---- softgpu, documentation ----
+# ---- softgpu ----
 
 SOFTGPU = """\
 /*
@@ -405,25 +405,6 @@ def emit_softgpu(t):
     return out + "".join(f"NONE({r.name})\n" for r in t.rows)
 
 
-TRIPS = {"LOCAL": "0", "MEMO": "1, then 0", "ASYNC": "0, one frame", "SYNC": "1",
-         "HAND": "by hand", "NONE": "not supported", "REFUSE": "refused"}
-
-
-def emit_coverage(t):
-    rows = [r for r in t.rows if not r.base]
-    modes = ", ".join(f"{sum(r.mode == m for r in rows)} {m}" for m in MODES)
-    out = f".. SPDX-License-Identifier: MIT\n.. {MADE}\n\n"
-    out += "Functions of the driver\n=======================\n\n"
-    out += f"{len(t.rows)} symbols: {len(t.rows) - len(rows)} per-thread twins, which are as "
-    out += f"their base, and {modes}.\n\n"
-    out += ".. list-table::\n   :header-rows: 1\n\n"
-    out += "   * - function\n     - mode\n     - round trips\n"
-    for r in rows:
-        trips = "frames of other rows" if "local" in r.tags else TRIPS[r.mode]
-        out += f"   * - {r.name}\n     - {r.mode}\n     - {trips}\n"
-    return out
-
-
 OUTPUTS = {
     "cuda_ids.gen.h": emit_ids_h,
     "ids.gen.c": emit_ids_c,
@@ -439,7 +420,6 @@ OUTPUTS = {
     "asserts.gen.c": emit_asserts,
     "roundtrip.gen.c": emit_roundtrip,
     "softgpu_stubs.gen.c": emit_softgpu,
-    "coverage.rst": emit_coverage,
 }
 
 
@@ -462,7 +442,7 @@ def main(table, directory):
     os.makedirs(directory, exist_ok=True)
     for name, emit in OUTPUTS.items():
         text = emit(t)
-        write(os.path.join(directory, name), text if name.endswith(".rst") else fold(text))
+        write(os.path.join(directory, name), fold(text))
 
 
 if __name__ == "__main__":
