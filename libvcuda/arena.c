@@ -16,6 +16,10 @@ static bool reserved;			/* the range, in this process too */
 static uint64_t used;			/* bytes that the device holds, or is about to give back */
 static struct arena_pending *pending, **pending_tail = &pending;
 
+/* Runs of a forked child's parent that are the child's too. */
+static struct arena_run **kept;
+static uint64_t nr_kept;
+
 /* A run on its way out. */
 struct leaving {
 	struct arena_pending pending;
@@ -32,10 +36,35 @@ void vcuda_arena_unlock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/*
+ * Without access, so that no memory of this process can be taken for the device's, and a program
+ * that follows a device pointer faults, as it would natively. What is kept stays as it is.
+ */
+static bool reserve(void)
+{
+	uint64_t at = base, end = base + nr_granules * granule, i, n;
+	void *want;
+
+	for (i = 0; i <= nr_kept; i++) {
+		n = (i < nr_kept ? kept[i]->addr : end) - at;
+		want = (void *)(uintptr_t)at;
+		if (n && mmap(want, n, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+			      0) != want)
+			return false;
+		if (i < nr_kept)
+			at = kept[i]->addr + kept[i]->granules * granule;
+	}
+	return true;
+}
+
+static void note(struct arena_run *r, enum arena_kind kind);
+
 void vcuda_arena_init(void)
 {
 	const struct vcuda_lease *l = vcuda_lease();
-	void *at = (void *)(uintptr_t)l->range_base;
+	bool same = base == l->range_base && granule == l->granularity;
+	uint64_t i;
 
 	base = l->range_base;
 	granule = l->granularity;
@@ -45,20 +74,39 @@ void vcuda_arena_init(void)
 	kinds = calloc(nr_granules, sizeof(*kinds));
 	if (!map || !kinds)
 		nr_granules = 0;
-	/*
-	 * No memory of this process can then be taken for the device's, and a program that follows
-	 * a device pointer faults, as it would natively.
-	 */
-	reserved = mmap(at, nr_granules * granule, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-			0) == at;
+	/* elsewhere, what is kept is memory like any other */
+	if (!same)
+		nr_kept = 0;
+	while (nr_kept && kept[nr_kept - 1]->addr + kept[nr_kept - 1]->granules * granule >
+				  base + nr_granules * granule)
+		nr_kept--;
+	reserved = reserve();
+	for (i = 0; i < nr_kept; i++)
+		note(kept[i], ARENA_PINNED);
+	nr_kept = 0;
+}
+
+static void keep(struct arena_run *r)
+{
+	struct arena_run **more = realloc(kept, (nr_kept + 1) * sizeof(*kept));
+
+	if (!more)
+		return;
+	kept = more;
+	kept[nr_kept++] = r;
+}
+
+static void unreserve(uint64_t from, uint64_t to)
+{
+	if (reserved && to > from)
+		munmap((void *)(uintptr_t)from, to - from);
 }
 
 void vcuda_arena_reset(void)
 {
 	struct arena_pending *p;
 	struct arena_run *r;
-	uint64_t i, n;
+	uint64_t i, n, from = base;
 
 	pthread_mutex_init(&lock, NULL);
 	while ((p = pending)) {
@@ -69,10 +117,16 @@ void vcuda_arena_reset(void)
 	for (i = 0; i < nr_granules; i += n) {
 		r = map[i];
 		n = r ? r->granules : 1;
-		free(r);
+		if (!r || r->kind != ARENA_PINNED) {
+			free(r);
+			continue;
+		}
+		unreserve(from, r->addr);
+		from = r->addr + n * granule;
+		r->mapped = false;
+		keep(r);
 	}
-	if (reserved)
-		munmap((void *)(uintptr_t)base, nr_granules * granule);
+	unreserve(from, base + nr_granules * granule);
 	reserved = false;
 	free(map);
 	free((void *)kinds);
@@ -189,6 +243,11 @@ CUresult vcuda_arena_take(struct arena_run *r, enum arena_kind kind, uint64_t gr
 	note(r, kind);
 	next_granule = i + granules < nr_granules ? i + granules : 0;
 	return CUDA_SUCCESS;
+}
+
+void vcuda_arena_become(struct arena_run *r, enum arena_kind kind)
+{
+	note(r, kind);
 }
 
 void vcuda_arena_drop(struct arena_run *r)

@@ -20,7 +20,8 @@ enum arena_kind {
 	ARENA_CHUNK,		/* small ones: memory.c */
 	ARENA_POOL,		/* a pool's segment: mempool.c */
 	ARENA_MANAGED,		/* managed.c */
-	ARENA_HOST,		/* the program's memory, which the device may see too: host.c */
+	ARENA_PINNED,		/* the program's memory, which the device could see here: host.c */
+	ARENA_HOST,		/* and does */
 	ARENA_SHADOW,		/* the device's view of memory that lies elsewhere: view.c */
 	ARENA_RESERVED,		/* addresses that the program maps memory at: vmm.c */
 	ARENA_IMPORT,		/* another process's memory: ipc.c */
@@ -42,7 +43,8 @@ struct arena_pending {
 };
 
 void vcuda_arena_init(void);
-void vcuda_arena_reset(void);		/* in a forked child */
+/* In a forked child. Runs of ARENA_PINNED stay, as the program's memory there does. */
+void vcuda_arena_reset(void);
 void vcuda_arena_lock(void);
 void vcuda_arena_unlock(void);
 /* In bytes. */
@@ -59,6 +61,8 @@ CUresult vcuda_arena_take(struct arena_run *r, enum arena_kind kind, uint64_t gr
 CUresult vcuda_arena_map(struct arena_run *r, enum arena_kind kind, uint64_t granules);
 /* Memory for a run that was taken without. */
 CUresult vcuda_arena_back(struct arena_run *r);
+/* The run is for something else from now on. */
+void vcuda_arena_become(struct arena_run *r, enum arena_kind kind);
 /* Addresses that have no memory any more, or never had: free at once. */
 void vcuda_arena_drop(struct arena_run *r);
 /* Gives memory and addresses back; r is freed when that is done. */

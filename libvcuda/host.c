@@ -3,9 +3,10 @@
  * host.c - host memory that the program calls pinned, the device's view of it, and what pointers are
  *
  * Nothing needs pinning here: copies go through the rings. What CUDA promises of such memory is
- * kept: alignment, attributes, errors. Memory that is to be mapped lies in the lease's range, so
- * that the device sees it at the same address; other memory is mapped when the device's pointer is
- * asked for. The device's copy counts against the lease's limit; view.c keeps both alike.
+ * kept: alignment, attributes, errors. It lies in the lease's range, so that the device can see it
+ * at the same address; it does once the program says so, asks for the device's pointer or gives a
+ * pointer to a kernel. Memory of the program's own has another address there. The device's copy
+ * counts against the lease's limit; view.c keeps both alike.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,37 +23,37 @@ struct host {
 	bool registered;	/* the program's own memory */
 	CUcontext ctx;
 	uint64_t id;
-	struct shadow *shadow;	/* NULL: the device does not see it */
+	struct shadow *shadow;	/* NULL: has no place on the device */
 };
 
 /* The device's memory for the program's. */
 struct shadow {
-	struct arena_run run;	/* ARENA_HOST: at the same address, ARENA_SHADOW: elsewhere */
-	struct vcuda_view *view;
+	/* ARENA_PINNED and ARENA_HOST: at the same address; ARENA_SHADOW: elsewhere */
+	struct arena_run run;
+	struct vcuda_view *view;	/* NULL: the device does not see it yet */
 	uint64_t id;
 	CUcontext ctx;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host *hosts;
+static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;	/* one is mapped at a time */
+static _Atomic uint64_t pinned;		/* granules of ARENA_PINNED and ARENA_HOST */
 
-/*
- * In a forked child, whose host memory is its copy of the parent's. What lay in the lease's range
- * it has not got.
- */
+/* In a forked child, whose host memory is its copy of the parent's, and is on no device. */
 void vcuda_host_fork(void)
 {
-	struct host **p = &hosts, *h;
+	struct host *h;
 
 	pthread_mutex_init(&lock, NULL);
-	while ((h = *p)) {
-		if (h->shadow && h->shadow->run.kind == ARENA_HOST) {
-			*p = h->next;
-			free(h);
+	pthread_mutex_init(&mapping, NULL);
+	for (h = hosts; h; h = h->next) {
+		if (h->shadow && h->shadow->run.kind == ARENA_SHADOW)
+			h->shadow = NULL;
+		if (!h->shadow)
 			continue;
-		}
-		h->shadow = NULL;
-		p = &h->next;
+		h->shadow->view = NULL;
+		h->shadow->run.kind = ARENA_PINNED;
 	}
 }
 
@@ -138,57 +139,142 @@ static void *make_none(uint64_t addr, size_t n)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-/* addr 0: memory of the run's own. */
-static struct shadow *shadow_new(uint64_t addr, size_t size, CUresult *r)
+/*
+ * Addresses at most a quarter of the range's: the rest is for the device. NULL: memory has to come
+ * from elsewhere.
+ */
+static struct shadow *pinned_new(size_t size)
 {
-	uint64_t offset = addr % 4096, granules = vcuda_arena_granules(offset + size);
-	struct shadow *s = calloc(1, sizeof(*s));
-	struct vcuda_view *v = calloc(1, sizeof(*v));
+	uint64_t granules = vcuda_arena_granules(size);
+	struct shadow *s;
 
-	*r = s && v && size <= SIZE_MAX - 4096 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
-	if (!*r) {
-		vcuda_arena_lock();
-		*r = vcuda_arena_map(&s->run, addr ? ARENA_SHADOW : ARENA_HOST, granules);
-		vcuda_arena_unlock();
-	}
-	if (*r) {
+	if (!vcuda_arena_is_ours() || !granules ||
+	    (pinned + granules) * vcuda_arena_granule() > vcuda_lease()->range_bytes / 4)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	vcuda_arena_lock();
+	if (vcuda_arena_take(&s->run, ARENA_PINNED, granules, 1, 0)) {
 		free(s);
-		free(v);
+		s = NULL;
+	}
+	vcuda_arena_unlock();
+	if (!s)
+		return NULL;
+	if (mprotect((void *)(uintptr_t)s->run.addr, page_round(size), PROT_READ | PROT_WRITE)) {
+		vcuda_arena_lock();
+		vcuda_arena_drop(&s->run);
+		vcuda_arena_unlock();
+		free(s);
 		return NULL;
 	}
+	pinned += granules;
 	s->id = vcuda_memory_id();
 	s->ctx = vcuda_current();
-	v->dev = s->run.addr + offset;
-	v->host = (uint8_t *)(uintptr_t)(addr ? addr : v->dev);
-	v->bytes = size;
-	if (!addr && mprotect(v->host, page_round(size), PROT_READ | PROT_WRITE))
-		*r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (!*r)
-		*r = vcuda_view_add(v, false);
+	return s;
+}
+
+/* Of memory that lies elsewhere. */
+static struct shadow *shadow_new(uint64_t addr, size_t size)
+{
+	struct shadow *s = size <= SIZE_MAX - 4096 ? calloc(1, sizeof(*s)) : NULL;
+	CUresult r;
+
+	if (!s)
+		return NULL;
+	s->id = vcuda_memory_id();
+	s->ctx = vcuda_current();
 	vcuda_arena_lock();
-	if (*r)
-		vcuda_arena_leave(&s->run);
-	else
-		s->view = v;
+	r = vcuda_arena_take(&s->run, ARENA_SHADOW, vcuda_arena_granules(addr % 4096 + size), 1, 0);
 	vcuda_arena_unlock();
-	if (!*r)
+	if (!r)
 		return s;
-	free(v);
+	free(s);
 	return NULL;
 }
 
-static void shadow_free(struct shadow *s)
+/* With the lock mapping. Memory that was found and no use of stays for the next time. */
+static CUresult shadow_map(struct shadow *s, uint64_t addr, size_t size)
+{
+	struct vcuda_view *v;
+	CUresult r = CUDA_SUCCESS;
+
+	if (s->view)
+		return CUDA_SUCCESS;
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	v->host = (uint8_t *)(uintptr_t)addr;
+	v->dev = s->run.kind == ARENA_SHADOW ? s->run.addr + addr % 4096 : addr;
+	v->bytes = size;
+	vcuda_arena_lock();
+	if (!s->run.mapped)
+		r = vcuda_arena_back(&s->run);
+	vcuda_arena_unlock();
+	if (!r)
+		r = vcuda_view_add(v, false);
+	if (r) {
+		free(v);
+		return r;
+	}
+	vcuda_arena_lock();
+	s->view = v;
+	if (s->run.kind == ARENA_PINNED)
+		vcuda_arena_become(&s->run, ARENA_HOST);
+	vcuda_arena_unlock();
+	return CUDA_SUCCESS;
+}
+
+static void shadow_free(struct shadow *s, size_t size)
 {
 	struct vcuda_view *v = s->view;
 
-	vcuda_view_del(v);
-	if (s->run.kind == ARENA_HOST)
-		make_none(v->dev, page_round(v->bytes));
+	if (v)
+		vcuda_view_del(v);
+	if (s->run.kind != ARENA_SHADOW) {
+		make_none(s->run.addr, page_round(size));
+		pinned -= s->run.granules;
+	}
 	vcuda_arena_lock();
 	s->view = NULL;
-	vcuda_arena_leave(&s->run);
+	if (s->run.mapped) {
+		vcuda_arena_leave(&s->run);
+	} else {
+		vcuda_arena_drop(&s->run);
+		free(s);
+	}
 	vcuda_arena_unlock();
 	free(v);
+}
+
+/* Makes the device see the pinned memory around addr. */
+static CUresult map_at(uint64_t addr)
+{
+	struct host copy;
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+
+	pthread_mutex_lock(&mapping);
+	if (copy_of(addr, &copy) && copy.shadow)
+		r = shadow_map(copy.shadow, copy.addr, copy.size);
+	pthread_mutex_unlock(&mapping);
+	return r;
+}
+
+CUresult vcuda_host_map_params(const void *params, size_t bytes)
+{
+	uint64_t word;
+	size_t at;
+	CUresult r = CUDA_SUCCESS;
+
+	if (!atomic_load_explicit(&pinned, memory_order_relaxed))
+		return CUDA_SUCCESS;
+	for (at = 0; !r && at + sizeof(word) <= bytes; at += sizeof(word)) {
+		memcpy(&word, (const uint8_t *)params + at, sizeof(word));
+		if (vcuda_arena_kind(word) == ARENA_PINNED && copy_of(word, &(struct host){ 0 }))
+			r = map_at(word);
+	}
+	return r;
 }
 
 /* With the arena's lock. */
@@ -205,60 +291,79 @@ bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out
 	return true;
 }
 
+/* What was not allocated here has no place on the device before it is asked for. */
+static CUresult place_at(uint64_t addr)
+{
+	struct shadow *made;
+	struct host copy, *h;
+
+	if (!copy_of(addr, &copy))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (copy.shadow)
+		return CUDA_SUCCESS;
+	made = shadow_new(copy.addr, copy.size);
+	if (!made)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&lock);
+	h = *find(addr);
+	if (h && !h->shadow) {
+		h->shadow = made;
+		made = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	if (made)
+		shadow_free(made, copy.size);	/* another thread was quicker */
+	return CUDA_SUCCESS;
+}
+
 CUresult hand_cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)
 {
 	uint64_t addr = (uintptr_t)p;
-	struct shadow *made = NULL;
-	struct host *h, copy;
+	struct vcuda_view v;
 	CUresult r = vcuda_need_context();
 
 	if (r)
 		return r;
-	if (!out || flags || !copy_of(addr, &copy))
+	if (!out || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!copy.shadow)
-		made = shadow_new(copy.addr, copy.size, &r);
-	if (r)
-		return r;
-	pthread_mutex_lock(&lock);
-	h = *find(addr);
-	if (h && made && !h->shadow) {
-		h->shadow = made;
-		made = NULL;
-	}
-	if (h && h->shadow)
-		*out = h->shadow->view->dev + (addr - h->addr);
-	else
+	r = place_at(addr);
+	if (!r)
+		r = map_at(addr);
+	if (!r && !vcuda_view_find(addr, false, &v))
 		r = CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_unlock(&lock);
-	if (made)
-		shadow_free(made);	/* another thread was quicker */
+	if (!r)
+		*out = v.dev + (addr - (uintptr_t)v.host);
 	return r;
 }
 
 /* ---- allocation and registration ---- */
 
-/* Where the device's memory does not suffice the program gets what it can have: memory of its own. */
+/*
+ * Where the device's memory does not suffice the program gets what it can have: memory of its own.
+ */
 static void *alloc(size_t size, unsigned int flags, struct shadow **shadow)
 {
-	CUresult r;
+	struct shadow *s = pinned_new(size);
 
-	*shadow = NULL;
-	if ((flags & CU_MEMHOSTALLOC_DEVICEMAP) && vcuda_arena_is_ours())
-		*shadow = shadow_new(0, size, &r);
-	if (*shadow)
-		return (*shadow)->view->host;
-	return mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		    0);
+	*shadow = s;
+	if (!s)
+		return mmap(NULL, page_round(size), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (flags & CU_MEMHOSTALLOC_DEVICEMAP) {
+		pthread_mutex_lock(&mapping);
+		shadow_map(s, s->run.addr, size);
+		pthread_mutex_unlock(&mapping);
+	}
+	return (void *)(uintptr_t)s->run.addr;
 }
 
 static void free_alloc(void *p, size_t size, struct shadow *shadow)
 {
-	bool own = !shadow || shadow->run.kind != ARENA_HOST;
+	bool elsewhere = !shadow || shadow->run.kind == ARENA_SHADOW;
 
 	if (shadow)
-		shadow_free(shadow);
-	if (own)
+		shadow_free(shadow, size);
+	if (elsewhere)
 		munmap(p, page_round(size));
 }
 
@@ -307,7 +412,7 @@ CUresult hand_cuMemFreeHost(void *p)
 	if (!h)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* A copy to this memory may be under way: natively, too, freeing waits for it. */
-	if ((h->shadow || vcuda_expects(p, h->size)) && !vcuda_need_context())
+	if (((h->shadow && h->shadow->view) || vcuda_expects(p, h->size)) && !vcuda_need_context())
 		hand_cuCtxSynchronize();
 	free_alloc(p, h->size, h->shadow);
 	free(h);
@@ -353,7 +458,7 @@ CUresult hand_cuMemHostUnregister(void *p)
 	if (h->shadow && !vcuda_need_context())
 		hand_cuCtxSynchronize();
 	if (h->shadow)
-		shadow_free(h->shadow);
+		shadow_free(h->shadow, h->size);
 	free(h);
 	return CUDA_SUCCESS;
 }
@@ -396,6 +501,8 @@ static void identify(uint64_t addr, struct pointer *p)
 		p->host_addr = addr;
 		if (vcuda_view_find(addr, false, &v))
 			p->device_addr = v.dev + (addr - (uintptr_t)v.host);
+		else if (vcuda_arena_kind(addr) == ARENA_PINNED)
+			p->device_addr = addr;
 		return;
 	}
 	p->device = vcuda_mem_find(addr, &p->range);

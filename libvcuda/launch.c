@@ -89,7 +89,7 @@ static CUresult take_extra(struct launch *l, void **extra)
 	return CUDA_SUCCESS;
 }
 
-static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void **params,
+static CUresult find_params(struct launch *l, const struct vcuda_kernel *k, void **params,
 			    void **extra)
 {
 	CUresult r;
@@ -109,6 +109,14 @@ static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void
 	if (!k->nr_params)
 		return CUDA_SUCCESS;
 	return params ? pack_pointers(l, k, params) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult take_params(struct launch *l, const struct vcuda_kernel *k, void **params,
+			    void **extra)
+{
+	CUresult r = find_params(l, k, params, extra);
+
+	return r ? r : vcuda_host_map_params(l->params, l->param_bytes);
 }
 
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block)

@@ -466,8 +466,10 @@ static int find_global(uint64_t addr)
 
 bool vcuda_is_device(uint64_t addr)
 {
+	enum arena_kind kind = vcuda_arena_kind(addr);
+
 	if (vcuda_arena_holds(addr))
-		return vcuda_arena_kind(addr) != ARENA_HOST;
+		return kind != ARENA_HOST && kind != ARENA_PINNED;
 	return find_global(addr) >= 0;
 }
 

@@ -253,6 +253,8 @@ CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
 /* ---- host.c ---- */
 
 void vcuda_host_fork(void);
+/* Memory that a kernel's parameters point to, and that the device does not see yet, is mapped. */
+CUresult vcuda_host_map_params(const void *params, size_t bytes);
 /* All n bytes are of one allocation or registration that the program made. */
 bool vcuda_is_pinned(const void *p, size_t n);
 

@@ -117,6 +117,13 @@ static void mapped(void)
 	CHECK(cudaHostGetDevicePointer(&d, p + 3, 0));
 	every_way_to_wait("mapped later", p, d - 3);
 	CHECK(cudaFreeHost(p));
+	/* never asked for: under unified addressing the program's pointer does */
+	CHECK(cudaMallocHost(&p, N * sizeof(int)));
+	count_up(p, N);
+	add_to(p, N, 1, 0);
+	CHECK(cudaDeviceSynchronize());
+	expect("given to a kernel", p, N, 1, 1);
+	CHECK(cudaFreeHost(p));
 	/* somewhere between other things of the program's */
 	p = (int *)malloc((N + 3) * sizeof(int));
 	p[2] = p[N + 2 - 1 + 1] = 99;
@@ -384,12 +391,18 @@ static void child(void)
 	CHECK(cudaHostAlloc(&q, N * sizeof(int), cudaHostAllocDefault));
 	count_up(p, N);
 	count_up(q, N);
+	count_up(mapped, N);
 	pid = fork();
 	if (!pid) {
 		q[0] = 5;
-		if (cudaFreeHost(mapped) == cudaSuccess || cudaFree(p) == cudaSuccess)
+		mapped[N - 1] = 6;
+		if (cudaFreeHost(mapped) != cudaSuccess || cudaFree(p) == cudaSuccess)
 			_exit(2);
-		_exit(q[1] == 1 ? 0 : 1);
+		if (q[1] != 1 || cudaMalloc(&p, 100) != cudaSuccess ||
+		    cudaMemcpy(p, q, 100, cudaMemcpyDefault) != cudaSuccess ||
+		    cudaMemcpy(q + 100, p, 100, cudaMemcpyDefault) != cudaSuccess || q[100] != 5)
+			_exit(3);
+		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		fail("a child ended with status %d", status);
@@ -397,6 +410,7 @@ static void child(void)
 	CHECK(cudaDeviceSynchronize());
 	expect("after a fork", p, N, 1, 1);
 	expect("after a fork", q, N, 0, 1);
+	expect("after a fork", mapped, N, 0, 1);
 	CHECK(cudaFreeHost(mapped));
 	CHECK(cudaFree(p));
 	CHECK(cudaFreeHost(q));
