@@ -103,11 +103,11 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	r = begin(stream, &number);
 	if (!r)
 		r = settle_view((uintptr_t)src, n, stream);
-	/* a function that is still to run may write what is read here */
-	if (!r)
-		vcuda_hostcall_settle();
 	if (!r)
 		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
+	/* what is not pinned is read at the call, whatever a function still has to write there */
+	if (!r && n && vcuda_host_may_change() && vcuda_is_pinned(src, n))
+		return vcuda_hostcall_copy(dst, src, n, stream);
 	/* what an earlier copy brings here is what this one takes away */
 	if (!r && n && vcuda_expects(src, n))
 		r = hand_cuCtxSynchronize();

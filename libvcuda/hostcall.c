@@ -36,6 +36,7 @@ static bool started;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;		/* expected or first has changed */
 static _Atomic unsigned int expected;
 static _Atomic bool waiting;		/* first is not NULL */
+static _Atomic uint64_t stored;			/* the last launch that stores here */
 static unsigned int ahead_calls;
 static size_t ahead_bytes;
 static __thread bool inside, own_thread;
@@ -162,6 +163,16 @@ void hostfunc_call(CUhostFn fn, void *arg)
 bool vcuda_hostcalls(void)
 {
 	return atomic_load_explicit(&expected, memory_order_relaxed);
+}
+
+bool vcuda_host_may_change(void)
+{
+	return vcuda_hostcalls() || !vcuda_is_done(stored);
+}
+
+void vcuda_host_changes(uint64_t seq)
+{
+	stored = seq;
 }
 
 void vcuda_hostcall_expect(unsigned int nr)
@@ -412,14 +423,18 @@ void vcuda_hostcall_reset(void)
 	started = false;
 	atomic_store(&waiting, false);
 	expected = 0;
+	stored = 0;
 	ahead_calls = ahead_bytes = 0;
 }
 
 /* ---- in streams ---- */
 
-static CUresult launch(CUstream stream, const struct slot *s, uint32_t flags)
+static CUresult launch(CUstream stream, const struct slot *s, uint32_t flags, CUdeviceptr dst)
 {
-	struct vwire_host_func head = { .flags = htole32(flags) };
+	struct vwire_host_func head = {
+		.flags = htole32(flags), .dst = htole64(dst),
+		.bytes = htole64(s->kind == SLOT_SOURCE ? vcuda_copy_bytes(&s->copy) : 0),
+	};
 	struct vcuda_iov iov = { &head, sizeof(head) };
 	struct slot *own;
 	uint32_t number;
@@ -460,7 +475,7 @@ CUresult hand_cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)
 	if (r || capturing)
 		return r;
 	return launch(stream, &(struct slot){ .kind = SLOT_FUNCTION, .once = true,
-					      .function = { fn, data } }, 0);
+					      .function = { fn, data } }, 0, 0);
 }
 
 /* syncMode says how a thread of the driver waits, which is the server's here. */
@@ -483,5 +498,14 @@ CUresult hand_cuStreamAddCallback(CUstream stream, CUstreamCallback fn, void *da
 		return r;
 	return launch(stream, &(struct slot){ .kind = SLOT_CALLBACK, .once = true,
 					      .callback = { fn, data, stream } },
-		      VWIRE_HOST_F_CALLBACK);
+		      VWIRE_HOST_F_CALLBACK, 0);
+}
+
+CUresult vcuda_hostcall_copy(CUdeviceptr dst, const void *src, size_t n, CUstream stream)
+{
+	return launch(stream, &(struct slot){ .kind = SLOT_SOURCE, .once = true,
+					      .copy = { .srcHost = src, .WidthInBytes = n,
+							.srcPitch = n, .srcHeight = 1,
+							.Height = 1, .Depth = 1 } },
+		      VWIRE_HOST_F_FETCH, dst);
 }

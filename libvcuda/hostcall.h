@@ -55,6 +55,11 @@ void vcuda_hostcall_throttle(size_t bytes);
 /* All functions that are expected have been called, or never will be. */
 void vcuda_hostcall_settle(void);
 bool vcuda_hostcalls(void);
+/* Functions, or launches of graphs that write to host memory, may be on their way. */
+bool vcuda_host_may_change(void);
+void vcuda_host_changes(uint64_t seq);
+/* A copy of memory that a function before it in the stream may write: read when its turn comes. */
+CUresult vcuda_hostcall_copy(CUdeviceptr dst, const void *src, size_t n, CUstream stream);
 /* A VWIRE_OP_CALL frame; false: malformed. On the thread that reads. */
 bool vcuda_hostcall_take(struct vwire_rd *rd);
 /* What was expected does not come any more. */

@@ -562,15 +562,21 @@ struct vwire_linked {
  * struct vwire_host_func - cuLaunchHostFunc: the stream calls, and goes on when the call is answered
  * @stream: it is called in
  * @token: the client's name for the function
- * @flags: VWIRE_HOST_F_CALLBACK: also in a context that is lost, with its error
+ * @flags: VWIRE_HOST_F_*
+ * @dst: VWIRE_HOST_F_FETCH: where the bytes go that the client is asked for
+ * @bytes: how many
  */
 struct vwire_host_func {
 	__le32 stream;
 	__le32 token;
 	__le32 flags;
 	__le32 reserved;
+	__le64 dst;
+	__le64 bytes;
 };
-#define VWIRE_HOST_F_CALLBACK	0x1u
+#define VWIRE_HOST_F_CALLBACK	0x1u	/* also in a context that is lost, with its error */
+/* no function, but a copy of memory that functions before it may write */
+#define VWIRE_HOST_F_FETCH	0x2u
 
 /**
  * struct vwire_call - payload of VWIRE_OP_CALL

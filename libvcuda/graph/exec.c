@@ -22,6 +22,7 @@
 struct remote {
 	struct slot *slots;
 	unsigned int nr_calls;		/* that a launch makes */
+	bool stores;			/* a launch writes to the program's memory */
 	bool launched;
 	/* once it is destroyed, for the last launch */
 	struct plan *plan;
@@ -66,8 +67,11 @@ static void count_calls(struct remote *r)
 	const struct slot *s;
 
 	r->nr_calls = 0;
-	for (s = r->slots; s; s = s->next)
+	r->stores = false;
+	for (s = r->slots; s; s = s->next) {
 		r->nr_calls += !s->stale && is_call(s);
+		r->stores |= s->kind == SLOT_PLACE;
+	}
 }
 
 /* The nodes [first, first + nr) have others now. */
@@ -265,6 +269,8 @@ CUresult exec_launch(struct graph_exec *e, struct context *ctx, struct stream *s
 		return r;
 	own->launched = true;
 	vcuda_note_work(seq);
+	if (own->stores)
+		vcuda_host_changes(seq);
 	return CUDA_SUCCESS;
 }
 

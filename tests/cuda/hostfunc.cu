@@ -119,7 +119,14 @@ static void stream_waits(struct shared *s, int *dev)
 		count<<<1, 1, 0, s->stream>>>(dev);
 	if (cudaStreamQuery(s->stream) != cudaErrorNotReady)
 		fail("the stream does not wait for the function");
+	/* pinned memory is read when its turn comes, and nobody waits for that */
+	s->host[0] = 1;
+	CHECK(cudaMemcpyAsync(dev + 1, s->host, sizeof(int), cudaMemcpyHostToDevice, s->stream));
+	s->host[0] = 2;
 	pthread_mutex_unlock(&gate);
+	CHECK(cudaMemcpyAsync(&got, dev + 1, sizeof(got), cudaMemcpyDeviceToHost, s->stream));
+	CHECK(cudaStreamSynchronize(s->stream));
+	check("pinned memory behind the gate", got, 2);
 	CHECK(cudaMemcpyAsync(&got, dev, sizeof(got), cudaMemcpyDeviceToHost, s->stream));
 	CHECK(cudaStreamSynchronize(s->stream));
 	check("kernels behind the gate", got, 200);
@@ -190,6 +197,30 @@ static void copies(struct shared *s, int *dev)
 		CHECK(cudaStreamSynchronize(s->stream));
 		check("read at the launch", out[N - 1], (N - 1) * (round + 1) + 100);
 	}
+	CHECK(cudaGraphExecDestroy(e));
+}
+
+/* What a launch of a graph writes here is what the next copy takes back. */
+static void stored(struct shared *s, int *dev)
+{
+	cudaGraphExec_t e;
+	cudaGraph_t g;
+	int got[N];
+
+	CHECK(cudaMemsetAsync(dev, 0, N * sizeof(int), s->stream));
+	CHECK(cudaStreamBeginCapture(s->stream, cudaStreamCaptureModeGlobal));
+	for (int i = 0; i < 20; i++)
+		add<<<1, 32, 0, s->stream>>>(dev, 1);
+	CHECK(cudaMemcpyAsync(s->host, dev, N * sizeof(int), cudaMemcpyDeviceToHost, s->stream));
+	CHECK(cudaStreamEndCapture(s->stream, &g));
+	e = instantiate(g);
+	s->host[0] = -1;
+	CHECK(cudaGraphLaunch(e, s->stream));
+	CHECK(cudaMemsetAsync(dev, 0, N * sizeof(int), s->stream));
+	CHECK(cudaMemcpyAsync(dev, s->host, N * sizeof(int), cudaMemcpyHostToDevice, s->stream));
+	CHECK(cudaMemcpyAsync(got, dev, sizeof(got), cudaMemcpyDeviceToHost, s->stream));
+	CHECK(cudaStreamSynchronize(s->stream));
+	check("stored by a graph, and copied back", got[0], 20);
 	CHECK(cudaGraphExecDestroy(e));
 }
 
@@ -359,6 +390,7 @@ int main(int argc, char **argv)
 	stream_waits(&s, dev);
 	far_ahead(&s, dev);
 	copies(&s, dev);
+	stored(&s, dev);
 	rows(&s, dev);
 	host_nodes(&s, dev);
 	changed(&s, dev);

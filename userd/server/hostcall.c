@@ -220,6 +220,66 @@ static void CUDA_CB call_back(CUstream stream, CUresult r, void *arg)
 	free(f);
 }
 
+/* ---- copies of what functions may write ---- */
+
+struct fetch {
+	struct worker *w;
+	uint32_t token;
+	size_t bytes;
+	void *mem;			/* pinned */
+};
+
+static void CUDA_CB fetch_now(void *arg)
+{
+	struct fetch *f = arg;
+
+	hostcall_ask(f->w, f->token, VWIRE_CALL_FETCH, CUDA_SUCCESS, f->mem, f->bytes);
+}
+
+static void fetch_free(struct fetch *f)
+{
+	if (f->mem)
+		real.cuMemFreeHost(f->mem);
+	free(f);
+}
+
+static void fetched(struct worker *w, struct job *job, CUresult r)
+{
+	(void)w;
+	(void)r;
+	fetch_free(job->fetch);
+}
+
+static CUresult fetch_copy(struct fetch *f, CUdeviceptr dst, CUstream stream)
+{
+	CUresult r = real.cuMemHostAlloc(&f->mem, f->bytes, 0);
+
+	if (r == CUDA_SUCCESS)
+		r = real.cuLaunchHostFunc(stream, fetch_now, f);
+	return r == CUDA_SUCCESS ? real.cuMemcpyHtoDAsync_v2(dst, f->mem, f->bytes, stream) : r;
+}
+
+/* The memory is given back behind the copy, or, where that failed, behind what was begun. */
+static CUresult fetch(struct request *rq, const struct vwire_host_func *in, struct queue *q)
+{
+	uint64_t dst = le64toh(in->dst), n = le64toh(in->bytes);
+	CUresult r = n ? memory_check(&rq->w->memory, dst, n) : CUDA_ERROR_INVALID_VALUE;
+	struct job *job = r == CUDA_SUCCESS ? wait_job(rq, fetched) : NULL;
+	struct fetch *f = job ? calloc(1, sizeof(*f)) : NULL;
+
+	if (!f) {
+		free(job);
+		return r ? r : CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*f = (struct fetch){ .w = rq->w, .token = le32toh(in->token), .bytes = n };
+	r = fetch_copy(f, dst, q->stream);
+	job->fetch = f;
+	job->is_slow = true;
+	wait_mark(rq->w, job, q);
+	wait_submit(rq->w, q, job);
+	return r;
+}
+
 void run_cuLaunchHostFunc(struct request *rq)
 {
 	struct vwire_host_func in;
@@ -231,6 +291,10 @@ void run_cuLaunchHostFunc(struct request *rq)
 	q = run_queue(rq, le32toh(in.stream));
 	if (!run_ready(rq)) {
 		run_bad(rq);
+		return;
+	}
+	if (le32toh(in.flags) & VWIRE_HOST_F_FETCH) {
+		run_result(rq, fetch(rq, &in, q));
 		return;
 	}
 	f = malloc(sizeof(*f));

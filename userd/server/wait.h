@@ -77,6 +77,7 @@ struct job {
 			bool unmap;
 		} free;
 		struct module *module;
+		struct fetch *fetch;
 		struct { uint64_t number; uint32_t token, kind; CUresult result; } call;
 		struct { struct host_node *hosts; struct executable *exec; uint32_t token; } graph;
 		struct {
