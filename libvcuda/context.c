@@ -507,6 +507,22 @@ CUresult hand_cuCtxSetSharedMemConfig(CUsharedconfig config)
 	return vcuda_need_context();
 }
 
+/* What cuCtxGetLimit() was told before is not so any more. */
+CUresult hand_cuCtxSetLimit(CUlimit limit, size_t value)
+{
+	struct vcuda_call c;
+	CUresult r = vcuda_need_context();
+
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuCtxSetLimit);
+	vcuda_put_u64(&c, limit);
+	vcuda_put_u64(&c, value);
+	r = vcuda_sync(&c);
+	vcuda_memo_forget();
+	return r;
+}
+
 /* All of them, as no context is made with fewer. */
 CUresult hand_cuCtxGetExecAffinity(CUexecAffinityParam *p, CUexecAffinityType type)
 {

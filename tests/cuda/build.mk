@@ -10,7 +10,7 @@ CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
 CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
-CUDA_DRIVER := arrays drvptx badimage forkfirst manykernels pools shared
+CUDA_DRIVER := arrays contexts drvptx badimage forkfirst manykernels pools shared
 CUDA_RUNTIME += families
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 

@@ -366,6 +366,16 @@ void run_cuMemFree_v2(struct request *rq)
 
 /* ---- contexts: the client's all stand for the worker's ---- */
 
+void run_cuCtxSetLimit(struct request *rq)
+{
+	uint32_t limit = rd_u32(&rq->in);
+	uint64_t value = rd_u64(&rq->in);
+
+	if (args_end(rq))
+		run_reply(rq, real.cuCtxSetLimit ? real.cuCtxSetLimit(limit, value)
+						 : CUDA_ERROR_NOT_SUPPORTED);
+}
+
 void run_cuCtxRecordEvent(struct request *rq)
 {
 	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);

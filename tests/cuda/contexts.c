@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts and what is asked of them: one for each thread, created and primary ones, limits, devices; and launches in the manner of CUDA 2, which
+ * set a function's shape and parameters one by one.
+ */
+#include <cuda.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "check.h"
+
+/* cuda.h has long warned of some of these. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+#define N 64
+
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+			  ".visible .entry put(.param .u64 p, .param .u32 a, .param .f32 b)\n{\n"
+			  "\t.reg .b64 %rd<4>;\n\t.reg .b32 %r<6>;\n\t.reg .f32 %f<4>;\n"
+			  "\tld.param.u64 %rd1, [p];\n\tld.param.u32 %r1, [a];\n\tld.param.f32 %f1, [b];\n"
+			  "\tmov.u32 %r2, %tid.x;\n\tmov.u32 %r3, %ctaid.x;\n\tmov.u32 %r4, %ntid.x;\n"
+			  "\tmad.lo.u32 %r5, %r3, %r4, %r2;\n\tmul.wide.u32 %rd2, %r5, 4;\n\tadd.s64 %rd3, %rd1, %rd2;\n"
+			  "\tadd.u32 %r5, %r5, %r1;\n\tcvt.rn.f32.u32 %f2, %r5;\n\tmul.f32 %f3, %f2, %f1;\n"
+			  "\tst.global.f32 [%rd3], %f3;\n\tret;\n}\n";
+
+static CUdevice device;
+static CUcontext primary;
+
+#define GIVES(code, call) do {							\
+	CUresult got_ = (call);							\
+	if (got_ != (code))							\
+		fail("%s:%d: %s: %s", __FILE__, __LINE__, #call, DRV_NAME(got_));	\
+} while (0)
+
+static CUcontext current(void)
+{
+	CUcontext c;
+
+	CHECK_DRV(cuCtxGetCurrent(&c));
+	return c;
+}
+
+static void *another_thread(void *arg)
+{
+	CUcontext mine;
+
+	if (current())
+		fail("a new thread has a context");
+	GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSynchronize());
+	CHECK_DRV(cuCtxCreate(&mine, NULL, 0, device));
+	if (current() != mine || mine == primary)
+		fail("the created context is not the current one");
+	CHECK_DRV(cuCtxPushCurrent(primary));
+	CHECK_DRV(cuCtxPopCurrent(NULL));
+	CHECK_DRV(cuCtxDestroy(mine));
+	if (current())
+		fail("a destroyed context is current");
+	return arg;
+}
+
+static void threads_have_their_own(void)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, another_thread, NULL) || pthread_join(t, NULL))
+		fail("no thread");
+	if (current() != primary)
+		fail("another thread changed the current context");
+}
+
+static void limits(void)
+{
+	size_t before, now;
+
+	CHECK_DRV(cuCtxGetLimit(&before, CU_LIMIT_STACK_SIZE));
+	CHECK_DRV(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, before + 1024));
+	CHECK_DRV(cuCtxGetLimit(&now, CU_LIMIT_STACK_SIZE));
+	if (now < before + 1024)
+		fail("a limit of %zu instead of %zu", now, before + 1024);
+	GIVES(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxSetLimit((CUlimit)4711, 1));
+}
+
+static void questions(void)
+{
+	CUdevprop prop;
+	size_t width;
+	int threads, yes;
+
+	CHECK_DRV(cuDeviceGetProperties(&prop, device));
+	CHECK_DRV(cuDeviceGetAttribute(&threads, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, device));
+	if (prop.maxThreadsPerBlock != threads || prop.SIMDWidth != 32)
+		fail("properties that are not the attributes");
+	CHECK_DRV(cuDeviceGetTexture1DLinearMaxWidth(&width, CU_AD_FORMAT_FLOAT, 4, device));
+	if (!width)
+		fail("no width");
+	GIVES(CUDA_ERROR_INVALID_DEVICE, cuDeviceGetTexture1DLinearMaxWidth(&width, CU_AD_FORMAT_FLOAT, 4, 99));
+	CHECK_DRV(cuDeviceGetExecAffinitySupport(&yes, CU_EXEC_AFFINITY_TYPE_SM_COUNT, device));
+	GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxEnablePeerAccess(primary, 0));
+	CHECK_DRV(cuCtxResetPersistingL2Cache());
+}
+
+static void launches_of_old(void)
+{
+	CUdeviceptr dev;
+	CUmodule module;
+	CUfunction fn;
+	float out[N];
+
+	CHECK_DRV(cuModuleLoadData(&module, ptx));
+	CHECK_DRV(cuModuleGetFunction(&fn, module, "put"));
+	CHECK_DRV(cuMemAlloc(&dev, sizeof(out)));
+	CHECK_DRV(cuFuncSetBlockShape(fn, 16, 1, 1));
+	GIVES(CUDA_ERROR_INVALID_VALUE, cuFuncSetBlockShape(fn, 0, 1, 1));
+	CHECK_DRV(cuFuncSetSharedSize(fn, 0));
+	CHECK_DRV(cuParamSetv(fn, 0, &dev, sizeof(dev)));
+	CHECK_DRV(cuParamSeti(fn, 8, 100));
+	CHECK_DRV(cuParamSetf(fn, 12, 0.5f));
+	CHECK_DRV(cuParamSetSize(fn, 16));
+	GIVES(CUDA_ERROR_INVALID_VALUE, cuParamSeti(fn, -1, 0));
+	CHECK_DRV(cuLaunchGrid(fn, N / 16, 1));
+	CHECK_DRV(cuMemcpyDtoH(out, dev, sizeof(out)));
+	for (int i = 0; i < N; i++)
+		if (out[i] != (i + 100) * 0.5f)
+			fail("a launch of old: %d is %g", i, out[i]);
+	CHECK_DRV(cuParamSeti(fn, 8, 7));
+	CHECK_DRV(cuLaunch(fn));
+	CHECK_DRV(cuMemcpyDtoH(out, dev, sizeof(out)));
+	if (out[15] != 11.0f || out[16] != 58.0f)
+		fail("a launch of one block: %g, %g", out[15], out[16]);
+	CHECK_DRV(cuMemFree(dev));
+	CHECK_DRV(cuModuleUnload(module));
+	GIVES(CUDA_ERROR_INVALID_HANDLE, cuLaunch(fn));
+}
+
+static void a_reset_leaves_a_context_to_go_on_with(void)
+{
+	unsigned int flags;
+	CUdeviceptr dev;
+	CUstream stream;
+	int active;
+
+	CHECK_DRV(cuMemAlloc(&dev, 1 << 20));
+	CHECK_DRV(cuStreamCreate(&stream, 0));
+	CHECK_DRV(cuDevicePrimaryCtxReset(device));
+	CHECK_DRV(cuDevicePrimaryCtxGetState(device, &flags, &active));
+	CHECK_DRV(cuDevicePrimaryCtxRetain(&primary, device));
+	CHECK_DRV(cuCtxSetCurrent(primary));
+	GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize(stream));
+	GIVES(CUDA_ERROR_INVALID_VALUE, cuMemFree(dev));
+	CHECK_DRV(cuMemAlloc(&dev, 1 << 20));
+	CHECK_DRV(cuMemFree(dev));
+}
+
+int main(void)
+{
+	CHECK_DRV(cuInit(0));
+	CHECK_DRV(cuDeviceGet(&device, 0));
+	CHECK_DRV(cuDevicePrimaryCtxRetain(&primary, device));
+	CHECK_DRV(cuCtxSetCurrent(primary));
+	threads_have_their_own();
+	limits();
+	questions();
+	launches_of_old();
+	a_reset_leaves_a_context_to_go_on_with();
+	return pass();
+}
