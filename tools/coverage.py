@@ -108,6 +108,7 @@ def tests(table):
     paths = glob.glob(os.path.join(ROOT, "tests", "cuda", "*.c*"))
     paths += [p for p in glob.glob(os.path.join(ROOT, "tests", "unit", "*_test.c"))
               if os.path.basename(p).startswith(("vcuda", "worker"))]
+    paths.append(os.path.join(ROOT, "tests", "e2e", "double_test.py"))
     for path in sorted(paths):
         label = os.path.splitext(os.path.basename(path))[0]
         for row in called(path, table, names):
