@@ -9,12 +9,18 @@
  *
  *	run PLAN
  *
+ * A compiler that dies of a module is a result too: a child does the work, and another goes on behind that module.
+ *
  * Exit status: 0 all kernels ran, though a module may have been refused (a line "!LABEL <tab> message").
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cuda.h>
 
@@ -33,6 +39,8 @@ static struct input *inputs;
 static CUdeviceptr out, scratch;
 static CUmodule module;
 static char refused[1024];
+static unsigned *at, from;	/* the module being done, shared with the parent; the first to do */
+static bool died;
 
 static void check(CUresult res, const char *what)
 {
@@ -190,32 +198,44 @@ static void run_kernel(char *line)
 	putchar('\n');
 }
 
+/* The forms of the module that the child before died of. */
+static void say_died(const char *kernel)
+{
+	int used = 0;
+
+	if (sscanf(kernel, "%*s %*s %*s %*s %n", &used) != EOF && used)
+		printf("!%s\tthe driver died of this module\n", kernel + used);
+}
+
 static void run_plan(char *plan)
 {
 	char *line, *save = NULL;
+	unsigned modules = 0;
 
 	for (line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (!strncmp(line, "input ", 6))
+		if (!strncmp(line, "input ", 6)) {
 			read_input(line + 6);
-		else if (!strncmp(line, "module ", 7))
-			load(line + 7);
-		else if (!strncmp(line, "kernel ", 7))
-			run_kernel(line + 7);
+		} else if (!strncmp(line, "module ", 7)) {
+			*at = modules++;
+			if (*at >= from)
+				load(line + 7);
+		} else if (!strncmp(line, "kernel ", 7)) {
+			if (*at >= from)
+				run_kernel(line + 7);
+			else if (died && *at == from - 1)
+				say_died(line + 7);
+			fflush(stdout);
+		}
 	}
 }
 
-int main(int argc, char **argv)
+static int child(char *plan)
 {
-	char *plan, name[128] = "?";
+	char name[128] = "?";
 	int driver = 0, major = 0, minor = 0;
 	CUcontext context;
 	CUdevice device;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: run PLAN\n");
-		return 2;
-	}
-	plan = read_file(argv[1]);
 	check(cuInit(0), "cuInit");
 	check(cuDeviceGet(&device, 0), "cuDeviceGet");
 	check(cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain");
@@ -224,13 +244,41 @@ int main(int argc, char **argv)
 	cuDriverGetVersion(&driver);
 	cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
 	cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
-	printf("# %s, compute capability %d.%d, driver API %d.%d\n", name, major, minor, driver / 1000, driver % 1000 / 10);
+	if (!from)
+		printf("# %s, compute capability %d.%d, driver API %d.%d\n", name, major, minor, driver / 1000,
+		       driver % 1000 / 10);
 	check(cuMemAlloc(&out, 2 * MAX_DST * N * 8), "cuMemAlloc");
 	check(cuMemAlloc(&scratch, SCRATCH), "cuMemAlloc");
 	run_plan(plan);
 	if (module)
 		check(cuModuleUnload(module), "cuModuleUnload");
 	check(cuDevicePrimaryCtxRelease(device), "cuDevicePrimaryCtxRelease");
-	free(plan);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int status = 0;
+	char *plan;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: run PLAN\n");
+		return 2;
+	}
+	at = mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	plan = at == MAP_FAILED ? NULL : read_file(argv[1]);
+	do {
+		pid_t pid = plan ? fork() : -1;
+
+		if (!pid)
+			exit(child(plan));
+		if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+			fprintf(stderr, "run: no process for it\n");
+			return 1;
+		}
+		died = WIFSIGNALED(status);
+		from = *at + 1;
+	} while (died);
+	free(plan);
+	return WEXITSTATUS(status);
 }
