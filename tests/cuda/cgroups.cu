@@ -412,8 +412,8 @@ static void check_grids(void)
 {
 	static const int sizes[] = { 1, 2, 3, 15, 16 };	/* that one multiprocessor holds */
 	const int threads = 256;
-	void *args[] = { NULL, NULL };
-	int totals[5], of_one, units;
+	int totals[5], of_one, units, *cells = NULL, blocks = 0;
+	void *args[] = { &cells, &blocks };
 	cudaError_t e;
 
 	for (int i = 0; i < 5; i++)
