@@ -196,6 +196,41 @@ static void lines(void)
 	CHECK_DRV(cuArrayDestroy(b));
 }
 
+/* Copies of a stream that captures are a graph's. */
+static void captured(void)
+{
+	CUarray a = make(W, H, D, 0);
+	CUDA_MEMCPY3D up = whole(), down = whole();
+	CUgraphExec exec;
+	CUstream stream;
+	CUgraph graph;
+	uint8_t *pinned;
+
+	CHECK_DRV(cuMemAllocHost((void **)&pinned, 2 * BYTES));
+	CHECK_DRV(cuStreamCreate(&stream, 0));
+	up.srcMemoryType = down.dstMemoryType = CU_MEMORYTYPE_HOST;
+	up.dstMemoryType = down.srcMemoryType = CU_MEMORYTYPE_ARRAY;
+	up.srcHost = pinned;
+	up.dstArray = down.srcArray = a;
+	down.dstHost = pinned + BYTES;
+	CHECK_DRV(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	CHECK_DRV(cuMemcpy3DAsync(&up, stream));
+	CHECK_DRV(cuMemcpy3DAsync(&down, stream));
+	CHECK_DRV(cuStreamEndCapture(stream, &graph));
+	CHECK_DRV(cuGraphInstantiate(&exec, graph, 0));
+	for (int i = 0; i < 2; i++) {
+		fill(pinned, BYTES, 6 + i);
+		CHECK_DRV(cuGraphLaunch(exec, stream));
+		CHECK_DRV(cuStreamSynchronize(stream));
+		same("a captured copy", pinned, pinned + BYTES, BYTES);
+	}
+	CHECK_DRV(cuGraphExecDestroy(exec));
+	CHECK_DRV(cuGraphDestroy(graph));
+	CHECK_DRV(cuStreamDestroy(stream));
+	CHECK_DRV(cuMemFreeHost(pinned));
+	CHECK_DRV(cuArrayDestroy(a));
+}
+
 /* More than a frame's worth, in rows that are not. */
 static void large(void)
 {
@@ -324,6 +359,7 @@ int main(void)
 	volumes();
 	parts();
 	lines();
+	captured();
 	large();
 	levels();
 	refusals();
