@@ -35,7 +35,8 @@ def floors():
 
 def unlisted(names):
     have = {x.split()[0] for x in names}
-    return sorted(x for x in os.listdir(CUDA) if "." not in x and x not in have)
+    programs = [x for x in os.listdir(CUDA) if "." not in x and os.path.isfile(os.path.join(CUDA, x))]
+    return sorted(x for x in programs if x not in have)
 
 
 class Measured:
