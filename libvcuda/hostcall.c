@@ -33,8 +33,8 @@ static struct slot *slots[BUCKETS];
 static uint32_t last_token;
 static struct pending *first, **last = &first;
 static bool started;
-static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;		/* expected or first has changed */
-static _Atomic unsigned int expected;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;		/* what is expected, or first, has changed */
+_Atomic unsigned int vcuda_calls_expected;
 static _Atomic bool waiting;		/* first is not NULL */
 static _Atomic uint64_t stored;			/* the last launch that stores here */
 static unsigned int ahead_calls;
@@ -160,11 +160,6 @@ void hostfunc_call(CUhostFn fn, void *arg)
 	inside = before;
 }
 
-bool vcuda_hostcalls(void)
-{
-	return atomic_load_explicit(&expected, memory_order_relaxed);
-}
-
 bool vcuda_host_may_change(void)
 {
 	return vcuda_hostcalls() || !vcuda_is_done(stored);
@@ -180,16 +175,16 @@ void vcuda_hostcall_expect(unsigned int nr)
 	if (!nr)
 		return;
 	pthread_mutex_lock(&lock);
-	if (!expected)
+	if (!vcuda_calls_expected)
 		ahead_calls = ahead_bytes = 0;
-	expected += nr;
+	vcuda_calls_expected += nr;
 	pthread_cond_broadcast(&cond);
 	pthread_mutex_unlock(&lock);
 }
 
 static void none_left(void)
 {
-	expected = 0;
+	vcuda_calls_expected = 0;
 	ahead_calls = ahead_bytes = 0;
 	pthread_cond_broadcast(&cond);
 }
@@ -204,7 +199,7 @@ void vcuda_hostcall_forget(void)
 static void over(void)
 {
 	pthread_mutex_lock(&lock);
-	if (expected && !--expected)
+	if (vcuda_calls_expected && !--vcuda_calls_expected)
 		none_left();
 	pthread_mutex_unlock(&lock);
 	vcuda_receive_wake();
@@ -374,7 +369,7 @@ static void *caller(void *arg)
 			continue;
 		}
 		pthread_mutex_lock(&lock);
-		while (!expected && !first)
+		while (!vcuda_calls_expected && !first)
 			pthread_cond_wait(&cond, &lock);
 		pthread_mutex_unlock(&lock);
 		vcuda_receive_until(has_work);
@@ -422,7 +417,7 @@ void vcuda_hostcall_reset(void)
 	last = &first;
 	started = false;
 	atomic_store(&waiting, false);
-	expected = 0;
+	vcuda_calls_expected = 0;
 	stored = 0;
 	ahead_calls = ahead_bytes = 0;
 }

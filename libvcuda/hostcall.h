@@ -54,7 +54,13 @@ void vcuda_hostcall_expect(unsigned int nr);
 void vcuda_hostcall_throttle(size_t bytes);
 /* All functions that are expected have been called, or never will be. */
 void vcuda_hostcall_settle(void);
-bool vcuda_hostcalls(void);
+extern _Atomic unsigned int vcuda_calls_expected;
+
+static inline bool vcuda_hostcalls(void)
+{
+	return atomic_load_explicit(&vcuda_calls_expected, memory_order_relaxed);
+}
+
 /* Functions, or launches of graphs that write to host memory, may be on their way. */
 bool vcuda_host_may_change(void);
 void vcuda_host_changes(uint64_t seq);

@@ -11,11 +11,17 @@
 
 #include "hand.gen.h"
 #include "handnames.gen.h"
-/* There is more to these: see hand_cuGraphInstantiateWithParams() and hand_cuGraphLaunch(). */
+/*
+ * There is more to these: see hand_cuGraphInstantiateWithParams(), hand_cuGraphLaunch() and
+ * hand_cuStreamIsCapturing().
+ */
 #undef cuGraphInstantiateWithParams
 #undef cuGraphLaunch
+#undef cuStreamIsCapturing
 #define cuGraphInstantiateWithParams vcuda_graph_instantiate
 #define cuGraphLaunch vcuda_graph_launch
+#define cuStreamIsCapturing vcuda_graph_is_capturing
+CUresult vcuda_graph_is_capturing(CUstream stream, CUstreamCaptureStatus *status);
 CUresult vcuda_graph_launch(CUgraphExec exec, CUstream stream);
 CUresult vcuda_graph_instantiate(CUgraphExec *out, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *p);
 

@@ -82,6 +82,17 @@ CUresult vcuda_capture_refuse_wait(CUstream handle)
 	return r ? r : unsafe();
 }
 
+/* Asked for at every turn, by programs that capture and by those that do not. */
+CUresult hand_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status)
+{
+	uint32_t number;
+
+	if (vcuda_capturing() || !status)
+		return cuStreamIsCapturing(stream, status);
+	*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	return vcuda_stream_number(stream, &number);
+}
+
 /* ---- calls, by their rows ---- */
 
 static void memset_params(CUgraphNodeParams *p, struct vwire_rd *rd, unsigned int size, bool rows)
