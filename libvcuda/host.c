@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * host.c - host memory that the program calls pinned, the device's view of it, and what pointers are
+ * host.c - pinned host memory, the device's view of it, and what pointers are
  *
  * Nothing needs pinning here: copies go through the rings. What CUDA promises of such memory is
  * kept: alignment, attributes, errors. It lies in the lease's range, so that the device can see it

@@ -3,8 +3,8 @@
  * managed.c - managed memory: the program's pages and the device's copy at the same address
  *
  * As on devices without concurrentManagedAccess, the program may use it while no kernel runs; what
- * keeps both sides alike is view.c's. An allocation of more than VIEW_COMPARED bytes has granules of
- * its own, smaller ones share some.
+ * keeps both sides alike is view.c's. An allocation of more than VIEW_COMPARED bytes has granules
+ * of its own, smaller ones share some.
  */
 #include "managed.h"
 

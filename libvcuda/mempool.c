@@ -441,7 +441,9 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	if (r)
 		return r;
 	vcuda_arena_lock();
-	p = named ? vcuda_pool_of(handle) : vcuda_pool_current[dev] ? vcuda_pool_current[dev] : vcuda_pool_default(dev);
+	p = named ? vcuda_pool_of(handle) : vcuda_pool_current[dev];
+	if (!named && !p)
+		p = vcuda_pool_default(dev);
 	if (p)
 		r = pool_alloc(p, size, number, &addr);
 	else
