@@ -210,6 +210,8 @@ CUresult vcuda_async(struct vcuda_call *c)
 		vcuda_note_work(c->seq);
 	else if (!r)
 		vcuda_note_hidden_work(c->seq);
+	if (!r && c->id == CUDA_ID_cuStreamSetAttribute)
+		vcuda_stream_changed(c->stream, rd_init(c->buf, wr_len(&c->wr)));
 	return settle(c, r);
 }
 

@@ -16,23 +16,41 @@ static __thread CUstream own;
 static pthread_key_t own_key;
 static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 
+static int clamp_priority(int priority)
+{
+	const struct vcuda_device *d = &vcuda_lease()->devices[vcuda_current_device()];
+
+	return priority < d->priority_greatest ? d->priority_greatest
+	       : priority > d->priority_least  ? d->priority_least
+					       : priority;
+}
+
 /* Called with the arguments of the call as they are encoded: number, flags, priority. */
 void vcuda_stream_made(void *handle, struct vwire_rd args)
 {
 	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_stream, handle);
-	const struct vcuda_device *d = &vcuda_lease()->devices[vcuda_current_device()];
 
 	rd_u64(&args);
 	o->stream.ctx = vcuda_current();
 	o->stream.flags = rd_u64(&args);
-	o->stream.priority = (int)rd_u64(&args);
-	if (o->stream.priority < d->priority_greatest)
-		o->stream.priority = d->priority_greatest;
-	if (o->stream.priority > d->priority_least)
-		o->stream.priority = d->priority_least;
+	o->stream.priority = clamp_priority((int)rd_u64(&args));
 	o->stream.id = ++last_id;
 	if (o->stream.flags & CU_STREAM_NON_BLOCKING)
 		atomic_store(&nonblocking, true);
+}
+
+void vcuda_stream_changed(CUstream stream, struct vwire_rd args)
+{
+	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_stream, stream);
+	const CUstreamAttrValue *v;
+	uint64_t attribute;
+	size_t n;
+
+	rd_u64(&args);
+	attribute = rd_u64(&args);
+	v = rd_blob(&args, sizeof(*v), &n);
+	if (o && v && n == sizeof(*v) && attribute == CU_STREAM_ATTRIBUTE_PRIORITY)
+		o->stream.priority = clamp_priority(v->priority);
 }
 
 bool vcuda_has_nonblocking(void)

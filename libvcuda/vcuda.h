@@ -203,6 +203,8 @@ struct vcuda_object *vcuda_stream_object(CUstream stream);
 /* true once a stream exists that the legacy stream does not wait for. */
 bool vcuda_has_nonblocking(void);
 void vcuda_stream_made(void *handle, struct vwire_rd args);
+/* cuStreamSetAttribute(): stream, attribute, value. */
+void vcuda_stream_changed(CUstream stream, struct vwire_rd args);
 void vcuda_event_made(void *handle, struct vwire_rd args);
 void vcuda_stream_reset(void);
 void vcuda_context_destroy_streams(CUcontext ctx);

@@ -239,6 +239,13 @@ static CUresult node(struct vcuda_call *c, struct stream *s, bool *done)
 	return params_of(c, &p, &op) ? capture_node(s, &p) : capture_refuse(s);
 }
 
+/* A stream's attributes are no work of it. */
+static bool is_about_stream(enum cuda_id id)
+{
+	return id == CUDA_ID_cuStreamSetAttribute || id == CUDA_ID_cuStreamGetAttribute ||
+	       id == CUDA_ID_cuStreamCopyAttributes;
+}
+
 CUresult vcuda_capture_async(struct vcuda_call *c, bool *done)
 {
 	bool event = c->id == CUDA_ID_cuEventRecord || c->id == CUDA_ID_cuStreamWaitEvent ||
@@ -246,7 +253,7 @@ CUresult vcuda_capture_async(struct vcuda_call *c, bool *done)
 	struct stream *s;
 	CUresult r;
 
-	if (!c->has_stream || (!event && !vcuda_capturing()))
+	if (!c->has_stream || (!event && !vcuda_capturing()) || is_about_stream(c->id))
 		return CUDA_SUCCESS;
 	r = enter(c->stream, &s);
 	if (r) {
@@ -307,7 +314,8 @@ CUresult vcuda_capture_sync(struct vcuda_call *c)
 	case CUDA_ID_cuStreamSynchronize:
 		return vcuda_capture_refuse_wait(c->stream);
 	default:
-		return c->has_stream ? vcuda_capture_refuse(c->stream) : CUDA_SUCCESS;
+		return c->has_stream && !is_about_stream(c->id) ? vcuda_capture_refuse(c->stream)
+								 : CUDA_SUCCESS;
 	}
 }
 

@@ -218,6 +218,26 @@ static void info(void)
 	CHECK(cudaGraphDestroy(g));
 }
 
+/* Attributes of a stream are none of a capture's business. */
+static void attributes(void)
+{
+	cudaStreamAttrValue v = {};
+	int least, greatest, got;
+	cudaGraph_t g;
+
+	CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+	begin(cudaStreamCaptureModeGlobal);
+	v.priority = greatest;
+	CHECK(cudaStreamSetAttribute(a, cudaLaunchAttributePriority, &v));
+	v.priority = 1;
+	CHECK(cudaStreamGetAttribute(a, cudaLaunchAttributePriority, &v));
+	CHECK(cudaStreamGetPriority(a, &got));
+	if (v.priority != greatest || got != greatest)
+		fail("priority %d, and %d, not %d", v.priority, got, greatest);
+	CHECK(cudaStreamEndCapture(a, &g));
+	CHECK(cudaGraphDestroy(g));
+}
+
 int main()
 {
 	CHECK(cudaStreamCreateWithFlags(&a, cudaStreamNonBlocking));
@@ -233,6 +253,7 @@ int main()
 	legacy();
 	fork_and_join();
 	info();
+	attributes();
 	CHECK(cudaFree(dev));
 	return pass();
 }

@@ -210,7 +210,7 @@ class HostFunctions(ProgramsTest):
         self.passes("hostfunc")
 
     def test_rules_of_captures(self):
-        self.passes("capture", round_trips=6)
+        self.passes("capture", round_trips=7)
 
     def test_building_and_launching_graphs_costs_nothing(self):
         done = self.passes("graphs")
