@@ -187,6 +187,28 @@ static CUresult capture(CUfunction fn, const unsigned int grid[3], const unsigne
 	return vcuda_capture_kernel(stream, &p, attrs, nr, capturing);
 }
 
+/*
+ * A cooperative grid that the device cannot hold at once is refused by the call, which programs ask
+ * to learn how large a grid may be. How many blocks fit is asked once for each kind of block.
+ */
+static CUresult check_cooperative(CUfunction fn, const unsigned int grid[3],
+				  const unsigned int block[3], unsigned int shared)
+{
+	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
+	uint64_t fit;
+	int blocks = 0;
+	CUresult r;
+
+	if (!d[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
+		return CUDA_ERROR_NOT_SUPPORTED;
+	r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(
+		&blocks, fn, (int)(block[0] * block[1] * block[2]), shared);
+	fit = (uint64_t)blocks * d[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+	if (!r && (uint64_t)grid[0] * grid[1] > fit / (grid[2] ?: 1))
+		r = CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+	return r;
+}
+
 static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned int block[3],
 		       unsigned int shared, CUstream stream, void **params, void **extra,
 		       uint32_t flags)
@@ -204,7 +226,8 @@ static CUresult launch(CUfunction fn, const unsigned int grid[3], const unsigned
 			return r;
 	}
 	r = prepare(&l, fn, grid, block, shared, stream, params, extra);
-
+	if (!r && flags & VWIRE_LAUNCH_F_COOPERATIVE)
+		r = check_cooperative(fn, grid, block, shared);
 	if (r)
 		return r;
 	l.wire.launch.flags = htole32(flags);
@@ -227,10 +250,6 @@ CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned
 					unsigned int bz, unsigned int shared, CUstream stream,
 					void **params)
 {
-	if (!vcuda_lease()
-		     ->devices[vcuda_current_device()]
-		     .attributes[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
-		return CUDA_ERROR_NOT_SUPPORTED;
 	return launch(fn, (unsigned int[]){ gx, gy, gz }, (unsigned int[]){ bx, by, bz }, shared,
 		      stream, params, NULL, VWIRE_LAUNCH_F_COOPERATIVE);
 }
@@ -323,6 +342,9 @@ CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **pa
 	r = prepare(&l, fn, grid, block, c->sharedMemBytes, stream, params, extra);
 	if (!r)
 		r = take_attributes(&l, c);
+	for (unsigned int i = 0; !r && i < c->numAttrs; i++)
+		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE && c->attrs[i].value.cooperative)
+			r = check_cooperative(fn, grid, block, c->sharedMemBytes);
 	if (r)
 		return r;
 	l.wire.launch.flags = 0;
