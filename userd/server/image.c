@@ -121,19 +121,17 @@ static void wrap(struct image_source *s, const void *fatbin)
 {
 	s->wrapper = (struct image_wrapper){
 		.magic = WRAPPER_MAGIC,
-		.version = s->fatbins ? 2 : 1,
+		.version = 2,
 		.data = fatbin,
 		.more = s->fatbins,
 	};
 	s->code = &s->wrapper;
 }
 
-static bool open_fatbin(struct image_source *s, const uint8_t *p, size_t n)
+static bool open_fatbin(const uint8_t *p, size_t n)
 {
-	if (fatbin_bytes(p, n) != n)
-		return false;
-	wrap(s, p);
-	return true;
+	/* as it is: in a wrapper the driver takes fewer of them, and none of cuFFT's */
+	return fatbin_bytes(p, n) == n;
 }
 
 /* Each fatbin is a multiple of 8 long, so they follow each other without a gap. */
@@ -159,7 +157,7 @@ static bool open_several(struct image_source *s, const uint8_t *p, size_t n)
 		at += bytes;
 	}
 	if (!nr)
-		return open_fatbin(s, p, n);
+		return open_fatbin(p, n);
 	wrap(s, p);
 	return true;
 }
@@ -186,7 +184,7 @@ bool image_open(struct image_source *s, const void *image, size_t n, bool rdc)
 	if (rdc)
 		return open_several(s, p, n);
 	if (word_at(p) == FATBIN_MAGIC)
-		return open_fatbin(s, p, n);
+		return open_fatbin(p, n);
 	if (!memcmp(p, ELFMAG, SELFMAG))
 		return elf_is_whole(p, n);
 	return is_text(p, n);
