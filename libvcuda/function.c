@@ -114,8 +114,8 @@ static CUresult take_attributes(struct vcuda_kernel *k, unsigned int n, const st
 }
 
 /*
- * The table of a module with very many kernels comes without them: then those of a block of its
- * kernels are asked for at once.
+ * The table of a module with very many kernels, or of a large image, comes without them: then those
+ * of a block of its kernels are asked for at once.
  */
 static CUresult ask_attributes(struct vcuda_kernel *k)
 {

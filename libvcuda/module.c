@@ -24,6 +24,7 @@ struct vcuda_module {
 	const void *preserved;		/* the program keeps the image here; NULL: it may be gone */
 	_Atomic bool loaded;
 	CUresult failed;		/* why a preserved image could not be loaded */
+	uint64_t image_bytes;
 	unsigned int nr_kernels;
 	struct vcuda_kernel *kernels;
 	uint8_t *table;			/* what parameters point into */
@@ -70,6 +71,7 @@ static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
 				    { j->options, j->nr * sizeof(j->options[0]) } };
 	CUresult r = CUDA_SUCCESS;
 
+	m->image_bytes = image->bytes;
 	memcpy(h.hash, hash, 16);
 	memset(w, 0, sizeof(*w));
 	vcuda_submit_lock();
@@ -657,6 +659,9 @@ struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
 	struct vcuda_module *m = k->module;
 	unsigned int first = (k - m->kernels) / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
 
+	*n = 1;
+	if (m->image_bytes > VWIRE_ASK_IMAGE_MAX)
+		return k;
 	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
 	return &m->kernels[first];
 }

@@ -506,6 +506,11 @@ struct vwire_ask_attributes {
 	__le32 count;
 };
 #define VWIRE_KERNELS_ASK	1024u
+/*
+ * Images of more bytes come without attributes, and are asked about one kernel at a time: to answer,
+ * a driver loads the kernel's code, which of a library's thousands most programs need a few.
+ */
+#define VWIRE_ASK_IMAGE_MAX	(1u << 20)
 struct vwire_attributes {
 	__le32 mask;
 	__le32 attributes[VWIRE_KERNEL_ATTRIBUTES];

@@ -297,7 +297,7 @@ static CUresult make_table(struct load *l)
 	for (unsigned int i = 0; r == CUDA_SUCCESS && i < nr; i++) {
 		struct function fn = { .fn = list[i], .is_kernel = m->library };
 
-		r = add_kernel(l, &fn, nr <= VWIRE_KERNELS_ASK);
+		r = add_kernel(l, &fn, nr <= VWIRE_KERNELS_ASK && l->bytes <= VWIRE_ASK_IMAGE_MAX);
 		free(fn.offsets);
 		m->nr += r == CUDA_SUCCESS;
 	}
