@@ -56,19 +56,32 @@ static void protocol_error(struct worker *w, const char *what, const struct vwir
 		     (unsigned long long)le64toh(f->seq));
 }
 
+bool worker_may_spin(void)
+{
+	static int processors;
+
+	if (!processors)
+		processors = get_nprocs();
+	return processors >= 4;
+}
+
+bool worker_has_input(struct worker *w)
+{
+	char c;
+
+	return w->input_left || recv(w->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 /*
  * A client that waits for one answer after the other sends again within microseconds, and being
  * woken costs more than that: look for a while before sleeping, where there are processors to spare.
  */
 static ssize_t receive(struct worker *w, void *p, size_t n)
 {
-	static int processors;
 	uint64_t end = worker_now_ns() + RECEIVE_SPIN_NS;
 	ssize_t got;
 
-	if (!processors)
-		processors = get_nprocs();
-	while (processors >= 4 && worker_now_ns() < end) {
+	while (worker_may_spin() && worker_now_ns() < end) {
 		got = recv(w->fd, p, n, MSG_DONTWAIT);
 		if (got >= 0 || errno != EAGAIN)
 			return got;
@@ -122,6 +135,7 @@ static const struct vwire_frame *input_frame(struct worker *w, struct input *in)
 			}
 			if (n >= size) {
 				in->start += size;
+				w->input_left = in->end - in->start;
 				return f;
 			}
 		}

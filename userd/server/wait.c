@@ -416,6 +416,25 @@ static bool is_over(struct worker *w, const struct queue *q, const struct job *j
 	return *r != CUDA_ERROR_NOT_READY;
 }
 
+/*
+ * A client that waits, and of which nothing else is there, is answered soonest by this thread: to
+ * wake another takes longer than most waits.
+ */
+static void linger(struct worker *w, const struct queue *q, const struct job *job)
+{
+	uint64_t end = worker_now_ns() + WAIT_SPIN_NS;
+	bool alone;
+
+	if (!job->is_wait || job->is_slow || !worker_may_spin())
+		return;
+	pthread_mutex_lock(&w->wait.lock);
+	alone = !(q && q->head) && !w->wait.data_head;
+	pthread_mutex_unlock(&w->wait.lock);
+	while (alone && job_query(job) == CUDA_ERROR_NOT_READY && worker_now_ns() < end &&
+	       !worker_has_input(w))
+		__builtin_ia32_pause();
+}
+
 static void submit(struct worker *w, struct queue *q, struct job *job)
 {
 	*q->tail = job;
@@ -443,6 +462,7 @@ void wait_submit(struct worker *w, struct queue *q, struct job *job)
 	struct wait *t = &w->wait;
 	CUresult r;
 
+	linger(w, q, job);
 	pthread_mutex_lock(&t->lock);
 	while (t->nr_jobs >= WAIT_JOBS_MAX)
 		wait_ended(t);

@@ -49,6 +49,7 @@ struct worker {
 	uint64_t features;	/* agreed */
 	uint32_t reply_max;	/* bytes of the largest frame the client takes */
 	uint64_t last_seq, nr_frames;
+	size_t input_left;	/* bytes that have come and were not looked at */
 	uint64_t freed_untold;	/* context's queue: the last cuMemFree done and not told yet */
 	bool closing;		/* executor: no further frame is taken */
 	uint32_t end;		/* enum control_end, once closing */
@@ -74,6 +75,10 @@ extern struct realcuda real;
  * control_end.
  */
 uint32_t worker_serve(struct worker *w);
+/* There are processors to spare: looking on for a while costs nobody anything. */
+bool worker_may_spin(void);
+/* More of the client is there, or its end. Executor only. */
+bool worker_has_input(struct worker *w);
 /* Closes the session: text names the row. Executor only. */
 void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
