@@ -20,8 +20,9 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
-PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust", "cgroups", "families", "vecadd", "reduce", "histogram", "matmul", "wmma", "gridsync", "graphs", "memory", "streams", "async",
-            "pageable"]
+PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust", "cgroups", "families_int", "families_float", "families_half", "families_warp",
+            "families_atomics", "families_memory", "families_matrix", "families_texture", "families_machine", "vecadd", "reduce", "histogram",
+            "matmul", "wmma", "gridsync", "graphs", "memory", "streams", "async", "pageable"]
 PLAYED = (75, 80, 86, 89, 90, 100, 120)     # SOFTGPU_SM
 HEAD = re.compile(rb"([^\n]+) (\d+) (exact|f32:\d+|f64:\d+)\n")
 TYPES = {"f32": ("<%di", 4, 0x7fffffff), "f64": ("<%dq", 8, 0x7fffffffffffffff)}

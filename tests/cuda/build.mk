@@ -10,12 +10,13 @@ CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
 CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
+CUDA_RUNTIME += families_int families_float families_half families_warp families_atomics
+CUDA_RUNTIME += families_memory families_matrix families_machine families_texture
 CUDA_DRIVER := arrays contexts drvptx badimage forkfirst manykernels pools shared
-CUDA_RUNTIME += families
 CUDA_PROGRAMS := $(CUDA_RUNTIME) $(CUDA_DRIVER) kmeans vecadd_shared
 
 CUDA_BINARIES := $(CUDA_PROGRAMS:%=$(CUDA_OUT)/%)
-CUDA_HEADERS := $(wildcard $(CUDA_DIR)/*.h)
+CUDA_HEADERS := $(filter-out %families.h,$(wildcard $(CUDA_DIR)/*.h))
 CUDA_KMEANS_OBJS := $(CUDA_OUT)/imageio.o $(CUDA_OUT)/csv.o
 
 .PHONY: cuda-programs
@@ -25,6 +26,7 @@ $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@mkdir -p $(@D)
 	@$(NVCC) $(CUDA_FLAGS_$*) $< -o $@
+	@$(if $(findstring -keep,$(CUDA_FLAGS_$*)),find $(CUDA_OUT)/ptx -name '$*[._]*' ! -name '*.ptx' -delete)
 
 # With the runtime on the device, by which kernels launch others.
 CUDA_FLAGS_devlaunch := -rdc=true -gencode arch=compute_90,code=compute_90 -lcudadevrt
@@ -33,13 +35,15 @@ CUDA_FLAGS_devlaunch := -rdc=true -gencode arch=compute_90,code=compute_90 -lcud
 CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 # From 8.0 on there are instructions, and shared memory of the system's, for these.
 CUDA_FLAGS_cgroups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_90,code=compute_90
-# Keeps its PTX, which tests/e2e/families_test.py reads.
-CUDA_FLAGS_families := -std=c++17 -keep -keep-dir $(CUDA_OUT)/ptx \
-	$(foreach a,75 80 90,-gencode arch=compute_$(a)$(CUDA_COMMA)code=compute_$(a))
-$(CUDA_OUT)/families: | $(CUDA_OUT)/ptx
+# Every instruction family, for three architectures; tests/e2e/families_test.py reads the PTX that they keep.
+# -diag-suppress: what only the host's half of a function calls is never referenced on the device.
+CUDA_KEPT := $(filter families_%,$(CUDA_RUNTIME)) texture wmma
+$(foreach p,$(CUDA_KEPT),$(eval CUDA_FLAGS_$(p) := -std=c++17 -diag-suppress 177 -keep -keep-dir $(CUDA_OUT)/ptx \
+	$(foreach a,75 80 90,-gencode arch=compute_$(a)$(CUDA_COMMA)code=compute_$(a))))
+$(CUDA_KEPT:%=$(CUDA_OUT)/%): | $(CUDA_OUT)/ptx
+$(patsubst %,$(CUDA_OUT)/%,$(filter families_%,$(CUDA_KEPT))): $(CUDA_DIR)/families.h
 $(CUDA_OUT)/ptx:
 	@mkdir -p $@
-CUDA_FLAGS_wmma := -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80
 
 # Linked with a stub of libcuda; the library itself is looked up when the program runs.
 $(CUDA_DRIVER:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.c $(CUDA_HEADERS)
