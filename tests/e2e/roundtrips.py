@@ -36,7 +36,7 @@ def floors():
 def unlisted(names):
     """What an older build left, without a source, is no program."""
     have = {x.split()[0] for x in names}
-    sources = {x.split(".")[0] for x in os.listdir(os.path.join(dgsf.ROOT, "tests", "cuda"))}
+    sources = {x.split(".")[0] for x in os.listdir(os.path.join(dgsf.ROOT, "tests", "cuda")) if x.endswith((".c", ".cu"))}
     programs = [x for x in os.listdir(CUDA) if x in sources or x.rpartition("_")[0] in sources]
     return sorted(x for x in programs if "." not in x and os.path.isfile(os.path.join(CUDA, x)) and x not in have)
 
