@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "bulk.h"
 #include "hostcall.h"
 #include "vcuda_graph.h"
 #include "view.h"
@@ -113,6 +114,13 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		r = hand_cuCtxSynchronize();
 	h.stream = htole32(number);
 	for (done = 0; !r && done < n; done += part) {
+		if (vcuda_bulk_takes(n - done, false)) {
+			r = vcuda_bulk_in(dst + done, (const uint8_t *)src + done, n - done, number,
+					  &part, &seq);
+			if (!r)
+				note_copy(seq);
+			continue;
+		}
 		part = n - done < chunk ? n - done : chunk;
 		h.dst = htole64(dst + done);
 		h.bytes = htole64(part);
@@ -156,9 +164,13 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	if (r || !n)
 		return r;
 	vcuda_hostcall_throttle(n);
-	r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
-	if (!r)
-		r = vcuda_wait(&w);
+	if (vcuda_bulk_takes(n, true)) {
+		r = vcuda_bulk_out(dst, src, n, le32toh(h.stream), false, &w.seq);
+	} else {
+		r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
+		if (!r)
+			r = vcuda_wait(&w);
+	}
 	if (!r && h.stream == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
 		vcuda_note_idle(w.seq);
 	return !r && vcuda_has_views() ? vcuda_views_waited() : r;
@@ -184,6 +196,8 @@ static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream str
 	if (r || !n)
 		return r;
 	vcuda_hostcall_throttle(n);
+	if (vcuda_bulk_takes(n, true))
+		return vcuda_bulk_out(dst, src, n, le32toh(h.stream), true, &seq);
 	vcuda_submit_lock();
 	seq = vcuda_next_seq();
 	r = vcuda_expect_data(seq, dst, n);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "hostcall.h"
 #include "ring.h"
 #include "vcuda.h"
@@ -222,7 +223,7 @@ bool vcuda_expects(const void *p, size_t n)
 		     e = e->next)
 			;
 	pthread_mutex_unlock(&lock);
-	return e != NULL;
+	return e || vcuda_bulk_expects(start, n);
 }
 
 /* ---- frames; run by the reader alone ---- */
@@ -320,14 +321,48 @@ static bool reply_append(struct vcuda_wait *w, const void *p, size_t n)
 	return true;
 }
 
+/* With the lock. Data that comes beside the ring may still be missing. */
+static void finish_replied(struct vcuda_wait *w)
+{
+	if (vcuda_bulk_holds(w))
+		return;
+	remove_wait(w);
+	w->done = true;
+	pthread_cond_broadcast(&cond);
+}
+
 static void finish(struct vcuda_wait *w, CUresult r)
 {
 	pthread_mutex_lock(&lock);
-	remove_wait(w);
 	w->result = r;
-	w->done = true;
+	w->replied = true;
+	finish_replied(w);
+	pthread_mutex_unlock(&lock);
+}
+
+void vcuda_receive_again(void)
+{
+	struct vcuda_wait *w, *next;
+
+	pthread_mutex_lock(&lock);
+	for (w = waits; w; w = next) {
+		next = w->next;
+		if (w->replied)
+			finish_replied(w);
+	}
 	pthread_cond_broadcast(&cond);
 	pthread_mutex_unlock(&lock);
+	/* the reader may sleep, and wait for this itself */
+	vcuda_transport_wake(vcuda_transport());
+}
+
+static void on_bulk_done(uint64_t seq, struct vwire_rd *rd)
+{
+	struct vwire_bulk_done v;
+
+	rd_copy(rd, &v, sizeof(v));
+	if (rd->err || !vcuda_bulk_told(seq, le64toh(v.bytes)))
+		return protocol_error("the end of no copy of this program");
 }
 
 static void on_reply(const struct vwire_frame *f, struct vwire_rd *rd)
@@ -340,7 +375,7 @@ static void on_reply(const struct vwire_frame *f, struct vwire_rd *rd)
 	w = find_wait(f->seq);
 	pthread_mutex_unlock(&lock);
 	rd_copy(rd, &r, sizeof(r));
-	if (!w || rd->err)
+	if (!w || w->replied || rd->err)
 		return protocol_error("reply to no request of this program");
 	w->reserved = le32toh(r.reserved);
 	if (!reply_append(w, rd->p, rd->end - rd->p))
@@ -429,6 +464,8 @@ static void handle_frame(const struct vwire_frame *f, struct vwire_rd *rd)
 		return on_call(rd);
 	case VWIRE_OP_TEXT:
 		return on_text(rd);
+	case VWIRE_OP_BULK_DONE:
+		return on_bulk_done(f->seq, rd);
 	case VWIRE_OP_CLOSED:
 	case VWIRE_OP_REFUSED:
 		return on_closed(rd);

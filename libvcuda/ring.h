@@ -28,6 +28,8 @@ void vcuda_receive_peer_gone(void);
 
 /* Reads frames, or sleeps while another thread does, until over() or the session is lost. */
 void vcuda_receive_until(bool (*over)(void));
+/* Data has come beside the ring: a wait that has its reply may be over. */
+void vcuda_receive_again(void);
 /* What over() looks at has changed. */
 void vcuda_receive_wake(void);
 

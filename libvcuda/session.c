@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "bulk.h"
 #include "log.h"
 #include "arena.h"
 #include "hostcall.h"
@@ -71,6 +72,7 @@ void vcuda_session_lose(CUresult r, const char *text)
 		return;
 	atomic_store(&state, LOST);
 	vcuda_say("%s", text);
+	vcuda_bulk_lost();
 	vcuda_receive_lost();
 }
 
@@ -151,6 +153,8 @@ static bool take_values(struct vwire_rd *rd)
 				return false;
 		} else if (le16toh(t.type) == VWIRE_TLV_IMAGES) {
 			vcuda_images_at_server(p, le32toh(t.len) / 16);
+		} else if (le16toh(t.type) == VWIRE_TLV_BULK) {
+			vcuda_bulk_offered(p, le32toh(t.len));
 		} else if (le16toh(t.flags) & VWIRE_TLV_F_REQUIRED) {
 			return false;
 		}
@@ -256,6 +260,7 @@ static void after_fork(void)
 	pthread_mutex_init(&lock, NULL);
 	if (was != READY && was != LOST)
 		return;
+	vcuda_bulk_fork();
 	vcuda_transport_abandon(&transport);
 	vcuda_handle_fork();
 	vcuda_log_reset();
@@ -325,5 +330,6 @@ __attribute__((destructor)) static void session_end(void)
 		return;
 	atomic_store(&lost, CUDA_ERROR_DEINITIALIZED);
 	atomic_store(&state, LOST);
+	vcuda_bulk_stop();
 	vcuda_transport_stop(&transport);
 }

@@ -362,6 +362,12 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 	return 0;
 }
 
+void vcuda_transport_wake(struct vcuda_transport *t)
+{
+	if (t->direct && t->fd >= 0)
+		eventfd_add(t->fd);
+}
+
 void vcuda_transport_abandon(struct vcuda_transport *t)
 {
 	if (t->fd >= 0)

@@ -43,6 +43,8 @@ void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side
  * peer has gone.
  */
 int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
+/* Direct mode: whoever sleeps looks again. */
+void vcuda_transport_wake(struct vcuda_transport *t);
 /* Ends the session; stop leaves the rings mapped. */
 void vcuda_transport_stop(struct vcuda_transport *t);
 void vcuda_transport_close(struct vcuda_transport *t);

@@ -80,7 +80,7 @@ struct vcuda_wait {
 	size_t reply_len;
 	uint32_t reserved;		/* of struct vwire_reply */
 	CUresult result;
-	bool done;
+	bool replied, done;
 };
 
 /*

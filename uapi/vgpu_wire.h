@@ -41,6 +41,8 @@
 #define VWIRE_CONTROL_MAX	4096u		/* bytes of a LEASE, QUEUED or REFUSED frame */
 #define VWIRE_NAME_MAX		64u		/* bytes of a tenant or device name, NUL included */
 #define VWIRE_TEXT_MAX		512u		/* bytes of a reason, NUL included */
+#define VWIRE_STRIPE		(512u << 10)	/* bytes of bulk data in one frame of a bulk connection */
+#define VWIRE_BULK_MAX		(64u * VWIRE_STRIPE)	/* bytes of a copy over bulk connections */
 #define VWIRE_IMAGE_MAX		(1ull << 30)	/* bytes of one module image */
 #define VWIRE_LOG_MAX		(64u << 10)	/* bytes of one log of the JIT or the linker */
 
@@ -84,6 +86,14 @@ struct vwire_frame {
 #define VWIRE_OP_FEED		0xf00cu
 /* struct vwire_text, bytes; worker to client: what device code has printed */
 #define VWIRE_OP_TEXT		0xf00du
+/* struct vwire_bulk; first on a bulk connection, and the worker's answer to it, without payload */
+#define VWIRE_OP_BULK		0xf00eu
+/* struct vwire_copy_in; client to worker: the data comes over the bulk connections */
+#define VWIRE_OP_BULK_IN	0xf00fu
+/* struct vwire_copy_out; client to worker: the data is to come over the bulk connections */
+#define VWIRE_OP_BULK_OUT	0xf010u
+/* struct vwire_bulk_done; worker to client: so much of the copy of that seq has been sent */
+#define VWIRE_OP_BULK_DONE	0xf011u
 
 /* A tagged value: header, len bytes, padding to 8. */
 struct vwire_tlv {
@@ -98,6 +108,8 @@ struct vwire_tlv {
 #define VWIRE_TLV_DEVICE	2
 /* 16-byte content hashes of the images the server has for this tenant */
 #define VWIRE_TLV_IMAGES	3
+/* struct vwire_bulk: what opens bulk connections, and how many */
+#define VWIRE_TLV_BULK		4
 
 /*
  * Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI
@@ -251,6 +263,28 @@ struct vwire_data {
 	__le64 len;
 };
 
+/**
+ * struct vwire_bulk - payload of VWIRE_OP_BULK, and the value VWIRE_TLV_BULK
+ * @magic: VWIRE_MAGIC
+ * @connections: how many the worker takes at most; in VWIRE_OP_BULK 0
+ * @lease: the server's number of the lease
+ * @token: random, the worker's
+ *
+ * On a bulk connection VWIRE_OP_DATA frames go both ways, as they do on the session's: seq is that
+ * of the VWIRE_OP_BULK_IN or VWIRE_OP_BULK_OUT, offset a multiple of VWIRE_STRIPE, and len
+ * VWIRE_STRIPE or what is left. Each stripe of a copy comes once, over any of the connections.
+ */
+struct vwire_bulk {
+	__le32 magic;
+	__le32 connections;
+	__le64 lease;
+	__u8 token[16];
+};
+
+struct vwire_bulk_done {
+	__le64 bytes;
+};
+
 struct vwire_reply {
 	__le32 result;			/* CUresult */
 	__le32 reserved;
@@ -370,8 +404,10 @@ struct vwire_copy_out {
 	__le64 src;
 	__le64 bytes;
 	__le32 stream;
-	__le32 reserved;
+	__le32 flags;
 };
+/* of VWIRE_OP_BULK_OUT: a later copy of the same stream has the wait, and no other covers this one */
+#define VWIRE_COPY_F_PART	0x1u
 
 /**
  * struct vwire_array - cuArray3DCreate_v2, cuMipmappedArrayCreate

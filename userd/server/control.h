@@ -9,6 +9,7 @@
  *   worker                                      server
  *   CONTROL_READY, when warm              ->    counts it as free
  *                                         <-    CONTROL_LEASE, with the client's TCP socket in SCM_RIGHTS
+ *                                         <-    CONTROL_BULK, with another connection that names the lease
  *   CONTROL_USED, when it changes         ->    at most one every 100 ms, the last value always
  *   CONTROL_ENDED                         ->    the lease is over; the process exits right after
  *
@@ -32,6 +33,7 @@ enum control_type {
 	CONTROL_LEASE,
 	CONTROL_USED,
 	CONTROL_ENDED,
+	CONTROL_BULK,
 };
 
 struct control_head {
@@ -71,6 +73,13 @@ struct control_lease {
 	uint64_t id;
 	uint64_t mem_limit;
 	struct vwire_lease lease;
+	char client[CONTROL_CLIENT_MAX];
+};
+
+/* A bulk connection; its socket comes along. The worker looks at the token. */
+struct control_bulk {
+	struct control_head head;
+	struct vwire_bulk bulk;
 	char client[CONTROL_CLIENT_MAX];
 };
 

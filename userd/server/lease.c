@@ -164,6 +164,26 @@ void lease_request(struct conn *c)
 	enqueue(c);
 }
 
+void lease_bulk(struct conn *c)
+{
+	struct control_bulk msg = { .head = { CONTROL_VERSION, CONTROL_BULK } };
+	struct refusal why;
+
+	if (wire_parse_bulk(c->frame, c->got, &msg.bulk, &why)) {
+		conn_refuse(c, &why);
+		return;
+	}
+	memcpy(msg.client, c->client, sizeof(msg.client));
+	if (!pool_hand_bulk(c->server, &msg, c->event.fd)) {
+		refusal_set(&why, WIRE_INVALID_VALUE, VWIRE_REASON_PROTOCOL,
+			    "a bulk connection for lease %" PRIu64 ", which is none",
+			    le64toh(msg.bulk.lease));
+		conn_refuse(c, &why);
+		return;
+	}
+	conn_close(c);
+}
+
 void lease_abandoned(struct conn *c)
 {
 	struct server *s = c->server;

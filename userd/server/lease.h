@@ -10,6 +10,8 @@ struct server;
 
 /* A connection has sent its LEASE frame: grants, queues or refuses. */
 void lease_request(struct conn *c);
+/* A connection has sent a BULK frame: it is the worker's that has the lease, or is refused. */
+void lease_bulk(struct conn *c);
 /* A client that was queued has gone. */
 void lease_abandoned(struct conn *c);
 /*

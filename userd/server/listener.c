@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "listener.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,9 +153,14 @@ static void read_lease(struct conn *c)
 {
 	struct refusal why;
 
+	struct vwire_frame h;
+
 	if (!read_frame(c))
 		return;
-	if (wire_parse_lease(c->frame, c->got, &c->lease, &why))
+	memcpy(&h, c->frame, sizeof(h));
+	if (le16toh(h.op) == VWIRE_OP_BULK)
+		lease_bulk(c);
+	else if (wire_parse_lease(c->frame, c->got, &c->lease, &why))
 		conn_refuse(c, &why);
 	else
 		lease_request(c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pool.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -307,10 +308,10 @@ void pool_refill(struct server *s)
 	}
 }
 
-static int send_lease(int control, const struct control_lease *msg, int fd)
+static int send_socket(int control, const void *msg, size_t n, int fd)
 {
 	union { struct cmsghdr h; char space[CMSG_SPACE(sizeof(int))]; } u = { 0 };
-	struct iovec iov = { (void *)msg, sizeof(*msg) };
+	struct iovec iov = { (void *)msg, n };
 	struct msghdr m = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -323,7 +324,7 @@ static int send_lease(int control, const struct control_lease *msg, int fd)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	return sendmsg(control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(*msg) ? 0 : -errno;
+	return sendmsg(control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n ? 0 : -errno;
 }
 
 struct pool_worker *pool_hand_over(struct server *s, const struct control_lease *msg, int fd)
@@ -334,7 +335,7 @@ struct pool_worker *pool_hand_over(struct server *s, const struct control_lease 
 	for (w = s->pool.workers; w; w = w->next) {
 		if (w->state != POOL_FREE)
 			continue;
-		err = send_lease(w->control.fd, msg, fd);
+		err = send_socket(w->control.fd, msg, sizeof(*msg), fd);
 		if (!err) {
 			set_state(w, POOL_LEASED);
 			s->pool.failures = 0;
@@ -344,6 +345,17 @@ struct pool_worker *pool_hand_over(struct server *s, const struct control_lease 
 		hang_up(w);
 	}
 	return NULL;
+}
+
+bool pool_hand_bulk(struct server *s, const struct control_bulk *msg, int fd)
+{
+	uint64_t id = le64toh(msg->bulk.lease);
+	struct pool_worker *w;
+
+	for (w = s->pool.workers; w; w = w->next)
+		if (w->state == POOL_LEASED && w->lease.id == id && w->control.fd >= 0)
+			return !send_socket(w->control.fd, msg, sizeof(*msg), fd);
+	return false;
 }
 
 bool pool_is_broken(const struct pool *p)

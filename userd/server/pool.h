@@ -70,6 +70,8 @@ int pool_init(struct server *s);
 void pool_refill(struct server *s);
 /* Sends the lease and the socket to the free worker that is warm longest; NULL: there is none. */
 struct pool_worker *pool_hand_over(struct server *s, const struct control_lease *msg, int fd);
+/* Sends the socket to the worker that has the lease; false: there is none, or it does not take it. */
+bool pool_hand_bulk(struct server *s, const struct control_bulk *msg, int fd);
 /* Several workers in a row came to nothing and none is there. */
 bool pool_is_broken(const struct pool *p);
 /* After SIGCHLD. */

@@ -37,7 +37,7 @@ void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt
 	char text[VWIRE_TEXT_MAX];
 	va_list ap;
 
-	if (w->closing)
+	if (atomic_exchange(&w->closing_begun, true))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -45,8 +45,10 @@ void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt
 	log_warn("lease %llu, %s: closed: %s", (unsigned long long)w->lease.id, w->lease.client,
 		 text);
 	reply_last(w, w->reply_max ? VWIRE_OP_CLOSED : VWIRE_OP_REFUSED, r, reason, text);
+	w->end = reason == VWIRE_REASON_VERSION ? CONTROL_END_VERSION :
+		 reason == VWIRE_REASON_LOST	? CONTROL_END_LOST :
+						  CONTROL_END_PROTOCOL;
 	w->closing = true;
-	w->end = reason == VWIRE_REASON_VERSION ? CONTROL_END_VERSION : CONTROL_END_PROTOCOL;
 }
 
 static void protocol_error(struct worker *w, const char *what, const struct vwire_frame *f)
@@ -234,6 +236,7 @@ static void send_welcome(struct worker *w)
 
 	wr_bytes(&wr, &head, sizeof(head));
 	device_put(&w->device, &wr);
+	bulk_offer(w, &wr);
 	put_images(w, &wr);
 	reply_frame(w, VWIRE_OP_WELCOME, 0, w->last_seq, buf, wr_len(&wr));
 }
@@ -288,6 +291,14 @@ static void take_frame(struct worker *w, const struct vwire_frame *f)
 		if (!hostcall_feed(w, &rq))
 			protocol_error(w, "wrong answer, or data that nothing asked for", f);
 		return;
+	}
+	if (rq.op == VWIRE_OP_BULK_IN) {
+		rq.op = CUDA_ID_cuMemcpyHtoDAsync_v2;
+		return bulk_in(&rq);
+	}
+	if (rq.op == VWIRE_OP_BULK_OUT) {
+		rq.op = CUDA_ID_cuMemcpyDtoHAsync_v2;
+		return bulk_out(&rq);
 	}
 	if (rq.op < VWIRE_OP_CONTROL)
 		fn = gen_dispatch_find(rq.op);

@@ -31,6 +31,8 @@ int wire_check_header(const struct vwire_frame *h, struct refusal *why)
 {
 	uint32_t size = le32toh(h->size);
 
+	if (le16toh(h->op) == VWIRE_OP_BULK && size == sizeof(*h) + sizeof(struct vwire_bulk))
+		return 0;
 	if (le16toh(h->op) != VWIRE_OP_LEASE)
 		return malformed(why, "op", le16toh(h->op));
 	if (size < sizeof(*h) + sizeof(struct vwire_lease) || size > VWIRE_CONTROL_MAX || size % 8)
@@ -113,6 +115,17 @@ int wire_parse_lease(const void *frame, size_t n, struct vwire_lease *lease, str
 	if (!err)
 		err = check_tagged(&rd, why);
 	return err;
+}
+
+int wire_parse_bulk(const void *frame, size_t n, struct vwire_bulk *bulk, struct refusal *why)
+{
+	struct vwire_rd rd = rd_init(frame, n);
+
+	rd_bytes(&rd, sizeof(struct vwire_frame));
+	rd_copy(&rd, bulk, sizeof(*bulk));
+	if (rd_end(&rd) && le32toh(bulk->magic) == VWIRE_MAGIC)
+		return 0;
+	return malformed(why, "magic", le32toh(bulk->magic));
 }
 
 static size_t finish(struct vwire_wr *w, uint16_t op)

@@ -22,7 +22,7 @@ struct refusal {
 void refusal_set(struct refusal *r, uint32_t result, uint32_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* 0 when a header can be that of a LEASE frame, else -EPROTO and why. */
+/* 0 when a header can be that of a LEASE or BULK frame, else -EPROTO and why. */
 int wire_check_header(const struct vwire_frame *h, struct refusal *why);
 
 /*
@@ -30,6 +30,9 @@ int wire_check_header(const struct vwire_frame *h, struct refusal *why);
  * the tenant's name is printable and never empty. -EPROTO: why says what is wrong with it.
  */
 int wire_parse_lease(const void *frame, size_t n, struct vwire_lease *lease, struct refusal *why);
+
+/* A whole BULK frame of n bytes, its header checked. */
+int wire_parse_bulk(const void *frame, size_t n, struct vwire_bulk *bulk, struct refusal *why);
 
 /* Frames into buf (VWIRE_CONTROL_MAX bytes); their length. */
 size_t wire_queued(void *buf, uint32_t place, uint64_t waited_ms);

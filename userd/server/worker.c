@@ -183,7 +183,7 @@ static int warm_up(struct worker *w)
 		return -EIO;
 	err = open_driver(w) ?: make_context(w, &dev);
 	if (!err)
-		err = copy_init(w);
+		err = copy_init(w) ?: bulk_init(w);
 	if (!err)
 		err = device_read(&w->device, dev);
 	if (!err)
@@ -220,28 +220,36 @@ static int passed_fd(struct msghdr *h)
 	return fd;
 }
 
-/* Waits for the lease. false: there is none to come. */
-static bool take_lease(struct worker *w)
+/* A message and the descriptor that came along, or -1. */
+static ssize_t control_receive(int control, void *msg, size_t n, int *fd)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} c;
-	struct iovec iov = { .iov_base = &w->lease, .iov_len = sizeof(w->lease) };
+	struct iovec iov = { .iov_base = msg, .iov_len = n };
 	struct msghdr h = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = c.bytes,
 		.msg_controllen = sizeof(c.bytes),
 	};
-	ssize_t n;
+	ssize_t got;
 
 	do
-		n = recvmsg(w->control, &h, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+		got = recvmsg(control, &h, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	*fd = got > 0 ? passed_fd(&h) : -1;
+	return got;
+}
+
+/* Waits for the lease. false: there is none to come. */
+static bool take_lease(struct worker *w)
+{
+	ssize_t n = control_receive(w->control, &w->lease, sizeof(w->lease), &w->fd);
+
 	if (n <= 0)
 		return false;
-	w->fd = passed_fd(&h);
 	if (n != sizeof(w->lease) || w->lease.head.version != CONTROL_VERSION ||
 	    w->lease.head.type != CONTROL_LEASE || w->fd < 0) {
 		log_err("vgpu-server speaks another version");
@@ -252,21 +260,30 @@ static bool take_lease(struct worker *w)
 	return true;
 }
 
-/* vgpu-server is gone, and with it whoever could end this process. */
-static void *watch_control(void *arg)
-{
-	struct worker *w = arg;
-	char drop[CONTROL_BYTES_MAX];
-
-	while (recv(w->control, drop, sizeof(drop), 0) > 0)
-		;
-	_exit(0);
-	return NULL;
-}
-
 static void block_again(int fd)
 {
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+/* Bulk connections, until vgpu-server is gone, and with it whoever could end this process. */
+static void *watch_control(void *arg)
+{
+	struct worker *w = arg;
+	struct control_bulk msg;
+	ssize_t n;
+	int fd;
+
+	while ((n = control_receive(w->control, &msg, sizeof(msg), &fd)) > 0) {
+		if (fd < 0)
+			continue;
+		block_again(fd);
+		if (n == sizeof(msg) && msg.head.type == CONTROL_BULK)
+			bulk_accept(w, &msg, fd);
+		else
+			close(fd);
+	}
+	_exit(0);
+	return NULL;
 }
 
 static bool start_session(struct worker *w, int cache_root)
@@ -322,6 +339,7 @@ static void exit_now(int sig)
  */
 static void leave(struct worker *w)
 {
+	bulk_release(w);
 	signal(SIGALRM, exit_now);
 	alarm(RESET_S);
 	if (real.cuDevicePrimaryCtxReset_v2)

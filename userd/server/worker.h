@@ -4,8 +4,9 @@
  *
  * Threads: the executor (the process's first) reads frames and starts their work in the order of
  * the connection; waiters (wait.h) wait for the GPU and answer; the writer (reply.h) sends what the
- * socket did not take at once; the control thread ends the process when vgpu-server is gone. All of
- * it dies with the process: nothing is unwound one by one, the driver takes the context back.
+ * socket did not take at once; the control thread takes bulk connections, each of which has a
+ * receiver and a sender (bulk.h), and ends the process when vgpu-server is gone. All of it dies with
+ * the process: nothing is unwound one by one, the driver takes the context back.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "bulk.h"
 #include "control.h"
 #include "copy.h"
 #include "device.h"
@@ -51,7 +53,8 @@ struct worker {
 	uint64_t last_seq, nr_frames;
 	size_t input_left;	/* bytes that have come and were not looked at */
 	uint64_t freed_untold;	/* context's queue: the last cuMemFree done and not told yet */
-	bool closing;		/* executor: no further frame is taken */
+	/* no further frame is taken; the second, once the client has been told */
+	_Atomic bool closing_begun, closing;
 	uint32_t end;		/* enum control_end, once closing */
 	_Atomic uint32_t lost;	/* the CUresult that lost the context; 0: it lives */
 
@@ -59,6 +62,7 @@ struct worker {
 	struct handles handles;
 	struct memory memory;
 	struct copy copy;
+	struct bulk bulk;
 	struct wait wait;
 	struct output out;
 	struct modules modules;
@@ -79,7 +83,7 @@ uint32_t worker_serve(struct worker *w);
 bool worker_may_spin(void);
 /* More of the client is there, or its end. Executor only. */
 bool worker_has_input(struct worker *w);
-/* Closes the session: text names the row. Executor only. */
+/* Closes the session: text names the row. On the executor, or bulk.c's threads, which wake it. */
 void worker_close(struct worker *w, CUresult r, uint32_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT
+/*
+ * bulklink.c - the bulk connections of a session, and their threads
+ *
+ * VGPU_BULK says how many there are, 4 unless told otherwise, 0 for none. They are opened by a
+ * thread of their own when the first large copy comes, to the address that the session's goes to.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "bulk.h"
+#include "bulklink.h"
+#include "net.h"
+#include "ring.h"
+
+#define LINKS		4
+#define LINKS_MAX	8
+#define OPEN_MS		5000
+#define REASON_MS	1000	/* for the session's connection to say why */
+#define BOUNCE		(64u << 10)
+
+enum state { NONE, OFFERED, OPENING, READY };
+
+struct stripe_head {
+	struct vwire_frame frame;
+	struct vwire_data data;
+};
+
+/* What is being sent. */
+struct outbound {
+	const uint8_t *src;
+	size_t bytes;
+	uint64_t seq;
+	uint32_t nr, nr_begun, nr_done;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* all of it */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;	/* state */
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;		/* for senders */
+static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;
+static _Atomic int state = NONE;
+static struct vwire_bulk offer;
+static struct outbound out;
+static bool stopping;
+static int nr_links, fds[LINKS_MAX];
+static pthread_t opener, threads[2 * LINKS_MAX];
+static bool opener_runs;
+static int nr_threads;
+
+static int wanted(void)
+{
+	const char *s = getenv("VGPU_BULK");
+	long n = s && *s ? strtol(s, NULL, 10) : LINKS;
+
+	if (n < 0)
+		n = 0;
+	if (n > LINKS_MAX)
+		n = LINKS_MAX;
+	return n < (long)le32toh(offer.connections) ? n : (long)le32toh(offer.connections);
+}
+
+void vcuda_bulk_offered(const void *p, size_t n)
+{
+	if (n != sizeof(offer) || !vcuda_transport()->direct)
+		return;
+	memcpy(&offer, p, sizeof(offer));
+	nr_links = wanted();
+	atomic_store(&state, nr_links ? OFFERED : NONE);
+}
+
+/* Signals are the program's, but for the ones that the memory it names may cause. */
+static int start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	sigset_t set, old;
+	int err;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &set, &old);
+	err = pthread_create(thread, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+/*
+ * A connection has ended. Mostly the session has, too, and its own connection says why; nobody may
+ * be reading that.
+ */
+static void gone(const char *text)
+{
+	uint64_t end = net_now() + REASON_MS;
+
+	while (!vcuda_session_error() && net_left(end) > 0) {
+		vcuda_drain();
+		usleep(5000);
+	}
+	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, text);
+}
+
+/* ---- sending ---- */
+
+static ssize_t send_some(int fd, struct iovec *iov, int nr)
+{
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = nr };
+	uint8_t bounce[BOUNCE];
+	size_t n;
+	ssize_t r = sendmsg(fd, &m, MSG_NOSIGNAL);
+
+	if (r >= 0 || errno != EFAULT)
+		return r;
+	/* a page that the program, or a handler of its faults, is to be asked for */
+	n = iov->iov_len < sizeof(bounce) ? iov->iov_len : sizeof(bounce);
+	memcpy(bounce, iov->iov_base, n);
+	return send(fd, bounce, n, MSG_NOSIGNAL);
+}
+
+static bool send_all(int fd, struct iovec *iov, int nr)
+{
+	ssize_t n;
+
+	while (nr) {
+		n = send_some(fd, iov, nr);
+		if (n < 0 && errno != EINTR)
+			return false;
+		for (; nr && n >= (ssize_t)iov->iov_len; iov++, nr--)
+			n -= iov->iov_len;
+		if (n > 0) {
+			iov->iov_base = (uint8_t *)iov->iov_base + n;
+			iov->iov_len -= n;
+		}
+	}
+	return true;
+}
+
+static bool send_stripe(int fd, const struct outbound *o, uint32_t i)
+{
+	static const uint8_t zeros[8];
+	uint64_t offset = (uint64_t)i * VWIRE_STRIPE, left = o->bytes - offset;
+	size_t len = left < VWIRE_STRIPE ? left : VWIRE_STRIPE;
+	struct stripe_head h = {
+		.frame = { .size = htole32(sizeof(h) + vwire_pad(len)),
+			   .op = htole16(VWIRE_OP_DATA),
+			   .seq = htole64(o->seq) },
+		.data = { .offset = htole64(offset), .len = htole64(len) },
+	};
+	struct iovec iov[] = {
+		{ &h, sizeof(h) },
+		{ (void *)(o->src + offset), len },
+		{ (void *)zeros, vwire_pad(len) - len },
+	};
+
+	vcuda_stats_bytes(sizeof(h) + vwire_pad(len), 0);
+	return send_all(fd, iov, 3);
+}
+
+/* With the lock, which is dropped meanwhile: stripes, as long as there are any. */
+static void send_share(int fd)
+{
+	struct outbound o;
+	uint32_t i;
+	bool ok;
+
+	while (out.nr_begun < out.nr) {
+		i = out.nr_begun++;
+		o = out;
+		pthread_mutex_unlock(&lock);
+		ok = !vcuda_session_error() && send_stripe(fd, &o, i);
+		if (!ok)
+			gone("a bulk connection to the server has ended");
+		pthread_mutex_lock(&lock);
+		if (++out.nr_done == out.nr)
+			pthread_cond_broadcast(&sent);
+	}
+}
+
+void vcuda_bulk_send(const uint8_t *src, size_t n, uint64_t seq)
+{
+	pthread_mutex_lock(&lock);
+	out = (struct outbound){ .src = src, .bytes = n, .seq = seq,
+				 .nr = (n + VWIRE_STRIPE - 1) / VWIRE_STRIPE };
+	if (nr_links > 1 && out.nr > 1)
+		pthread_cond_broadcast(&work);
+	send_share(fds[0]);
+	while (out.nr_done < out.nr)
+		pthread_cond_wait(&sent, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void *sender(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+
+	pthread_mutex_lock(&lock);
+	while (!stopping) {
+		send_share(fd);
+		if (!stopping)
+			pthread_cond_wait(&work, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* ---- receiving ---- */
+
+static bool receive(int fd, void *p, size_t n)
+{
+	uint8_t bounce[BOUNCE], *at = p;
+	ssize_t got;
+
+	while (n) {
+		got = recv(fd, at, n, MSG_WAITALL);
+		if (got < 0 && errno == EFAULT) {
+			got = recv(fd, bounce, n < sizeof(bounce) ? n : sizeof(bounce), 0);
+			if (got > 0)
+				memcpy(at, bounce, got);
+		}
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		at += got;
+		n -= got;
+	}
+	return true;
+}
+
+static bool head_is_right(const struct stripe_head *h)
+{
+	uint64_t len = le64toh(h->data.len);
+
+	return le16toh(h->frame.op) == VWIRE_OP_DATA && !h->frame.flags && len &&
+	       len <= VWIRE_STRIPE && le64toh(h->data.offset) % VWIRE_STRIPE == 0 &&
+	       le32toh(h->frame.size) == sizeof(*h) + vwire_pad(len);
+}
+
+static bool receive_stripe(int fd)
+{
+	struct stripe_head h;
+	uint8_t padding[8], *dst = NULL;
+	uint64_t seq, len;
+	bool ok;
+
+	if (!receive(fd, &h, sizeof(h))) {
+		gone("a bulk connection to the server has ended");
+		return false;
+	}
+	seq = le64toh(h.frame.seq);
+	len = le64toh(h.data.len);
+	if (head_is_right(&h))
+		dst = vcuda_bulk_claim(seq, le64toh(h.data.offset), len);
+	if (!dst) {
+		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
+				   "bulk data for no copy of this program");
+		return false;
+	}
+	ok = receive(fd, dst, len) && receive(fd, padding, vwire_pad(len) - len);
+	if (ok)
+		vcuda_stats_bytes(0, sizeof(h) + vwire_pad(len));
+	vcuda_bulk_received(seq, ok ? len : 0);
+	if (!ok)
+		gone("a bulk connection to the server has ended");
+	return ok;
+}
+
+static void *receiver(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+
+	while (receive_stripe(fd))
+		;
+	return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+/* Known to vcuda_bulk_stop() from the start, which may be in a hurry. */
+static bool keep(int i, int fd)
+{
+	bool ok;
+
+	pthread_mutex_lock(&lock);
+	ok = !stopping;
+	if (ok)
+		fds[i] = fd;
+	pthread_mutex_unlock(&lock);
+	if (!ok)
+		close(fd);
+	return ok;
+}
+
+static int connect_one(int i, const struct net_addr *to)
+{
+	struct {
+		struct vwire_frame frame;
+		struct vwire_bulk bulk;
+	} ask = { .frame = { .size = htole32(sizeof(ask)), .op = htole16(VWIRE_OP_BULK) },
+		  .bulk = offer };
+	struct vwire_frame answer;
+	uint64_t end = net_now() + OPEN_MS;
+	int fd = net_connect_start(to), err;
+
+	if (fd < 0)
+		return fd;
+	if (!keep(i, fd))
+		return -ECANCELED;
+	ask.bulk.connections = 0;
+	err = poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, OPEN_MS) > 0 ?
+		      net_connected(fd) : -ETIMEDOUT;
+	if (!err)
+		err = net_write(fd, &ask, sizeof(ask), end);
+	if (!err)
+		err = net_read(fd, &answer, sizeof(answer), end);
+	if (!err && le16toh(answer.op) != VWIRE_OP_BULK)
+		err = -ECONNREFUSED;
+	if (!err && fcntl(fd, F_SETFL, 0) < 0)
+		err = -errno;
+	return err;
+}
+
+static int connect_all(void)
+{
+	struct net_addr to = { .len = sizeof(to.sa) };
+	int i, err = 0;
+
+	if (getpeername(vcuda_transport()->sock, (struct sockaddr *)&to.sa, &to.len) < 0)
+		return -errno;
+	for (i = 0; i < nr_links; i++)
+		fds[i] = -1;
+	for (i = 0; !err && i < nr_links; i++)
+		err = connect_one(i, &to);
+	return err;
+}
+
+static int start_threads(void)
+{
+	int i, err = 0;
+
+	for (i = 0; !err && i < nr_links; i++) {
+		err = start(&threads[nr_threads], receiver, (void *)(intptr_t)fds[i]);
+		nr_threads += !err;
+	}
+	for (i = 1; !err && i < nr_links; i++) {
+		err = start(&threads[nr_threads], sender, (void *)(intptr_t)fds[i]);
+		nr_threads += !err;
+	}
+	return err;
+}
+
+static void *open_links(void *arg)
+{
+	int err = connect_all();
+
+	(void)arg;
+	pthread_mutex_lock(&lock);
+	if (!err && !stopping)
+		err = start_threads();
+	for (int i = 0; err && !nr_threads && i < nr_links; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+	if (err && !stopping && !vcuda_session_error())
+		vcuda_say("no bulk connections: %s; large copies go as small ones do", strerror(-err));
+	atomic_store(&state, err || stopping ? NONE : READY);
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+bool vcuda_bulk_open(bool wait)
+{
+	int was = atomic_load_explicit(&state, memory_order_acquire);
+
+	if (was == READY || was == NONE)
+		return was == READY;
+	pthread_mutex_lock(&lock);
+	if (atomic_load(&state) == OFFERED && !stopping) {
+		opener_runs = !start(&opener, open_links, NULL);
+		atomic_store(&state, opener_runs ? OPENING : NONE);
+	}
+	while (wait && atomic_load(&state) == OPENING)
+		pthread_cond_wait(&changed, &lock);
+	was = atomic_load(&state);
+	pthread_mutex_unlock(&lock);
+	return was == READY;
+}
+
+void vcuda_bulk_lost(void)
+{
+	pthread_mutex_lock(&lock);
+	for (int i = 0; atomic_load(&state) >= OPENING && i < nr_links; i++)
+		if (fds[i] >= 0)
+			shutdown(fds[i], SHUT_RDWR);
+	pthread_mutex_unlock(&lock);
+}
+
+void vcuda_bulk_stop(void)
+{
+	pthread_mutex_lock(&lock);
+	stopping = true;
+	pthread_cond_broadcast(&work);
+	pthread_mutex_unlock(&lock);
+	vcuda_bulk_lost();
+	if (opener_runs)
+		pthread_join(opener, NULL);
+	vcuda_bulk_lost();
+	for (int i = 0; i < nr_threads; i++)
+		pthread_join(threads[i], NULL);
+	opener_runs = false;
+	nr_threads = 0;
+}
+
+void vcuda_bulk_link_fork(void)
+{
+	for (int i = 0; atomic_load(&state) >= OPENING && i < nr_links; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	pthread_mutex_init(&lock, NULL);
+	pthread_cond_init(&changed, NULL);
+	pthread_cond_init(&work, NULL);
+	pthread_cond_init(&sent, NULL);
+	atomic_store(&state, NONE);
+	out = (struct outbound){ 0 };
+	stopping = opener_runs = false;
+	nr_threads = 0;
+}

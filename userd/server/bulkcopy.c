@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bulkcopy.c - the executor's side of bulk copies, and the waiters'
+ */
+#include "bulk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log.h"
+#include "run.h"
+#include "worker.h"
+
+static CUdeviceptr address(const uint32_t *flag)
+{
+	return (CUdeviceptr)(uintptr_t)flag;
+}
+
+static CUresult stream_waits(CUstream stream, const uint32_t *flag, uint32_t turn)
+{
+	return real.cuStreamWaitValue32_v2(stream, address(flag), turn, CU_STREAM_WAIT_VALUE_GEQ);
+}
+
+static CUresult stream_raises(CUstream stream, const uint32_t *flag, uint32_t turn)
+{
+	return real.cuStreamWriteValue32_v2(stream, address(flag), turn,
+					    CU_STREAM_WRITE_VALUE_DEFAULT);
+}
+
+int bulk_init(struct worker *w)
+{
+	struct bulk *b = &w->bulk;
+	size_t ring = (size_t)BULK_SLOTS * VWIRE_STRIPE;
+	uint32_t *flags = NULL;
+	uint8_t *mem = NULL;
+	CUresult r;
+
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->changed, NULL);
+	pthread_cond_init(&b->work, NULL);
+	b->in.tail = &b->in.copies;
+	b->out.tail = &b->out.copies;
+	if (!real.cuStreamWaitValue32_v2 || !real.cuStreamWriteValue32_v2)
+		return 0;
+	r = real.cuMemHostAlloc((void **)&mem, 2 * ring, 0);
+	if (r == CUDA_SUCCESS)
+		r = real.cuMemHostAlloc((void **)&flags, 4 * BULK_SLOTS * sizeof(*flags), 0);
+	if (r != CUDA_SUCCESS) {
+		log_err("cannot allocate pinned memory: %s", run_error_name(r));
+		return -ENOMEM;
+	}
+	memset(flags, 0, 4 * BULK_SLOTS * sizeof(*flags));
+	b->in.mem = mem;
+	b->out.mem = mem + ring;
+	b->in.full = flags;
+	b->in.empty = flags + BULK_SLOTS;
+	b->out.full = flags + 2 * BULK_SLOTS;
+	b->out.empty = flags + 3 * BULK_SLOTS;
+	/* a device that cannot says so here */
+	b->offered = stream_raises(CU_STREAM_LEGACY, flags, 0) == CUDA_SUCCESS &&
+		     stream_waits(CU_STREAM_LEGACY, flags, 0) == CUDA_SUCCESS &&
+		     getrandom(b->token, sizeof(b->token), 0) == sizeof(b->token);
+	return 0;
+}
+
+void bulk_offer(struct worker *w, struct vwire_wr *wr)
+{
+	struct vwire_tlv tlv = {
+		.type = htole16(VWIRE_TLV_BULK), .len = htole32(sizeof(struct vwire_bulk)),
+	};
+	struct vwire_bulk v = {
+		.magic = htole32(VWIRE_MAGIC),
+		.connections = htole32(BULK_CONNECTIONS),
+		.lease = htole64(w->lease.id),
+	};
+
+	if (!w->bulk.offered)
+		return;
+	memcpy(v.token, w->bulk.token, sizeof(v.token));
+	wr_bytes(wr, &tlv, sizeof(tlv));
+	wr_bytes(wr, &v, sizeof(v));
+}
+
+void bulk_add(struct bulk_ring *r, struct bulk_copy *c)
+{
+	c->next = NULL;
+	*r->tail = c;
+	r->tail = &c->next;
+	r->nr_copies++;
+}
+
+void bulk_del(struct bulk_ring *r, struct bulk_copy *c)
+{
+	struct bulk_copy **p;
+
+	for (p = &r->copies; *p != c; p = &(*p)->next)
+		;
+	*p = c->next;
+	if (!*p)
+		r->tail = p;
+	r->nr_copies--;
+}
+
+size_t bulk_stripe_bytes(const struct bulk_copy *c, uint32_t i)
+{
+	uint64_t left = c->bytes - (uint64_t)i * VWIRE_STRIPE;
+
+	return left < VWIRE_STRIPE ? left : VWIRE_STRIPE;
+}
+
+/* Bytes that may be, and a connection for them; else the session is closed. */
+static struct bulk_copy *copy_new(struct request *rq, uint64_t bytes)
+{
+	struct bulk *b = &rq->w->bulk;
+	struct bulk_copy *c;
+	bool connected;
+
+	pthread_mutex_lock(&b->lock);
+	connected = b->nr_connections;
+	pthread_mutex_unlock(&b->lock);
+	if (!bytes || bytes > VWIRE_BULK_MAX || !connected)
+		rq->in.err = true;
+	if (!rd_end(&rq->in)) {
+		run_bad(rq);
+		return NULL;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		worker_close(rq->w, CUDA_ERROR_OUT_OF_MEMORY, VWIRE_REASON_PROTOCOL,
+			     "no memory for a copy");
+		return NULL;
+	}
+	c->seq = rq->seq;
+	c->bytes = bytes;
+	c->nr = (bytes + VWIRE_STRIPE - 1) / VWIRE_STRIPE;
+	return c;
+}
+
+/* With the lock: room for one more. */
+static void wait_for_room(struct bulk *b, struct bulk_ring *r)
+{
+	while (r->nr_copies >= BULK_COPIES_MAX && !b->broken)
+		pthread_cond_wait(&b->changed, &b->lock);
+}
+
+static void note_result(struct bulk *b, CUresult r)
+{
+	if (r == CUDA_SUCCESS || !run_is_sticky(r))
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->lost = true;
+	pthread_cond_broadcast(&b->changed);
+	pthread_cond_broadcast(&b->work);
+	pthread_mutex_unlock(&b->lock);
+}
+
+/*
+ * A copy that fails for itself (its address) still passes its slot on; where the flags fail nothing
+ * goes on, and only a lost context does that.
+ */
+static CUresult begin_in(struct bulk *b, const struct bulk_copy *c, uint64_t dst, CUstream stream)
+{
+	CUresult first = CUDA_SUCCESS, r;
+
+	for (uint32_t i = 0; i < c->nr; i++) {
+		uint32_t n = c->first + i;
+
+		r = stream_waits(stream, bulk_flag(b->in.full, n), bulk_turn(n));
+		if (r == CUDA_SUCCESS && first == CUDA_SUCCESS)
+			first = real.cuMemcpyHtoDAsync_v2(
+				dst + (uint64_t)i * VWIRE_STRIPE,
+				b->in.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
+				bulk_stripe_bytes(c, i), stream);
+		if (r == CUDA_SUCCESS)
+			r = stream_raises(stream, bulk_flag(b->in.empty, n), bulk_turn(n));
+		if (r != CUDA_SUCCESS)
+			return r;
+	}
+	return first;
+}
+
+void bulk_in(struct request *rq)
+{
+	struct bulk *b = &rq->w->bulk;
+	struct vwire_copy_in in;
+	struct bulk_copy *c;
+	struct queue *q;
+	CUresult r;
+
+	rd_copy(&rq->in, &in, sizeof(in));
+	q = run_queue(rq, le32toh(in.stream));
+	c = copy_new(rq, le64toh(in.bytes));
+	if (!c)
+		return;
+	r = rq->err ?: memory_check(&rq->w->memory, le64toh(in.dst), c->bytes);
+	pthread_mutex_lock(&b->lock);
+	wait_for_room(b, &b->in);
+	c->discard = r != CUDA_SUCCESS || b->lost || b->broken;
+	c->first = b->in.next;
+	if (!c->discard)
+		b->in.next += c->nr;
+	pthread_mutex_unlock(&b->lock);
+	/* first the stream, then the receivers, who may be through with it and free it */
+	if (!c->discard)
+		r = begin_in(b, c, le64toh(in.dst), q->stream);
+	note_result(b, r);
+	pthread_mutex_lock(&b->lock);
+	b->last_in = c->seq;
+	bulk_add(&b->in, c);
+	pthread_cond_broadcast(&b->changed);
+	if (b->broken)
+		bulk_release(rq->w);
+	pthread_mutex_unlock(&b->lock);
+	run_result(rq, r);
+}
+
+/* All has been sent, or never will be. */
+static uint64_t wait_sent(struct worker *w, struct bulk_copy *c)
+{
+	struct bulk *b = &w->bulk;
+	uint64_t sent;
+
+	pthread_mutex_lock(&b->lock);
+	while (c->nr_done < c->nr && !(b->broken && c->nr_done == c->nr_begun))
+		pthread_cond_wait(&b->changed, &b->lock);
+	sent = c->sent;
+	bulk_del(&b->out, c);
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+	free(c);
+	return sent;
+}
+
+static void out_done(struct worker *w, struct job *job, CUresult r)
+{
+	struct vwire_bulk_done done;
+
+	note_result(&w->bulk, r);
+	done.bytes = htole64(wait_sent(w, job->copy.slot));
+	reply_frame(w, VWIRE_OP_BULK_DONE, 0, job->seq, &done, sizeof(done));
+	if (job->is_wait)
+		reply_result(w, job->op, job->seq, r, NULL, 0);
+	else if (r != CUDA_SUCCESS)
+		reply_error(w, r, job->op, job->seq);
+}
+
+/* The stripes that were begun are c->nr, those whose copy was are c->nr_good. */
+static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint64_t src, CUstream stream)
+{
+	uint32_t want = c->nr, n;
+	CUresult r = CUDA_SUCCESS, copied = CUDA_SUCCESS;
+
+	for (c->nr = 0; c->nr < want && copied == CUDA_SUCCESS; c->nr++) {
+		n = c->first + c->nr;
+		r = stream_waits(stream, bulk_flag(b->out.empty, n), bulk_turn(n) - 1);
+		if (r == CUDA_SUCCESS)
+			copied = real.cuMemcpyDtoHAsync_v2(
+				b->out.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
+				src + (uint64_t)c->nr * VWIRE_STRIPE, bulk_stripe_bytes(c, c->nr),
+				stream);
+		if (r == CUDA_SUCCESS)
+			r = stream_raises(stream, bulk_flag(b->out.full, n), bulk_turn(n));
+		if (r != CUDA_SUCCESS)
+			return r;
+		c->nr_good += copied == CUDA_SUCCESS;
+	}
+	return copied;
+}
+
+void bulk_out(struct request *rq)
+{
+	struct worker *w = rq->w;
+	struct bulk *b = &w->bulk;
+	struct vwire_copy_out out;
+	struct bulk_copy *c;
+	struct queue *q;
+	struct job *job;
+	CUresult r;
+
+	rd_copy(&rq->in, &out, sizeof(out));
+	q = run_queue(rq, le32toh(out.stream)) ?: &w->wait.legacy;
+	c = copy_new(rq, le64toh(out.bytes));
+	if (!c)
+		return;
+	job = wait_job(rq, out_done);
+	if (!job) {
+		free(c);
+		worker_close(w, CUDA_ERROR_OUT_OF_MEMORY, VWIRE_REASON_PROTOCOL,
+			     "no memory for a copy");
+		return;
+	}
+	r = rq->err ?: memory_check(&w->memory, le64toh(out.src), c->bytes);
+	pthread_mutex_lock(&b->lock);
+	wait_for_room(b, &b->out);
+	c->first = b->out.next;
+	pthread_mutex_unlock(&b->lock);
+	if (r == CUDA_SUCCESS)
+		r = begin_out(b, c, le64toh(out.src), q->stream);
+	else
+		c->nr = 0;
+	note_result(b, r);
+	pthread_mutex_lock(&b->lock);
+	b->out.next += c->nr;
+	bulk_add(&b->out, c);
+	pthread_cond_signal(&b->work);
+	if (b->broken)
+		bulk_release(w);
+	pthread_mutex_unlock(&b->lock);
+	job->copy.slot = c;
+	job->is_wait = rq->flags & VWIRE_F_WAIT;
+	job->is_data = !job->is_wait && !(le32toh(out.flags) & VWIRE_COPY_F_PART);
+	job->is_slow = true;
+	job->err = r;
+	if (r == CUDA_SUCCESS)
+		wait_mark(w, job, q);
+	wait_submit(w, q, job);
+}
