@@ -8,7 +8,7 @@ CUDA_OUT := build/tests/cuda
 
 CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
-CUDA_RUNTIME += upload gridsync groups fault oom bigcopy spin idle wmma texture memory graphs views
+CUDA_RUNTIME += upload gridsync groups fault oom bigcopy bulk spin idle wmma texture memory graphs views
 CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
 CUDA_RUNTIME += families_int families_float families_half families_warp families_atomics
 CUDA_RUNTIME += families_memory families_matrix families_machine families_texture

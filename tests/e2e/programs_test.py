@@ -110,6 +110,14 @@ class Programs(ProgramsTest):
     def test_threads(self):
         self.passes("threads")
 
+    def test_bulk(self):
+        done = self.passes("bulk")
+        self.assertNotIn("libvcuda:", done.err)
+
+    def test_bulk_over_one_connection_and_over_none(self):
+        self.assertGreater(self.passes("bulk", VGPU_BULK="0").calls, 0)
+        self.passes("bulk", VGPU_BULK="1")
+
     def test_drvptx(self):
         self.passes("drvptx")
 
