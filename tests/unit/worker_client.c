@@ -69,13 +69,13 @@ void client_start(struct client *c, const char *cache)
 	assert_int_equal(c->ready.head.type, CONTROL_READY);
 }
 
-static void pass(int control, const struct control_lease *l, int fd)
+void client_pass(struct client *c, const void *msg, size_t n, int fd)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} u = { 0 };
-	struct iovec iov = { .iov_base = (void *)l, .iov_len = sizeof(*l) };
+	struct iovec iov = { .iov_base = (void *)msg, .iov_len = n };
 	struct msghdr h = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -88,7 +88,7 @@ static void pass(int control, const struct control_lease *l, int fd)
 	m->cmsg_type = SCM_RIGHTS;
 	m->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(m), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(control, &h, 0), sizeof(*l));
+	assert_int_equal(sendmsg(c->control, &h, 0), n);
 }
 
 void client_lease(struct client *c, uint64_t mem_limit, uint64_t features, const char *tenant)
@@ -104,7 +104,7 @@ void client_lease(struct client *c, uint64_t mem_limit, uint64_t features, const
 
 	strcpy(l.lease.tenant, tenant);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	pass(c->control, &l, pair[1]);
+	client_pass(c, &l, sizeof(l), pair[1]);
 	close(pair[1]);
 	c->fd = pair[0];
 }

@@ -45,6 +45,8 @@ struct client {
 void client_start(struct client *c, const char *cache);
 /* Gives it a lease, without a HELLO. */
 void client_lease(struct client *c, uint64_t mem_limit, uint64_t features, const char *tenant);
+/* A message of vgpu-server's, with a descriptor. */
+void client_pass(struct client *c, const void *msg, size_t n, int fd);
 /* Both, HELLO and WELCOME. */
 void client_open(struct client *c);
 void client_hello(struct client *c);

@@ -31,7 +31,7 @@ build/server/vgpu-worker: $(WORKER_OBJS) $(WORKER_COMMON)
 
 # ---- unit tests, which need CMocka ----
 
-WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test frames_test softgpu_test graph_test)
+WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test frames_test softgpu_test graph_test bulk_test)
 WORKER_DOUBLE := build/tests/unit/worker_double.so
 WORKER_TEST_CFLAGS := $(WORKER_CFLAGS) -DWORKER_PROGRAM='"build/server/vgpu-worker"' \
 	-DWORKER_DOUBLE='"./$(WORKER_DOUBLE)"'
@@ -49,7 +49,7 @@ $(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c tests/unit/worker_client.c \
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka
 
-build/tests/unit/worker_softgpu_test build/tests/unit/worker_graph_test: | build/softgpu/libcuda.so.1
+build/tests/unit/worker_softgpu_test build/tests/unit/worker_graph_test build/tests/unit/worker_bulk_test: | build/softgpu/libcuda.so.1
 
 # The parts that need no process: linked with all of the worker but its main().
 build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out %/worker.o,$(WORKER_OBJS)) \
