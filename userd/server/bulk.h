@@ -47,6 +47,7 @@ struct bulk {
 	pthread_cond_t changed;	/* a copy has come or ended, or broken */
 	pthread_cond_t work;	/* for senders */
 	bool offered;
+	CUdeviceptr flags;	/* in.full and the others behind it, for the device */
 	bool broken;		/* a connection has ended: no data comes or goes any more */
 	bool lost;		/* the context: data comes, and is thrown away */
 	bool polling;		/* a sender looks for the next full slot */

@@ -7,34 +7,58 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "log.h"
 #include "run.h"
 #include "worker.h"
 
-static CUdeviceptr address(const uint32_t *flag)
+#define FLAGS_BYTES	4096u
+
+_Static_assert(4 * BULK_SLOTS * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
+
+static CUresult stream_waits(struct bulk *b, CUstream stream, const uint32_t *flag, uint32_t turn)
 {
-	return (CUdeviceptr)(uintptr_t)flag;
+	return real.cuStreamWaitValue32_v2(stream, b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
+					   turn, CU_STREAM_WAIT_VALUE_GEQ);
 }
 
-static CUresult stream_waits(CUstream stream, const uint32_t *flag, uint32_t turn)
+static CUresult stream_raises(struct bulk *b, CUstream stream, const uint32_t *flag, uint32_t turn)
 {
-	return real.cuStreamWaitValue32_v2(stream, address(flag), turn, CU_STREAM_WAIT_VALUE_GEQ);
+	return real.cuStreamWriteValue32_v2(stream,
+					    b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
+					    turn, CU_STREAM_WRITE_VALUE_DEFAULT);
 }
 
-static CUresult stream_raises(CUstream stream, const uint32_t *flag, uint32_t turn)
+/*
+ * The process's own memory, made known to the driver: threads here may still look at it when the
+ * context is taken down.
+ */
+static CUresult pin(struct bulk *b)
 {
-	return real.cuStreamWriteValue32_v2(stream, address(flag), turn,
-					    CU_STREAM_WRITE_VALUE_DEFAULT);
+	size_t ring = (size_t)BULK_SLOTS * VWIRE_STRIPE, all = 2 * ring + FLAGS_BYTES;
+	uint8_t *mem = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *flags = (uint32_t *)(mem + 2 * ring);
+	CUresult r;
+
+	if (mem == MAP_FAILED)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = real.cuMemHostRegister_v2(mem, all, CU_MEMHOSTREGISTER_DEVICEMAP);
+	if (r == CUDA_SUCCESS)
+		r = real.cuMemHostGetDevicePointer_v2(&b->flags, flags, 0);
+	b->in.mem = mem;
+	b->out.mem = mem + ring;
+	b->in.full = flags;
+	b->in.empty = flags + BULK_SLOTS;
+	b->out.full = flags + 2 * BULK_SLOTS;
+	b->out.empty = flags + 3 * BULK_SLOTS;
+	return r;
 }
 
 int bulk_init(struct worker *w)
 {
 	struct bulk *b = &w->bulk;
-	size_t ring = (size_t)BULK_SLOTS * VWIRE_STRIPE;
-	uint32_t *flags = NULL;
-	uint8_t *mem = NULL;
 	CUresult r;
 
 	pthread_mutex_init(&b->lock, NULL);
@@ -42,25 +66,17 @@ int bulk_init(struct worker *w)
 	pthread_cond_init(&b->work, NULL);
 	b->in.tail = &b->in.copies;
 	b->out.tail = &b->out.copies;
-	if (!real.cuStreamWaitValue32_v2 || !real.cuStreamWriteValue32_v2)
+	if (!real.cuStreamWaitValue32_v2 || !real.cuStreamWriteValue32_v2 ||
+	    !real.cuMemHostRegister_v2 || !real.cuMemHostGetDevicePointer_v2)
 		return 0;
-	r = real.cuMemHostAlloc((void **)&mem, 2 * ring, 0);
-	if (r == CUDA_SUCCESS)
-		r = real.cuMemHostAlloc((void **)&flags, 4 * BULK_SLOTS * sizeof(*flags), 0);
+	r = pin(b);
 	if (r != CUDA_SUCCESS) {
-		log_err("cannot allocate pinned memory: %s", run_error_name(r));
+		log_err("cannot pin memory: %s", run_error_name(r));
 		return -ENOMEM;
 	}
-	memset(flags, 0, 4 * BULK_SLOTS * sizeof(*flags));
-	b->in.mem = mem;
-	b->out.mem = mem + ring;
-	b->in.full = flags;
-	b->in.empty = flags + BULK_SLOTS;
-	b->out.full = flags + 2 * BULK_SLOTS;
-	b->out.empty = flags + 3 * BULK_SLOTS;
 	/* a device that cannot says so here */
-	b->offered = stream_raises(CU_STREAM_LEGACY, flags, 0) == CUDA_SUCCESS &&
-		     stream_waits(CU_STREAM_LEGACY, flags, 0) == CUDA_SUCCESS &&
+	b->offered = stream_raises(b, CU_STREAM_LEGACY, b->in.full, 0) == CUDA_SUCCESS &&
+		     stream_waits(b, CU_STREAM_LEGACY, b->in.full, 0) == CUDA_SUCCESS &&
 		     getrandom(b->token, sizeof(b->token), 0) == sizeof(b->token);
 	return 0;
 }
@@ -167,14 +183,14 @@ static CUresult begin_in(struct bulk *b, const struct bulk_copy *c, uint64_t dst
 	for (uint32_t i = 0; i < c->nr; i++) {
 		uint32_t n = c->first + i;
 
-		r = stream_waits(stream, bulk_flag(b->in.full, n), bulk_turn(n));
+		r = stream_waits(b, stream, bulk_flag(b->in.full, n), bulk_turn(n));
 		if (r == CUDA_SUCCESS && first == CUDA_SUCCESS)
 			first = real.cuMemcpyHtoDAsync_v2(
 				dst + (uint64_t)i * VWIRE_STRIPE,
 				b->in.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
 				bulk_stripe_bytes(c, i), stream);
 		if (r == CUDA_SUCCESS)
-			r = stream_raises(stream, bulk_flag(b->in.empty, n), bulk_turn(n));
+			r = stream_raises(b, stream, bulk_flag(b->in.empty, n), bulk_turn(n));
 		if (r != CUDA_SUCCESS)
 			return r;
 	}
@@ -254,14 +270,14 @@ static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint64_t src, CUs
 
 	for (c->nr = 0; c->nr < want && copied == CUDA_SUCCESS; c->nr++) {
 		n = c->first + c->nr;
-		r = stream_waits(stream, bulk_flag(b->out.empty, n), bulk_turn(n) - 1);
+		r = stream_waits(b, stream, bulk_flag(b->out.empty, n), bulk_turn(n) - 1);
 		if (r == CUDA_SUCCESS)
 			copied = real.cuMemcpyDtoHAsync_v2(
 				b->out.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
 				src + (uint64_t)c->nr * VWIRE_STRIPE, bulk_stripe_bytes(c, c->nr),
 				stream);
 		if (r == CUDA_SUCCESS)
-			r = stream_raises(stream, bulk_flag(b->out.full, n), bulk_turn(n));
+			r = stream_raises(b, stream, bulk_flag(b->out.full, n), bulk_turn(n));
 		if (r != CUDA_SUCCESS)
 			return r;
 		c->nr_good += copied == CUDA_SUCCESS;
