@@ -5,7 +5,6 @@
  * In direct mode the rings are anonymous memory of this process and a thread of it does what vgpud
  * does, with the same code (forward.c). All else in the library is the same for both.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vgpu.h>
@@ -20,6 +19,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "env.h"
 #include "net.h"
 #include "transport.h"
 #include "vcuda.h"
@@ -245,32 +245,6 @@ static int start_thread(struct vcuda_transport *t)
 	err = pthread_create(&t->thread, NULL, forward, t);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -err;
-}
-
-/* A number of bytes, with K, M or G behind it if need be; 0 where the variable is not set. */
-static int env_bytes(const char *name, uint64_t *v, char *why, size_t n)
-{
-	static const char units[] = "KMG";
-	const char *s = getenv(name), *unit;
-	char *end;
-	int shift = 0;
-
-	*v = 0;
-	if (!s || !*s)
-		return 0;
-	errno = 0;
-	*v = strtoull(s, &end, 0);
-	unit = *end && end != s ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		shift = 10 * (unit - units + 1);
-		end++;
-	}
-	if (*s != '-' && end != s && !*end && !errno && *v <= UINT64_MAX >> shift) {
-		*v <<= shift;
-		return 0;
-	}
-	snprintf(why, n, "%s=%s is not a number of bytes", name, s);
-	return -EINVAL;
 }
 
 static int send_lease(struct vcuda_transport *t, char *why, size_t n)

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "env.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int env_bytes(const char *name, uint64_t *v, char *why, size_t n)
+{
+	static const char units[] = "KMG";
+	const char *s = getenv(name), *unit;
+	char *end;
+	int shift = 0;
+
+	*v = 0;
+	if (!s || !*s)
+		return 0;
+	errno = 0;
+	*v = strtoull(s, &end, 0);
+	unit = *end && end != s ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (*s != '-' && end != s && !*end && !errno && *v <= UINT64_MAX >> shift) {
+		*v <<= shift;
+		return 0;
+	}
+	snprintf(why, n, "%s=%s is not a number of bytes", name, s);
+	return -EINVAL;
+}
