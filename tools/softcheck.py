@@ -5,7 +5,7 @@ softcheck.py - on a machine with an NVIDIA GPU: programs on the GPU and on softg
 
     tools/softcheck.py [--sm N] [--softgpu DIR] [--rst FILE] [PROGRAM...]
 
-A program writes what it computed to DGSF_DUMP (tests/cuda/dump.h): names, bytes, and for approximate ones the bound in units in the last place.
+A program writes what it computed to DGSF_DUMP (tests/cuda/dump.h): names, bytes, and for approximate ones the bound.
 softgpu plays the GPU's own compute capability, or --sm. Prints a table; exit status 1 when a program fails or an output differs.
 Needs python3 and the programs (make cuda-programs), nothing else. Without a GPU: says so, exit status 0.
 """
@@ -24,7 +24,7 @@ PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust", "cgroups", "families_i
             "families_atomics", "families_memory", "families_matrix", "families_texture", "families_machine", "vecadd", "reduce", "histogram",
             "matmul", "wmma", "gridsync", "graphs", "memory", "streams", "async", "pageable"]
 PLAYED = (75, 80, 86, 89, 90, 100, 120)     # SOFTGPU_SM
-HEAD = re.compile(rb"([^\n]+) (\d+) (exact|f32:\d+|f64:\d+)\n")
+HEAD = re.compile(rb"([^\n]+) (\d+) (exact|f(?:32|64):(?:\d+|abs:\d[-+.\de]*))\n")
 TYPES = {"f32": ("<%di", 4, 0x7fffffff), "f64": ("<%dq", 8, 0x7fffffffffffffff)}
 
 
@@ -59,12 +59,20 @@ def apart(kind, a, b):
     return worst
 
 
+def far(kind, a, b):
+    """The largest difference of two arrays of numbers; of NaN and a number, or of two infinities, infinite."""
+    form = "<%d" + kind.replace("f32", "f").replace("f64", "d")
+    n = len(a) // TYPES[kind][1]
+    return max((0.0 if x == y or x != x and y != y else abs(x - y) if abs(x - y) >= 0 else float("inf")
+                for x, y in zip(struct.unpack(form % n, a), struct.unpack(form % n, b))), default=0.0)
+
+
 def compare(ours, gpus):
-    """(outputs, bytes, worst distance in ulp, texts of differences)"""
+    """(outputs, bytes, worst distance in units in the last place and in itself, texts of differences)"""
     ours, gpus = list(records(ours)), list(records(gpus))
-    wrong, worst = [], 0
+    wrong, worst = [], {"ulp": 0, "abs": 0.0}
     if [r[:2] for r in ours] != [r[:2] for r in gpus]:
-        return len(gpus), 0, 0, ["not the same outputs: %d on softgpu, %d on the GPU" % (len(ours), len(gpus))]
+        return len(gpus), 0, worst, ["not the same outputs: %d on softgpu, %d on the GPU" % (len(ours), len(gpus))]
     for (name, bound, a), (_, _, b) in zip(ours, gpus):
         if a == b:
             continue
@@ -74,21 +82,23 @@ def compare(ours, gpus):
             first = next(i for i in range(len(a)) if a[i] != b[i])
             wrong.append(f"{name}: byte {first} of {len(a)} is {a[first]:#04x} on softgpu, {b[first]:#04x} on the GPU")
         else:
-            kind, limit = bound.split(":")
-            far = apart(kind, a, b)
-            worst = max(worst, far)
-            if far > int(limit):
-                wrong.append(f"{name}: {far} units in the last place apart, {limit} allowed")
+            kind, *absolute, limit = bound.split(":")
+            unit, distance = ("abs", far(kind, a, b)) if absolute else ("ulp", apart(kind, a, b))
+            worst[unit] = max(worst[unit], distance)
+            if distance > float(limit):
+                wrong.append(f"{name}: {distance:.6g} {'' if absolute else 'units in the last place '}apart, {limit} allowed")
     return len(gpus), sum(len(r[2]) for r in gpus), worst, wrong
 
 
 def run(program, env):
-    """(what it dumped, seconds, why it failed)"""
+    """A program and its arguments, '@' before a file of tests/data: (what it dumped, seconds, why it failed)"""
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "dump")
         start = time.monotonic()
         try:
-            p = subprocess.run([os.path.join(BUILD, "tests", "cuda", program)], env={**env, "DGSF_DUMP": path}, stdin=subprocess.DEVNULL,
+            name, *args = program.split()
+            args = [os.path.join(ROOT, "tests", "data", x[1:]) if x.startswith("@") else x for x in args]
+            p = subprocess.run([os.path.join(BUILD, "tests", "cuda", name), *args], env={**env, "DGSF_DUMP": path}, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, check=False)
         except subprocess.TimeoutExpired:
             return b"", time.monotonic() - start, "stopped after 200 s"
@@ -103,7 +113,7 @@ def run(program, env):
 
 
 def table(rows):
-    head = ("program", "outputs", "bytes", "GPU s", "softgpu s", "ulp", "result")
+    head = ("program", "outputs", "bytes", "GPU s", "softgpu s", "ulp", "apart", "result")
     widths = [max(len(str(r[i])) for r in [head] + rows) for i in range(len(head))]
     rule = "  ".join("=" * w for w in widths)
     lines = ["  ".join(str(c).ljust(w) for c, w in zip(r, widths)).rstrip() for r in [head] + rows]
@@ -123,14 +133,15 @@ def check(programs, gpu_env, soft_env):
         soft, soft_s, soft_why = run(name, soft_env)
         wrong = [f"on the GPU: {gpu_why}"] if gpu_why else []
         wrong += [f"on softgpu: {soft_why}"] if soft_why else []
-        count = size = worst = 0
+        count, size, worst = 0, 0, {"ulp": 0, "abs": 0.0}
         if not wrong:
             try:
                 count, size, worst, wrong = compare(soft, gpu)
             except ValueError as e:
                 wrong = [str(e)]
         bad += [f"{name}: {text}" for text in wrong]
-        rows.append((name, count, size, f"{gpu_s:.2f}", f"{soft_s:.2f}", worst, "differs" if wrong else "equal" if not worst else "within bounds"))
+        rows.append((name, count, size, f"{gpu_s:.2f}", f"{soft_s:.2f}", worst["ulp"], f"{worst['abs']:.2g}",
+                     "differs" if wrong else "within bounds" if any(worst.values()) else "equal"))
         print("#", *rows[-1], flush=True)
     return rows, bad
 

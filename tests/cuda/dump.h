@@ -3,8 +3,9 @@
  * dump.h - the outputs of a program, for tools/softcheck.py to compare with those of another device
  *
  * With DGSF_DUMP=FILE in the environment each dump() appends one record: a line "name bytes bound",
- * then the bytes. bound is a word: "exact", or "f32:N" or "f64:N", numbers of that type that may
- * differ by N units in the last place, because PTX leaves the instruction behind them that much.
+ * then the bytes. bound is a word: "exact"; or "f32:N" or "f64:N", numbers of that type that may
+ * differ by N units in the last place; or "f32:abs:X" or "f64:abs:X", by X: what PTX leaves open of
+ * the instruction behind them, whose own error two devices may have to opposite sides.
  */
 #ifndef DUMP_H
 #define DUMP_H

@@ -23,7 +23,7 @@ def floats(*v):
 class Compare(unittest.TestCase):
     def test_equal_dumps(self):
         data = record("a", b"12\n3") + record("b", floats(1, 2), "f32:2")
-        self.assertEqual(softcheck.compare(data, data), (2, 12, 0, []))
+        self.assertEqual(softcheck.compare(data, data), (2, 12, {"ulp": 0, "abs": 0}, []))
 
     def test_one_byte_is_found(self):
         wrong = softcheck.compare(record("a", b"1234"), record("a", b"1244"))[3]
@@ -31,8 +31,18 @@ class Compare(unittest.TestCase):
 
     def test_a_bound_is_kept_and_the_next_is_too_far(self):
         one, near, far = 1.0, 1 + 2 * 2**-23, 1 + 3 * 2**-23
-        self.assertEqual(softcheck.compare(record("a", floats(one), "f32:2"), record("a", floats(near), "f32:2")), (1, 4, 2, []))
+        self.assertEqual(softcheck.compare(record("a", floats(one), "f32:2"), record("a", floats(near), "f32:2")), (1, 4, {"ulp": 2, "abs": 0}, []))
         self.assertTrue(softcheck.compare(record("a", floats(one), "f32:2"), record("a", floats(far), "f32:2"))[3])
+
+    def test_an_absolute_bound(self):
+        a, b = record("a", floats(0.25, -1e-9), "f32:abs:1e-06"), record("a", floats(0.25, 5e-7), "f32:abs:1e-06")
+        count, size, worst, wrong = softcheck.compare(a, b)
+        self.assertEqual((count, size, worst["ulp"], wrong), (1, 8, 0, []))
+        self.assertAlmostEqual(worst["abs"], 5.01e-7, delta=1e-12)
+        self.assertTrue(softcheck.compare(a, record("a", floats(0.25, 2e-6), "f32:abs:1e-06"))[3])
+        for x, y in ((float("nan"), 0.0), (float("inf"), -float("inf")), (float("inf"), 1.0)):
+            self.assertEqual(softcheck.far("f32", floats(x), floats(y)), float("inf"))
+        self.assertEqual(softcheck.far("f32", floats(float("nan"), float("inf")), floats(float("nan"), float("inf"))), 0)
 
     def test_across_zero_and_not_a_number(self):
         tiny, nan = 2.0**-149, float("nan")
