@@ -73,7 +73,7 @@ CUDA_BINARIES += $(CUDA_OUT)/fft
 cuda-programs: $(CUDA_OUT)/fft
 endif
 
-$(CUDA_OUT)/fft: $(CUDA_DIR)/fft.c
+$(CUDA_OUT)/fft: $(CUDA_DIR)/fft.c $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@mkdir -p $(@D)
 	@$(NVCC) $< -o $@ -lcufft -Xlinker -rpath,$(CUDA_HOME)/lib64

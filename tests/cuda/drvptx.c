@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The driver API alone: PTX text, its global, and both ways to hand over a kernel's parameters. */
 #include <cuda.h>
-#include "check.h"
+#include "dump.h"
 
 #define N 1000
 
@@ -53,6 +53,7 @@ static void verify(unsigned factor, unsigned offset)
 	unsigned out[N];
 
 	CHECK_DRV(cuMemcpyDtoH(out, dev_out, sizeof(out)));
+	dump("scaled", out, sizeof(out));
 	for (unsigned i = 0; i < N; i++)
 		if (out[i] != i * i * factor + offset)
 			fail("element %u is %u, not %u", i, out[i], i * i * factor + offset);

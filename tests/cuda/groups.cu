@@ -9,7 +9,7 @@
 #include <cooperative_groups/scan.h>
 #include <cuda/barrier>
 
-#include "check.h"
+#include "dump.h"
 
 /* a barrier in shared memory is initialised by hand */
 #pragma nv_diag_suppress static_var_with_dynamic_init
@@ -118,6 +118,7 @@ int main()
 	groups<<<BLOCKS, THREADS>>>(dev_in, dev_out);
 	CHECK(cudaGetLastError());
 	CHECK(cudaMemcpy(host, dev_out, sizeof(host), cudaMemcpyDeviceToHost));
+	dump("groups", host, sizeof(host));
 	for (int i = 0; i < N; i++)
 		check_thread(i / THREADS, i % THREADS, host + i * NR);
 	CHECK(cudaFree(dev_in));

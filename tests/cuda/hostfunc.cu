@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "dump.h"
 
 #define N	1000
 
@@ -34,6 +34,7 @@ struct shared {
 
 static void check(const char *what, int got, int want)
 {
+	dump(what, &got, sizeof(got));
 	if (got != want)
 		fail("%s: %d, not %d", what, got, want);
 }

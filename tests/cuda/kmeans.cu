@@ -8,7 +8,7 @@
  * the number of rows that moved comes back.
  */
 #include <getopt.h>
-#include "check.h"
+#include "dump.h"
 #include "csv.h"
 #include "imageio.h"
 
@@ -289,6 +289,8 @@ static void cluster_gpu(struct clustering *c, const struct rows *rows, int limit
 
 	CHECK(cudaMemcpy(c->labels, labels, labels_size, cudaMemcpyDeviceToHost));
 	CHECK(cudaMemcpy(c->centroids, centroids, centroids_size, cudaMemcpyDeviceToHost));
+	dump("labels", c->labels, labels_size);
+	dump("centroids", c->centroids, centroids_size);
 	CHECK(cudaFree(values));
 	CHECK(cudaFree(centroids));
 	CHECK(cudaFree(labels));

@@ -2,6 +2,7 @@
 /*
  * A module of --kernels N (default 100) kernels, of which the last is launched: every one is found by name, tells its attributes, and is its own.
  */
+#include "dump.h"
 #include "increment.h"
 
 #define KERNEL_BYTES 512
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
 	CHECK_DRV(cuMemAlloc(&dev, sizeof(value)));
 	CHECK_DRV(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
 	CHECK_DRV(cuMemcpyDtoH(&value, dev, sizeof(value)));
+	dump("the last", &value, sizeof(value));
 	if (value != 1000 + n - 1)
 		fail("the last kernel wrote %d", value);
 	return pass();

@@ -4,7 +4,7 @@
  * with a pitch, against the formulas of the programming guide. Filtered values may differ by what 8
  * bits of weight leave open; everything else is exact.
  */
-#include "check.h"
+#include "dump.h"
 
 #include <math.h>
 
@@ -33,6 +33,8 @@ static void fetch_results(void)
 {
 	CHECK_LAUNCH();
 	CHECK(cudaMemcpy(got, dev_out, sizeof(got), cudaMemcpyDeviceToHost));
+	/* weights have eight bits of fraction on every device (CUDA C++ Programming Guide, 16.2) */
+	dump("fetched", got, sizeof(got));
 }
 
 static void expect(const char *what, int i, float value, double want, double tolerance)
@@ -506,6 +508,7 @@ int main(void)
 {
 	CHECK(cudaMalloc(&dev_points, sizeof(points)));
 	CHECK(cudaMalloc(&dev_out, sizeof(got)));
+	CHECK(cudaMemset(dev_out, 0, sizeof(got)));
 	linear_memory();
 	rows_with_a_pitch();
 	arrays_of_bytes();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Eight threads with a stream each; the launches of a stream run in the order they were made. */
 #include <pthread.h>
-#include "check.h"
+#include "dump.h"
 
 #define THREADS 8
 #define LAUNCHES 200
@@ -18,21 +18,23 @@ __global__ void step(unsigned *values, unsigned launch)
 	values[threadIdx.x] = next(values[threadIdx.x], launch);
 }
 
+static unsigned results[THREADS][N];
+
 static void *run(void *arg)
 {
-	unsigned self = (size_t)arg, values[N], *dev;
+	unsigned self = (size_t)arg, *values = results[self], *dev;
 	cudaStream_t stream;
 
 	for (unsigned i = 0; i < N; i++)
 		values[i] = self * N + i;
 	CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-	CHECK(cudaMalloc(&dev, sizeof(values)));
-	CHECK(cudaMemcpyAsync(dev, values, sizeof(values), cudaMemcpyHostToDevice, stream));
+	CHECK(cudaMalloc(&dev, sizeof(results[self])));
+	CHECK(cudaMemcpyAsync(dev, values, sizeof(results[self]), cudaMemcpyHostToDevice, stream));
 	for (unsigned launch = 0; launch < LAUNCHES; launch++) {
 		step<<<1, N, 0, stream>>>(dev, launch);
 		CHECK_LAUNCH();
 	}
-	CHECK(cudaMemcpyAsync(values, dev, sizeof(values), cudaMemcpyDeviceToHost, stream));
+	CHECK(cudaMemcpyAsync(values, dev, sizeof(results[self]), cudaMemcpyDeviceToHost, stream));
 	CHECK(cudaStreamSynchronize(stream));
 
 	for (unsigned i = 0; i < N; i++) {
@@ -57,5 +59,6 @@ int main(void)
 			fail("no thread");
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	dump("threads", results, sizeof(results));
 	return pass();
 }

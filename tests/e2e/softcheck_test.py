@@ -59,11 +59,22 @@ class Compare(unittest.TestCase):
 
 
 class Check(unittest.TestCase):
+    def test_what_dumps_is_compared(self):
+        """A source may be more than one program: cub.cu is cub_sort, cub_scan and cub_pick."""
+        sources = os.path.join(dgsf.ROOT, "tests", "cuda")
+        named = {x.split()[0] for x in softcheck.PROGRAMS}
+        for name in os.listdir(sources):
+            with open(os.path.join(sources, name), encoding="utf-8") as f:
+                dumps = name.endswith((".c", ".cu")) and '#include "dump.h"' in f.read()
+            stem = name.split(".")[0]
+            if dumps:
+                self.assertTrue(stem in named or any(x.startswith(stem + "_") for x in named), name)
+
     def test_softgpu_beside_itself(self):
         env = {**os.environ, "LD_LIBRARY_PATH": os.path.join(dgsf.BUILD, "softgpu")}
-        rows, bad = softcheck.check(["vecadd", "reduce", "cgroups"], {**env, "SOFTGPU_SM": "75"}, {**env, "SOFTGPU_SM": "90"})
+        rows, bad = softcheck.check(["vecadd", "reduce", "cgroups", "printf", "kmeans --csv @digits.csv.gz"], {**env, "SOFTGPU_SM": "75"}, {**env, "SOFTGPU_SM": "90"})
         self.assertEqual(bad, [])
-        self.assertEqual([r[-1] for r in rows], ["equal"] * 3)
+        self.assertEqual([r[-1] for r in rows], ["equal"] * 5)
 
 
 if __name__ == "__main__":
