@@ -124,7 +124,7 @@ CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void *
 	struct launch l;
 	CUresult r = take_params(&l, k, params, extra);
 
-	if (!r)
+	if (!r && k->param_bytes)
 		memcpy(block, l.params, k->param_bytes);
 	return r;
 }

@@ -28,7 +28,8 @@ struct vwire_rd {
 
 static inline struct vwire_rd rd_init(const void *p, size_t n)
 {
-	return (struct vwire_rd){ .p = p, .end = (const uint8_t *)p + n };
+	/* p may be NULL where there is nothing */
+	return (struct vwire_rd){ .p = p, .end = n ? (const uint8_t *)p + n : p };
 }
 
 /*
@@ -44,7 +45,8 @@ static inline const void *rd_bytes(struct vwire_rd *r, size_t n)
 		r->err = true;
 		return NULL;
 	}
-	r->p += vwire_pad(n) < left ? vwire_pad(n) : left;
+	if (left)
+		r->p += vwire_pad(n) < left ? vwire_pad(n) : left;
 	return p;
 }
 

@@ -229,8 +229,9 @@ void reply_table(struct worker *w, uint16_t op, uint64_t seq, CUresult r, uint32
 
 		f.flags = htole16(VWIRE_F_REPLY | (n > part ? VWIRE_F_MORE : 0));
 		result_send(w, &f, r, aux, p, part);
-		p += part;
 		n -= part;
+		if (n)		/* p is NULL where there is nothing */
+			p += part;
 	} while (n);
 }
 
