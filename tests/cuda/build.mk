@@ -60,10 +60,11 @@ $(CUDA_OUT)/kmeans: $(CUDA_DIR)/kmeans.cu $(CUDA_KMEANS_OBJS) $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@$(NVCC) $< $(CUDA_KMEANS_OBJS) -o $@ -lpng -ljpeg -lz
 
+# Never sanitized: the plain build's and the sanitized one's are the same files (tools/sanitize.mk).
 $(CUDA_KMEANS_OBJS): $(CUDA_OUT)/%.o: $(CUDA_DIR)/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS)) -MMD -c $< -o $@
 
 -include $(CUDA_KMEANS_OBJS:.o=.d)
 

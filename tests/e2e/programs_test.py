@@ -80,7 +80,9 @@ class Programs(ProgramsTest):
                     LD_LIBRARY_PATH=LIBVCUDA)
 
     def test_vecadd_with_the_library_preloaded(self):
-        self.passes("vecadd", round_trips=3, LD_LIBRARY_PATH="", LD_PRELOAD=os.path.join(LIBVCUDA, "libcuda.so.1"))
+        # a sanitizer's runtime has to be the first
+        libraries = [os.environ.get("DGSF_PRELOAD"), os.path.join(LIBVCUDA, "libcuda.so.1")]
+        self.passes("vecadd", round_trips=3, LD_LIBRARY_PATH="", LD_PRELOAD=":".join(filter(None, libraries)))
 
     def test_vecadd_with_modules_loaded_eagerly(self):
         self.passes("vecadd", CUDA_MODULE_LOADING="EAGER")

@@ -89,7 +89,8 @@ static void feed(uint64_t call, uint32_t node, uint64_t total, uint64_t offset, 
 	} f = { .head = { .call = call, .exec = EXEC, .node = node, .total = total,
 			  .offset = offset, .len = n } };
 
-	memcpy(f.bytes, p, n);
+	if (n)
+		memcpy(f.bytes, p, n);
 	client_send(&client, VWIRE_OP_FEED, 0, &f, sizeof(f.head) + n);
 }
 
