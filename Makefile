@@ -8,6 +8,7 @@
 # make coverage   Documentation/coverage.rst, from the table and the tests
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
 # make check-softgpu  of make check what tests softgpu alone
+# make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-softgpu
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF
 # make gpubench   there too: calls, copies and PyTorch, in figures
@@ -64,6 +65,7 @@ include userd/vgpud/build.mk
 include libvcuda/build.mk
 include tests/cuda/build.mk
 include tests/ptx/build.mk
+include tests/fuzz/build.mk
 include tests/build.mk
 include tests/bench/build.mk
 include kmod/build.mk

@@ -25,13 +25,13 @@ python-packages:
 # A child of a process with threads, and its exit, are no fault.
 ifneq ($(SANITIZE),)
 sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITIZE)),libtsan.so,$(if $(findstring address,$(SANITIZE)),libasan.so,libubsan.so)))
-sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
+sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
 endif
 
-check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
+check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
 		python-packages
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
-		$(ptx_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
+		$(ptx_REPLAY) $(fuzz_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check $(CHECK_PY)
 
 # A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.

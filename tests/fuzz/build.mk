@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+#
+# Decoders under libFuzzer (clang and its libclang-rt-dev), with the address and the undefined-
+# behaviour sanitizer; tests/ptx/build.mk has the parser of PTX. For each target NAME:
+#
+#	tests/fuzz/NAME_fuzz.c	the target
+#	tests/fuzz/NAME/	what once was a finding: make check replays it
+#	build/fuzz/NAME/	the binary, seeds (tests/fuzz/seeds.py), corpus, new findings
+
+fuzz_OUT := build/fuzz
+fuzz_TARGETS := worker client wire image
+fuzz_CC ?= clang
+fuzz_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_CFLAGS = $(COMMON_CFLAGS) -Wno-deprecated-declarations -Wno-unknown-warning-option -Itests/fuzz
+FUZZ_SECONDS ?= 600
+
+fuzz_worker_C := $(filter-out userd/server/worker.c,$(WORKER_SRC:%=userd/server/%.c)) $(WORKER_GEN:%=build/gen/%.gen.c) \
+	userd/common/log.c userd/common/net.c
+fuzz_worker_CFLAGS = $(WORKER_CFLAGS) -DFUZZ_CUDA='"$(CURDIR)/build/softgpu/libcuda.so.1"'
+fuzz_worker_LIBS := -Wl,--wrap=recv,--wrap=sendmsg,--wrap=poll -ldl -lpthread
+fuzz_worker_MAX := 400000
+
+# With everything that goes to sleep, or wakes a peer, in the target's hands.
+fuzz_client_C := tests/fuzz/client_script.c $(libvcuda_src)
+fuzz_client_CFLAGS = $(libvcuda_cflags)
+fuzz_client_LIBS := $(foreach f,open sleep ring stop close abandon,-Wl,--wrap=vcuda_transport_$(f)) -Wl,--wrap=pthread_atfork -lpthread -ldl
+fuzz_client_MAX := 200000
+
+fuzz_wire_C := userd/server/wire.c $(addprefix userd/common/,forward.c net.c log.c)
+fuzz_wire_CFLAGS = $(SERVER_CFLAGS)
+fuzz_wire_MAX := 70000
+
+fuzz_image_C := userd/server/image.c userd/softgpu/fatbin.c
+fuzz_image_CFLAGS = $(WORKER_CFLAGS) -Iuserd/softgpu
+fuzz_image_MAX := 20000
+
+# NAME: instrumented objects, the target, and its twin for make check.
+define fuzz_rules
+fuzz_$(1)_OBJS := $$(patsubst %.c,$$(fuzz_OUT)/$(1)/obj/%.o,$$(fuzz_$(1)_C) tests/fuzz/$(1)_fuzz.c tests/fuzz/frames.c)
+
+$$(fuzz_$(1)_OBJS): $$(fuzz_OUT)/$(1)/obj/%.o: %.c | build/gen/run_hand.gen.h build/gen/handnames.gen.h
+	@echo "  FUZZ    $$@"
+	@mkdir -p $$(@D)
+	$$(Q)$$(fuzz_CC) $$(fuzz_FLAGS) -fsanitize=fuzzer-no-link $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -Wno-error -MMD -c $$< -o $$@
+
+$$(fuzz_OUT)/$(1)/$(1)_fuzz: $$(fuzz_$(1)_OBJS)
+	@echo "  FUZZ    $$@"
+	$$(Q)$$(fuzz_CC) $$(fuzz_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(fuzz_$(1)_LIBS)
+
+build/tests/fuzz/$(1)_replay: tests/fuzz/$(1)_fuzz.c tests/fuzz/frames.c $$(fuzz_$(1)_REPLAY)
+	@echo "  CC      $$@"
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -DFUZZ_MAIN -MMD -MF $$@.d $$(filter %.c %.o,$$^) -o $$@ $$(fuzz_$(1)_LIBS)
+
+-include $$(fuzz_$(1)_OBJS:.o=.d) build/tests/fuzz/$(1)_replay.d
+
+fuzz-$(1): $$(fuzz_OUT)/$(1)/$(1)_fuzz fuzz-seeds
+	@mkdir -p $$(fuzz_OUT)/$(1)/corpus
+	$$(Q)cd $$(fuzz_OUT)/$(1) && SOFTGPU_SM=90 ./$(1)_fuzz -max_len=$$(fuzz_$(1)_MAX) -timeout=20 -rss_limit_mb=4000 -detect_leaks=0 -use_value_profile=1 \
+		-max_total_time=$$(FUZZ_SECONDS) -print_final_stats=1 corpus seeds $$(wildcard $$(CURDIR)/tests/fuzz/$(1))
+.PHONY: fuzz-$(1)
+endef
+
+fuzz_worker_REPLAY = $(filter-out %/worker.o,$(WORKER_OBJS)) $(WORKER_COMMON)
+fuzz_client_REPLAY = tests/fuzz/client_script.c $(libvcuda_obj)
+fuzz_wire_REPLAY = $(SERVER_OUT)/wire.o $(COMMON_OBJS)
+fuzz_image_REPLAY = $(fuzz_image_C)
+
+$(foreach t,$(fuzz_TARGETS),$(eval $(call fuzz_rules,$(t))))
+
+fuzz_REPLAYS := $(fuzz_TARGETS:%=build/tests/fuzz/%_replay)
+# For tests/run.py: the program and its files, with colons between.
+fuzz_REPLAY := $(foreach t,$(fuzz_TARGETS),$(if $(wildcard tests/fuzz/$(t)/*),build/tests/fuzz/$(t)_replay$(subst \
+	$(empty) $(empty),,$(patsubst %,:%,$(sort $(wildcard tests/fuzz/$(t)/*))))))
+
+$(fuzz_OUT)/worker/rows: tests/fuzz/rows.c $(filter-out %/roundtrip_test.o,$(tools_ROUNDTRIP_OBJS))
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(tools_CFLAGS) $^ -o $@
+
+$(fuzz_OUT)/client/client_script: tests/fuzz/client_script.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Wno-deprecated-declarations -DFUZZ_SCRIPT -Itests/fuzz -isystem $(CUDA_HOME)/include $< -o $@ -L$(CUDA_STUBS) -lcuda
+
+# Sessions of the programs of tests/cuda as they go over the wire, and a frame of every row.
+fuzz-seeds: all cuda-programs $(fuzz_OUT)/worker/rows $(fuzz_OUT)/client/client_script
+	$(Q)$(PYTHON3) tests/fuzz/seeds.py $(fuzz_OUT)
+
+fuzz: fuzz-softgpu $(fuzz_TARGETS:%=fuzz-%)
+
+.PHONY: fuzz fuzz-seeds

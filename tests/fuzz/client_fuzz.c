@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client_fuzz.c - any frames to libvcuda, in answer to a program that asks for everything
+ *
+ * The library is linked in as it is, but for the transport: whenever a thread of it would sleep
+ * until the server has sent something, the next frame of the input goes into the ring, and at its
+ * end the server has gone. client_script.c is the program. Between two inputs the library forgets
+ * all as it does in a forked child, by the handler that it gives to pthread_atfork().
+ *
+ * Slots for calls stand ready, but the calls are only taken: no thread makes them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "client_script.h"
+#include "frames.h"
+#include "graph/hostfunc.h"
+#include "hostcall.h"
+#include "transport.h"
+#include "vcuda.h"
+#include "vgpu_wire.h"
+
+#define RING	(1u << 20)
+
+bool frames_count;
+const uint64_t frames_numbers[] = {
+	0, 1, 2, 4, 8, 16, 64, 100, 200, 256, 1000, 4000, 4096, 1ull << 20, 1ull << 31, 1ull << 32, ~0ull,
+	1ull << 63, 0x200000000000ull, GEN_BLOB_MAX, VWIRE_DATA_MAX, VWIRE_FRAME_MAX,
+};
+const size_t frames_nr_numbers = sizeof(frames_numbers) / sizeof(frames_numbers[0]);
+
+static const uint8_t *input;
+static size_t left;
+static uint64_t cq_head;
+static void (*forget)(void);
+
+/* What a process has at its end is not lost. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:handle_segv=1:allow_user_segv_handler=0";
+}
+
+/* ---- the transport ---- */
+
+int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n);
+int __wrap_vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
+void __wrap_vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer);
+void __wrap_vcuda_transport_stop(struct vcuda_transport *t);
+void __wrap_vcuda_transport_close(struct vcuda_transport *t);
+void __wrap_vcuda_transport_abandon(struct vcuda_transport *t);
+int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
+
+static uint8_t *map_twice(void)
+{
+	int fd = memfd_create("ring", MFD_CLOEXEC);
+	uint8_t *p = mmap(NULL, 2 * RING, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (fd < 0 || p == MAP_FAILED || ftruncate(fd, RING))
+		abort();
+	for (int i = 0; i < 2; i++)
+		if (mmap(p + i * RING, RING, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+		    MAP_FAILED)
+			abort();
+	close(fd);
+	return p;
+}
+
+int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n)
+{
+	static struct fwd_ring ring;
+
+	(void)why, (void)n;
+	if (!ring.sq) {
+		ring = (struct fwd_ring){ .sq = map_twice(), .cq = map_twice(), .sq_bytes = RING,
+					  .cq_bytes = RING };
+		ring.control = calloc(1, sizeof(*ring.control));
+	}
+	memset(ring.control, 0, sizeof(*ring.control));
+	memset(t, 0, sizeof(*t));
+	t->ring = ring;
+	t->fd = t->sock = t->kick = -1;
+	cq_head = 0;
+	return 0;
+}
+
+/* Requests vanish. */
+static void take_requests(struct vgpu_control *c)
+{
+	__atomic_store_n(&c->sq_tail.index, __atomic_load_n(&c->sq_head.index, __ATOMIC_ACQUIRE),
+			 __ATOMIC_RELEASE);
+}
+
+int __wrap_vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room)
+{
+	size_t n = frames_size(input, left);
+
+	(void)want_data, (void)want_room;
+	take_requests(t->ring.control);
+	if (!n)
+		return -EPIPE;
+	if (n > RING)
+		n = RING;
+	memcpy(t->ring.cq + cq_head % RING, input, n);
+	input += n;
+	left -= n;
+	cq_head += n;
+	__atomic_store_n(&t->ring.control->cq_head.index, cq_head, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void __wrap_vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
+{
+	(void)peer;
+	take_requests(t->ring.control);
+}
+
+void __wrap_vcuda_transport_stop(struct vcuda_transport *t)
+{
+	(void)t;
+}
+
+void __wrap_vcuda_transport_close(struct vcuda_transport *t)
+{
+	(void)t;
+}
+
+void __wrap_vcuda_transport_abandon(struct vcuda_transport *t)
+{
+	(void)t;
+}
+
+int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+	(void)before, (void)parent;
+	forget = child;
+	return 0;
+}
+
+/* ---- an input ---- */
+
+/* As tokens 1 and on. */
+static void stand_slots(void)
+{
+	static uint8_t host[64];
+	CUDA_MEMCPY3D copy = { .WidthInBytes = 8, .Height = 4, .Depth = 2, .srcHost = host, .srcPitch = 8,
+			       .srcHeight = 4, .dstHost = host, .dstPitch = 8, .dstHeight = 4 };
+
+	vcuda_slot_new(&(struct slot){ .kind = SLOT_FUNCTION });
+	vcuda_slot_new(&(struct slot){ .kind = SLOT_CALLBACK });
+	vcuda_slot_new(&(struct slot){ .kind = SLOT_SOURCE, .copy = copy });
+	vcuda_slot_new(&(struct slot){ .kind = SLOT_PLACE, .copy = copy });
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	input = data;
+	left = size;
+	stand_slots();
+	client_script();
+	if (forget)
+		forget();
+	return 0;
+}
