@@ -64,6 +64,7 @@ include userd/server/build.mk
 include userd/vgpud/build.mk
 include libvcuda/build.mk
 include tests/cuda/build.mk
+include tests/errors/build.mk
 include tests/ptx/build.mk
 include tests/fuzz/build.mk
 include tests/build.mk
