@@ -13,6 +13,9 @@
  *   3            VWIRE_OP_WELCOME                               <-   the worker; or VWIRE_OP_REFUSED, then the end
  *   4            frames of the table's rows (cuda.def)          <->  replies and notices
  *
+ * Who wants to know what a lease would be, and take none, sends VWIRE_OP_QUERY instead of
+ * VWIRE_OP_LEASE: vgpu-server answers with VWIRE_OP_INFO or VWIRE_OP_REFUSED and closes.
+ *
  * So a lease costs one round trip. A request's op is its row's id. A request of an ASYNC row has no
  * reply: its first error comes as VWIRE_OP_ERROR. A reply repeats op and seq, has VWIRE_F_REPLY
  * set, and its payload starts with struct vwire_reply. Replies may come in another order than the
@@ -94,6 +97,9 @@ struct vwire_frame {
 #define VWIRE_OP_BULK_OUT	0xf010u
 /* struct vwire_bulk_done; worker to client: so much of the copy of that seq has been sent */
 #define VWIRE_OP_BULK_DONE	0xf011u
+/* struct vwire_lease; client to vgpu-server, instead of LEASE */
+#define VWIRE_OP_QUERY		0xf012u
+#define VWIRE_OP_INFO		0xf013u	/* struct vwire_info, tagged values; answers it */
 
 /* A tagged value: header, len bytes, padding to 8. */
 struct vwire_tlv {
@@ -110,6 +116,8 @@ struct vwire_tlv {
 #define VWIRE_TLV_IMAGES	3
 /* struct vwire_bulk: what opens bulk connections, and how many */
 #define VWIRE_TLV_BULK		4
+#define VWIRE_TLV_DRIVER	5	/* version of the NVIDIA driver, as text without NUL */
+#define VWIRE_TLV_UTILISATION	6	/* struct vwire_utilisation */
 
 /*
  * Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI
@@ -217,6 +225,32 @@ struct vwire_welcome {
 	__le64 range_bytes;
 	__le32 granularity;
 	__le32 nr_devices;
+};
+
+/**
+ * struct vwire_info - payload of VWIRE_OP_INFO
+ * @version: VWIRE_VERSION of the server
+ * @driver_version: as cuDriverGetVersion says on the server
+ * @mem_limit: bytes of device memory that a lease for this asker would have
+ * @mem_used: bytes of device memory mapped for all leases of the tenant
+ * @nr_leases: of the tenant
+ * @nr_devices: VWIRE_TLV_DEVICE values that follow
+ *
+ * VWIRE_TLV_DRIVER and VWIRE_TLV_UTILISATION follow where the server knows them.
+ */
+struct vwire_info {
+	__le32 version;
+	__le32 driver_version;
+	__le64 mem_limit;
+	__le64 mem_used;
+	__le32 nr_leases;
+	__le32 nr_devices;
+};
+
+/* Percent of the last sample period of the GPU, whoever used it. */
+struct vwire_utilisation {
+	__le32 gpu;			/* time in which a kernel ran */
+	__le32 memory;			/* time in which device memory was read or written */
 };
 
 /*

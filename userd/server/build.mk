@@ -3,7 +3,7 @@
 # vgpu-server; vgpu-worker's rules are in worker.mk.
 
 SERVER_OUT := build/server
-SERVER_SRC := main listener wire lease queue pool
+SERVER_SRC := main listener wire lease queue pool info nvml
 SERVER_OBJS := $(SERVER_SRC:%=$(SERVER_OUT)/%.o)
 SERVER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server
 
@@ -14,7 +14,7 @@ $(SERVER_OBJS): $(SERVER_OUT)/%.o: userd/server/%.c
 
 $(SERVER_OUT)/vgpu-server: $(SERVER_OBJS) $(COMMON_OBJS)
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl
 
 -include $(SERVER_OBJS:.o=.d)
 
@@ -28,3 +28,11 @@ build/tests/unit/queue_test: tests/unit/queue_test.c $(SERVER_OUT)/queue.o $(SER
 -include build/tests/unit/queue_test.d
 
 -include userd/server/worker.mk
+
+# NVIDIA's libnvidia-ml.so.1, for tests/e2e/nvml_test.py.
+SERVER_NVML_DOUBLE := build/tests/unit/nvml_double.so
+
+$(SERVER_NVML_DOUBLE): tests/unit/nvml_double.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -shared -fPIC $< -o $@

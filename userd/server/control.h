@@ -26,7 +26,8 @@
 
 #define CONTROL_VERSION		1u
 #define CONTROL_CLIENT_MAX	80u	/* "address:port" as text, NUL included */
-#define CONTROL_BYTES_MAX	1024u	/* no message is longer */
+#define CONTROL_BYTES_MAX	4096u	/* no message is longer */
+#define CONTROL_DEVICE_MAX	3072u	/* bytes of the device behind CONTROL_READY */
 
 enum control_type {
 	CONTROL_READY = 1,
@@ -49,6 +50,8 @@ struct control_head {
  * @free_mem: bytes of it that were free with the worker's context made
  * @device: its number
  * @name: its name
+ *
+ * Behind it come the bytes of a VWIRE_TLV_DEVICE value, as WELCOME has it; none: not known.
  */
 struct control_ready {
 	struct control_head head;

@@ -70,15 +70,13 @@ static void linger_over(struct event_timer *t)
 	conn_close(container_of(t, struct conn, timer));
 }
 
-void conn_refuse(struct conn *c, const struct refusal *why)
+void conn_finish(struct conn *c, const void *frame, size_t n)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = &c->event };
 	struct server *s = c->server;
 	struct listener *l = &s->listener;
-	uint8_t buf[VWIRE_CONTROL_MAX];
 
-	log_info("%s refused: %s", c->client, why->text);
-	if (conn_send(c, buf, wire_refused(buf, why)) || shutdown(c->event.fd, SHUT_WR) < 0 ||
+	if (conn_send(c, frame, n) || shutdown(c->event.fd, SHUT_WR) < 0 ||
 	    l->nr_lingering >= s->conf.max_idle) {
 		conn_close(c);
 		return;
@@ -90,6 +88,14 @@ void conn_refuse(struct conn *c, const struct refusal *why)
 	l->nr_lingering++;
 	epoll_ctl(s->loop.epfd, EPOLL_CTL_MOD, c->event.fd, &ev);
 	event_timer_set(&s->loop, &c->timer, net_now() + LINGER_MS, linger_over);
+}
+
+void conn_refuse(struct conn *c, const struct refusal *why)
+{
+	uint8_t buf[VWIRE_CONTROL_MAX];
+
+	log_info("%s refused: %s", c->client, why->text);
+	conn_finish(c, buf, wire_refused(buf, why));
 }
 
 static void lease_late(struct event_timer *t)
@@ -162,6 +168,8 @@ static void read_lease(struct conn *c)
 		lease_bulk(c);
 	else if (wire_parse_lease(c->frame, c->got, &c->lease, &why))
 		conn_refuse(c, &why);
+	else if (((const struct vwire_frame *)c->frame)->op == htole16(VWIRE_OP_QUERY))
+		info_answer(c);
 	else
 		lease_request(c);
 }

@@ -62,6 +62,8 @@ void listener_close(struct server *s);
  * READING to QUEUED, which ends with conn_refuse() or conn_close(); watches for the client's going.
  */
 void conn_enqueue(struct conn *c);
+/* The last frame, or none if the client does not read, then LINGER. */
+void conn_finish(struct conn *c, const void *frame, size_t n);
 /* Tells why and lingers. */
 void conn_refuse(struct conn *c, const struct refusal *why);
 /* A whole frame or none; -EAGAIN: none, the client does not read. Other errors: close it. */

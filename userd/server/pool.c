@@ -135,9 +135,12 @@ static bool worker_ready(struct pool_worker *w, const void *msg, size_t n)
 {
 	struct control_ready ready;
 
-	if (w->state != POOL_WARMING || n != sizeof(ready))
+	if (w->state != POOL_WARMING || n < sizeof(ready) ||
+	    n > sizeof(ready) + CONTROL_DEVICE_MAX)
 		return false;
 	memcpy(&ready, msg, sizeof(ready));
+	info_device(&w->server->info, &ready, (const char *)msg + sizeof(ready),
+		    n - sizeof(ready));
 	ready.name[sizeof(ready.name) - 1] = '\0';
 	event_timer_clear(&w->server->loop, &w->timer);
 	set_state(w, POOL_FREE);

@@ -14,6 +14,7 @@
 
 #include "conf.h"
 #include "event.h"
+#include "info.h"
 #include "listener.h"
 #include "pool.h"
 #include "queue.h"
@@ -25,6 +26,8 @@
 	X(T, cuda, STR, "libcuda.so.1", 1, 4095, "driver library that workers open")               \
 	X(T, worker, STR, "", 0, 4095, "the worker's program; empty: vgpu-worker beside this one") \
 	X(T, device, INT, "0", 0, 63, "number of the GPU that workers use")                        \
+	X(T, nvml, STR, "libnvidia-ml.so.1", 0, 4095,                                              \
+	  "library that knows the GPU's utilisation; empty: none")                                 \
 	X(T, mem_default, SIZE, "0", 0, 1ull << 50,                                                \
 	  "memory of a lease that asks for none; 0: mem-total / max-workers")                      \
 	X(T, mem_total, SIZE, "0", 0, 1ull << 50,                                                  \
@@ -56,6 +59,7 @@ struct server {
 	struct queue queue;
 	struct memory_ledger memory;
 	struct pool pool;
+	struct info info;
 	bool mem_fixed;
 	bool draining;
 	bool pumping;

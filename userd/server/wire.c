@@ -33,7 +33,7 @@ int wire_check_header(const struct vwire_frame *h, struct refusal *why)
 
 	if (le16toh(h->op) == VWIRE_OP_BULK && size == sizeof(*h) + sizeof(struct vwire_bulk))
 		return 0;
-	if (le16toh(h->op) != VWIRE_OP_LEASE)
+	if (le16toh(h->op) != VWIRE_OP_LEASE && le16toh(h->op) != VWIRE_OP_QUERY)
 		return malformed(why, "op", le16toh(h->op));
 	if (size < sizeof(*h) + sizeof(struct vwire_lease) || size > VWIRE_CONTROL_MAX || size % 8)
 		return malformed(why, "size", size);
@@ -165,4 +165,26 @@ size_t wire_refused(void *buf, const struct refusal *why)
 	wr_bytes(&w, &r, sizeof(r));
 	wr_bytes(&w, why->text, len);
 	return finish(&w, VWIRE_OP_REFUSED);
+}
+
+static void put_value(struct vwire_wr *w, uint16_t type, const void *p, size_t n)
+{
+	struct vwire_tlv tlv = { .type = htole16(type), .len = htole32(n) };
+
+	wr_bytes(w, &tlv, sizeof(tlv));
+	wr_bytes(w, p, n);
+}
+
+size_t wire_info(void *buf, const struct wire_info *info)
+{
+	struct vwire_wr w = wr_init(buf, VWIRE_CONTROL_MAX);
+
+	wr_reserve(&w, sizeof(struct vwire_frame));
+	wr_bytes(&w, &info->info, sizeof(info->info));
+	wr_bytes(&w, info->device, info->device_bytes);
+	if (*info->driver)
+		put_value(&w, VWIRE_TLV_DRIVER, info->driver, strlen(info->driver));
+	if (info->has_utilisation)
+		put_value(&w, VWIRE_TLV_UTILISATION, &info->utilisation, sizeof(info->utilisation));
+	return finish(&w, VWIRE_OP_INFO);
 }

@@ -202,9 +202,15 @@ static int say_ready(struct worker *w)
 		.total_mem = le64toh(w->device.head.total_mem), .free_mem = w->device.free_mem,
 		.device = w->device_number,
 	};
+	uint8_t buf[sizeof(ready) + CONTROL_DEVICE_MAX];
+	struct vwire_wr wr = wr_init(buf, sizeof(buf));
 
+	_Static_assert(sizeof(struct vwire_tlv) + sizeof(w->device.head) +
+		       sizeof(w->device.attributes) <= CONTROL_DEVICE_MAX, "a device in whole");
 	memcpy(ready.name, w->device.head.name, sizeof(ready.name));
-	if (send(w->control, &ready, sizeof(ready), MSG_NOSIGNAL) != sizeof(ready))
+	wr_bytes(&wr, &ready, sizeof(ready));
+	device_put(&w->device, &wr);
+	if (send(w->control, buf, wr_len(&wr), MSG_NOSIGNAL) != (ssize_t)wr_len(&wr))
 		return -errno;
 	return 0;
 }
