@@ -7,6 +7,8 @@
 # make roundtrips  round trips and bytes of every program of tests/cuda, on softgpu
 # make coverage   Documentation/coverage.rst, from the table and the tests
 # make gpucheck   on a machine with an NVIDIA GPU: natively and through DGSF
+# make gputwin    there too: output, exit status and every return code, natively and through DGSF
+# make softtwin   the same on softgpu
 # make check-softgpu  of make check what tests softgpu alone
 # make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-softgpu
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter

@@ -28,11 +28,14 @@ sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITI
 sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
 endif
 
-check: all $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
+# Bad calls, and softgpu's answers with DGSF between: a part of make check.
+twin_PROGRAMS := $(errors_PROGRAMS) $(tools_TWIN)
+
+check: all $(twin_PROGRAMS) $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
 		python-packages
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(fuzz_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
-		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check $(CHECK_PY)
+		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check tools/gputwin.py:--softgpu:--errors $(CHECK_PY)
 
 # A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.
 roundtrips: all cuda-programs
@@ -50,6 +53,14 @@ gpucheck: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vg
 	$(Q)$(PYTHON3) tools/gpucheck.py
 	$(Q)$(PYTHON3) tools/softcheck.py
 
+# Every return code of tests/cuda and tests/errors, natively and through DGSF.
+gputwin: build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker cuda-programs $(twin_PROGRAMS)
+	$(Q)$(PYTHON3) tools/gputwin.py
+
+# The same without a GPU: softgpu in its place.
+softtwin: all cuda-programs $(twin_PROGRAMS)
+	$(Q)$(PYTHON3) tools/gputwin.py --softgpu
+
 tests_MICRO := build/tests/gpu/micro
 
 $(tests_MICRO): tests/gpu/micro.c
@@ -65,4 +76,4 @@ gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gpulibraries gpubench check check-softgpu demo gpucheck roundtrips python-packages
+.PHONY: gputwin softtwin gpulibraries gpubench check check-softgpu demo gpucheck roundtrips python-packages

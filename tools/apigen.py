@@ -405,6 +405,45 @@ def emit_softgpu(t):
     return out + "".join(f"NONE({r.name})\n" for r in t.rows)
 
 
+# ---- the recorder of tools/gputwin.py ----
+
+TWIN_UNDONE = """\
+/* Not done by libvcuda: passed on without a record, and without a prototype. */
+#define PASS(symbol)								\\
+	__asm__(".text\\n.globl " #symbol "\\n.type " #symbol ", @function\\n"	\\
+		#symbol ":\\n\tjmp *twin_real_" #symbol "(%rip)\\n");			\\
+	__attribute__((visibility("hidden"), used)) twin_fn twin_real_##symbol;
+
+"""
+
+
+def emit_twin_fn(r):
+    """An exported function that calls the library's own and writes down what that said."""
+    args = ", ".join(p.name for p in r.params)
+    lines = ["CUresult result;", "", "twin_depth++;",
+             f"result = ((__typeof__(&{r.name}))twin_real_{r.name})({args});",
+             f'twin_record("{r.name}", result);']
+    if r.root == "cuGetProcAddress":
+        symbol, pfn, version, flags = (p.name for p in r.params[:4])
+        lines += ["if (!result)", f"\ttwin_swap({symbol}, {pfn}, {version}, {flags});"]
+    return guard(r, f"static twin_fn twin_real_{r.name};\n\n" +
+                 block(f"EXPORT CUresult {r.name}({r.args()})", lines + ["return result;"]))
+
+
+def emit_twin(t):
+    """A libcuda.so.1 that stands before another: tools/twin.c is the rest of it."""
+    out = head("functions that record what another library says", "<cuda.h>", "<cudaProfiler.h>",
+               "twin.h", internal=True)
+    out += '#define EXPORT __attribute__((visibility("default")))\n\n' + TWIN_UNDONE
+    for r in t.rows:
+        out += emit_twin_fn(r) if r.done() else f"PASS({r.name})\n"
+    out += "\nconst struct twin_row twin_rows[] = {\n"
+    for r in t.rows:
+        row = f'\t{{ "{r.name}", &twin_real_{r.name} }},\n'
+        out += guard(r, row) if r.done() else row
+    return out + "\t{ 0 },\n};\n"
+
+
 OUTPUTS = {
     "cuda_ids.gen.h": emit_ids_h,
     "ids.gen.c": emit_ids_c,
@@ -420,6 +459,7 @@ OUTPUTS = {
     "asserts.gen.c": emit_asserts,
     "roundtrip.gen.c": emit_roundtrip,
     "softgpu_stubs.gen.c": emit_softgpu,
+    "twin.gen.c": emit_twin,
 }
 
 

@@ -9,7 +9,7 @@ tools_GEN_HEADERS := $(addprefix build/gen/,cuda_ids.gen.h hand.gen.h procaddr.g
 tools_GEN_CLIENT := $(addprefix build/gen/,stubs.gen.c ids.gen.c procaddr.gen.c)
 tools_GEN_SERVER := $(addprefix build/gen/,dispatch.gen.c realcuda.gen.c ids.gen.c)
 tools_GEN_SOFTGPU := $(addprefix build/gen/,softgpu_stubs.gen.c procaddr.gen.c)
-tools_GEN_TEST := $(addprefix build/gen/,roundtrip.gen.c asserts.gen.c)
+tools_GEN_TEST := $(addprefix build/gen/,roundtrip.gen.c asserts.gen.c twin.gen.c)
 tools_GEN := $(sort $(tools_GEN_HEADERS) $(tools_GEN_CLIENT) $(tools_GEN_SERVER) \
 	$(tools_GEN_SOFTGPU) $(tools_GEN_TEST) build/gen/libcuda.map)
 
@@ -64,3 +64,12 @@ $(tools_DELAYPROXY): tools/delayproxy.c userd/common/net.c userd/common/net.h
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -Iuserd/common -Iuapi -pthread -MMD $(filter %.c,$^) -o $@
+
+# What a program asks of a libcuda.so.1 and what that answers, recorded between them: tools/gputwin.py.
+tools_TWIN := build/twin/libcuda.so.1
+
+$(tools_TWIN): tools/twin.c tools/twin.h build/gen/twin.gen.c build/gen/procaddr.gen.c build/gen/libcuda.map
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -fPIC -fvisibility=hidden -Itools -Ibuild/gen -I$(CUDA_HOME)/include -shared \
+		-Wl,-soname,libcuda.so.1 -Wl,--version-script=build/gen/libcuda.map -o $@ $(filter %.c,$^) -ldl

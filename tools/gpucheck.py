@@ -19,7 +19,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, "build")
+BUILD = os.environ.get("DGSF_BUILD", os.path.join(ROOT, "build"))
 DATA = os.path.join(ROOT, "tests", "data")
 STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_in=(\d+) waited=([\d.]+)")
 
@@ -34,10 +34,10 @@ QUIET = {"fault", "oom"}
 
 
 class Server:
-    def __init__(self, listen="127.0.0.1:0"):
+    def __init__(self, listen="127.0.0.1:0", arguments=()):
         self.log = tempfile.NamedTemporaryFile("w+", prefix="vgpu-server-")
         self.proc = subprocess.Popen([os.path.join(BUILD, "server", "vgpu-server"), "--listen", listen, "--workers", "3", "--max-workers", "8",
-                                      "--mem-default", "4G", "--log-level", "debug"], stderr=self.log, stdin=subprocess.DEVNULL)
+                                      "--mem-default", "4G", "--log-level", "debug", *arguments], stderr=self.log, stdin=subprocess.DEVNULL)
         atexit.register(self.stop)
         self.port = int(self.wait(r"listening on \S+:(\d+)", 1))
         self.wait(r"is warm", 2)

@@ -78,9 +78,7 @@ static void functions(void)
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 0, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, -1, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 4096, 0));
-	SHOW(n);
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 1 << 24));
-	SHOW(n);
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, NULL, 32, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&n, f, 32, 0, 99));
 	BAD(cuOccupancyMaxPotentialBlockSize(&n, NULL, f, NULL, 0, 0));
