@@ -14,6 +14,7 @@
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF
 # make gpubench   there too: calls, copies and PyTorch, in figures
+# make bulkbench  large copies beside plain TCP, in one run
 # make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel
 # make V=1 ...    shows the commands

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -31,6 +32,19 @@ def take_lease(control):
     sock = socket.socket(fileno=fds[0])
     sock.setblocking(True)
     return sock, mem, tenant
+
+
+def take_bulk(control):
+    """Bulk connections: what stands behind the BULK frame goes back."""
+    while True:
+        msg, fds, _, _ = socket.recv_fds(control, 1024, 1)
+        if not msg:
+            return
+        version, kind = dgsf.CONTROL_HEAD.unpack_from(msg)
+        assert (version, kind, len(fds), len(msg)) == (dgsf.CONTROL_VERSION, dgsf.CONTROL_BULK, 1, 8 + 32 + 80)
+        bulk = socket.socket(fileno=fds[0])
+        bulk.setblocking(True)
+        bulk.sendall(dgsf.read_exactly(bulk, 8))
 
 
 def serve(sock, mem):
@@ -66,6 +80,7 @@ def main():
         control.close()
         signal.pause()
     control.send(dgsf.CONTROL_USED_MSG.pack(dgsf.CONTROL_VERSION, dgsf.CONTROL_USED, 4096))
+    threading.Thread(target=take_bulk, args=(control,), daemon=True).start()
     frames = serve(sock, mem)
     control.send(dgsf.CONTROL_ENDED_MSG.pack(dgsf.CONTROL_VERSION, dgsf.CONTROL_ENDED, 1, 0, frames, 4096))
 

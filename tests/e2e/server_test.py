@@ -51,6 +51,31 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(op, dgsf.OP_QUEUED)
         return struct.unpack_from("<I", payload)[0]
 
+    # ---- bulk connections ----
+
+    def bulk(self, lease, magic=dgsf.MAGIC):
+        return frame(dgsf.OP_BULK, struct.pack("<IIQ16s", magic, 0, lease, b"t" * 16))
+
+    def test_a_bulk_connection_of_no_lease_is_refused(self):
+        self.start()
+        self.leased()
+        for lease_id in (0, 2, 1 << 63):
+            result, reason, text = self.client(self.bulk(lease_id)).refused()
+            self.assertEqual((result, reason), (dgsf.INVALID_VALUE, dgsf.REASON_PROTOCOL))
+            self.assertIn(str(lease_id), text)
+        self.assertIn("magic", self.client(self.bulk(1, magic=1)).refused()[2])
+        self.assertIn("op", self.client(frame(dgsf.OP_BULK, b"x" * 8)).refused()[2])
+
+    def test_a_bulk_connection_is_passed_to_the_worker_that_has_the_lease(self):
+        self.start()
+        first = self.leased()
+        second = self.leased()
+        c = self.client(self.bulk(2) + b"and more")
+        self.assertEqual(dgsf.read_exactly(c.sock, 8), b"and more")     # the fake worker echoes what stood behind
+        for other in (first, second):
+            other.send(frame(7, b"y" * 8))
+            self.assertEqual(other.recv(), (7, b"y" * 8))
+
     # ---- leases ----
 
     def test_a_lease_is_granted_and_frames_pass(self):
