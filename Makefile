@@ -66,6 +66,7 @@ include userd/softgpu/build.mk
 include userd/server/build.mk
 include userd/vgpud/build.mk
 include libvcuda/build.mk
+include libnvml/build.mk
 include tests/cuda/build.mk
 include tests/errors/build.mk
 include tests/ptx/build.mk
@@ -76,7 +77,7 @@ include kmod/build.mk
 include tests/kselftest/build.mk
 include tests/qemu/build.mk
 
-PROGRAMS := build/libvcuda/libcuda.so.1 build/softgpu/libcuda.so.1 $(softgpu_DRIVER_LINKER) build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
+PROGRAMS := build/libvcuda/libcuda.so.1 $(libnvml_LIB) build/softgpu/libcuda.so.1 $(softgpu_DRIVER_LINKER) build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
 
 all: $(PROGRAMS)
 
@@ -89,7 +90,7 @@ install-deps:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu/driver-linker $(DESTDIR)$(SYSCONFDIR)/dgsf
 	install build/vgpud/vgpud build/server/vgpu-server build/server/vgpu-worker $(DESTDIR)$(PREFIX)/sbin
-	install -m 644 build/libvcuda/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf
+	install -m 644 build/libvcuda/libcuda.so.1 $(libnvml_LIB) $(DESTDIR)$(PREFIX)/lib/dgsf
 	install -m 644 build/softgpu/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu
 	install -m 644 $(softgpu_DRIVER_LINKER) $(DESTDIR)$(PREFIX)/lib/dgsf/softgpu/driver-linker
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/lib/udev/rules.d

@@ -16,6 +16,7 @@ $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 
 CHECK_PY := $(wildcard tests/e2e/*_test.py tests/python/*_test.py) tests/ptx/rows_test.py tests/e2e/roundtrips.py
+CHECK_PY += $(if $(NVML_INCLUDE),tools/check-nvml-h.py:$(NVML_INCLUDE)/nvml.h)
 
 # numba-cuda and CuPy; without them their tests say so and are skipped.
 python-packages:

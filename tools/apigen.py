@@ -8,7 +8,8 @@ is wrong is refused with file and line.
 import os
 import sys
 
-from ctext import CUDA_H_OLDEST, MADE, block, flag, fold, guard, head, header, kind, search
+from ctext import (CUDA_H_OLDEST, MADE, block, flag, fold, guard, head, header, kind, search,
+                   write)
 from cudadef import BLOB_MAX, BY_VALUE, MODES, Refused, Table
 from roundtrip import emit_roundtrip
 
@@ -461,17 +462,6 @@ OUTPUTS = {
     "softgpu_stubs.gen.c": emit_softgpu,
     "twin.gen.c": emit_twin,
 }
-
-
-def write(path, text):
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as f:
-            if f.read() == text:
-                return
-    new = f"{path}.{os.getpid()}"
-    with open(new, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.replace(new, path)
 
 
 def main(table, directory):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """ctext.py - what the generated C files have in common"""
+import os
 import re
 
 CUDA_H_OLDEST = 13000	# the build takes cuda.h of this version and of any later one
 MADE = "made by tools/apigen.py from cuda.def, do not edit"
 
 
-def head(title, *includes, internal=False):
+def head(title, *includes, internal=False, made=MADE):
     """internal: with the older variants, which cuda.h hides behind the name of the newest."""
-    lines = ["/* SPDX-License-Identifier: MIT */", f"/* {title}; {MADE} */"]
+    lines = ["/* SPDX-License-Identifier: MIT */", f"/* {title}; {made} */"]
     if internal:
         lines.append("#define __CUDA_API_VERSION_INTERNAL\t/* variants by their exported names */")
     lines += [f"#include {i}" if i[0] == "<" else f'#include "{i}"' for i in includes]
@@ -82,3 +83,14 @@ def search(declaration, rows, found, none, by="id"):
     for word, text in (("rows", rows), ("id", by), ("found", found), ("none", none)):
         body = body.replace(f"@{word}@", text)
     return f"{declaration}\n{{\n{body}}}\n"
+
+
+def write(path, text):
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            if f.read() == text:
+                return
+    new = f"{path}.{os.getpid()}"
+    with open(new, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.replace(new, path)
