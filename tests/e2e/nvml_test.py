@@ -24,7 +24,7 @@ SERVER = os.path.join(dgsf.BUILD, "server", "vgpu-server")
 LIBRARY = os.path.join(dgsf.BUILD, "libnvml", "libnvidia-ml.so.1")
 MODULE = os.path.join(dgsf.BUILD, "nvml", "pynvml.py")
 PATHS = [os.path.join(dgsf.BUILD, name) for name in ("libnvml", "libvcuda")]
-OP_QUERY, OP_INFO = 0xf00e, 0xf00f
+OP_QUERY, OP_INFO = 0xf012, 0xf013
 
 # Lines of Python in a process of its own: they have n (pynvml), cuda (libcuda.so.1, when wanted), d (the device), say().
 PRELUDE = """

@@ -158,7 +158,6 @@ static bool read_frame(struct conn *c)
 static void read_lease(struct conn *c)
 {
 	struct refusal why;
-
 	struct vwire_frame h;
 
 	if (!read_frame(c))
@@ -168,7 +167,7 @@ static void read_lease(struct conn *c)
 		lease_bulk(c);
 	else if (wire_parse_lease(c->frame, c->got, &c->lease, &why))
 		conn_refuse(c, &why);
-	else if (((const struct vwire_frame *)c->frame)->op == htole16(VWIRE_OP_QUERY))
+	else if (le16toh(h.op) == VWIRE_OP_QUERY)
 		info_answer(c);
 	else
 		lease_request(c);
