@@ -77,7 +77,7 @@ static void limits(void)
 	CHECK_DRV(cuCtxGetLimit(&now, CU_LIMIT_STACK_SIZE));
 	if (now < before + 1024)
 		fail("a limit of %zu instead of %zu", now, before + 1024);
-	GIVES(CUDA_ERROR_UNSUPPORTED_LIMIT, cuCtxSetLimit((CUlimit)4711, 1));
+	GIVES(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit((CUlimit)4711, 1));
 }
 
 static void questions(void)

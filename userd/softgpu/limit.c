@@ -67,10 +67,14 @@ void limit_release(struct context *ctx)
 }
 
 /* Depths of device-side synchronisation ended with compute capability 9.0. */
-static bool exists(CUlimit limit)
+/* A number that is no limit is an invalid value, a limit that the device lacks is told as that. */
+static CUresult check(CUlimit limit)
 {
-	return (unsigned int)limit <= CU_LIMIT_PERSISTING_L2_CACHE_SIZE &&
-	       (limit != CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH || driver_sm() < 90);
+	if ((unsigned int)limit > CU_LIMIT_PERSISTING_L2_CACHE_SIZE)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (limit == CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH && driver_sm() >= 90)
+		return CUDA_ERROR_UNSUPPORTED_LIMIT;
+	return CUDA_SUCCESS;
 }
 
 CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
@@ -82,10 +86,10 @@ CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
 		return r;
 	if (!value)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (!exists(limit))
-		return context_leave(CUDA_ERROR_UNSUPPORTED_LIMIT);
-	*value = ctx->limits[limit];
-	return context_leave(CUDA_SUCCESS);
+	r = check(limit);
+	if (r == CUDA_SUCCESS)
+		*value = ctx->limits[limit];
+	return context_leave(r);
 }
 
 /* What becomes of a value: rounded, cut, or refused. */
@@ -130,7 +134,9 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = exists(limit) ? adjust(ctx, limit, &value) : CUDA_ERROR_UNSUPPORTED_LIMIT;
+	r = check(limit);
+	if (r == CUDA_SUCCESS)
+		r = adjust(ctx, limit, &value);
 	if (r == CUDA_SUCCESS)
 		__atomic_store_n(&ctx->limits[limit], value, __ATOMIC_RELAXED);
 	return context_leave(r);
