@@ -44,3 +44,16 @@ libnvml: $(libnvml_LIB)
 .PHONY: libnvml
 
 -include $(libnvml_obj:.o=.d)
+
+# ---- unit tests ----
+
+libnvml_TEST := $(if $(NVML_INCLUDE),build/tests/unit/nvml_test)
+UNIT_TESTS += $(libnvml_TEST)
+
+# The functions are looked up by their names, in the program.
+build/tests/unit/nvml_test: tests/unit/nvml_test.c $(libnvml_obj)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(libnvml_cflags) -Wno-deprecated-declarations -MMD -MF $@.d -rdynamic $< $(libnvml_obj) -o $@ -lcmocka -ldl
+
+-include build/tests/unit/nvml_test.d
