@@ -11,7 +11,16 @@ $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $< $(libvcuda_obj) -o $@ -lcmocka -pthread
 
--include $(tests_vcuda:=.d)
+# One file of it, with the test in the place of the others.
+tests_vcuda_bulk := build/tests/unit/vcuda_bulk_test
+UNIT_TESTS += $(tests_vcuda_bulk)
+
+$(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bulk.o
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
+
+-include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 
