@@ -20,8 +20,9 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
-PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust", "cgroups", "families_int", "families_float", "families_half", "families_warp",
-            "families_atomics", "families_memory", "families_matrix", "families_texture", "families_machine", "vecadd", "reduce", "histogram",
+PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust_order", "thrust_sums", "thrust_sets", "cgroups", "families_int",
+            "families_float", "families_half", "families_warp", "families_atomics", "families_memory", "families_matrix",
+            "families_texture", "families_machine", "vecadd", "reduce", "histogram",
             "matmul", "kmeans --csv @digits.csv.gz", "wmma", "texture", "fft", "groups", "gridsync", "graphs", "memory", "streams", "async",
             "pageable", "hostfunc", "threads", "arrays", "contexts", "drvptx", "manykernels", "pools", "printf"]
 PRINTS = ["printf"]     # what they say is their output

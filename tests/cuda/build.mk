@@ -92,10 +92,15 @@ $(CUDA_CUB): $(CUDA_OUT)/cub_%: $(CUDA_DIR)/cub.cu $(CUDA_HEADERS)
 
 cuda-programs: $(CUDA_CUB)
 
-# Fifteen seconds, so for one architecture; what CUB is made of differs by architecture above.
-$(CUDA_OUT)/thrust: $(CUDA_DIR)/thrust.cu $(CUDA_HEADERS)
+# Thrust the same way: all of both for each architecture would take the compiler two minutes.
+CUDA_THRUST := $(CUDA_OUT)/thrust_order $(CUDA_OUT)/thrust_sums $(CUDA_OUT)/thrust_sets
+CUDA_THRUST_order := -DTHRUST_ORDER -gencode arch=compute_75,code=compute_75
+CUDA_THRUST_sums := -DTHRUST_SUMS -gencode arch=compute_80,code=compute_80
+CUDA_THRUST_sets := -DTHRUST_SETS -gencode arch=compute_90,code=compute_90
+
+$(CUDA_THRUST): $(CUDA_OUT)/thrust_%: $(CUDA_DIR)/thrust.cu $(CUDA_HEADERS)
 	@echo "  NVCC    $@"
 	@mkdir -p $(@D)
-	@$(NVCC) -O1 -std=c++17 -gencode arch=compute_80,code=compute_80 $< -o $@
+	@$(NVCC) -O1 -std=c++17 $(CUDA_THRUST_$*) $< -o $@
 
-cuda-programs: $(CUDA_OUT)/thrust
+cuda-programs: $(CUDA_THRUST)

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Thrust's algorithms against the host's, at sizes around warps, blocks and tiles. */
+/*
+ * thrust.cu - Thrust's algorithms against the host's, at sizes around warps, blocks and tiles
+ *
+ * Three programs, as the compiler is slow: THRUST_ORDER, THRUST_SUMS or THRUST_SETS is defined.
+ */
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <vector>
 
 #include <thrust/copy.h>
 #include <thrust/device_vector.h>
+#include <thrust/iterator/constant_iterator.h>
 #include <thrust/partition.h>
 #include <thrust/reduce.h>
 #include <thrust/scan.h>
@@ -48,7 +54,8 @@ static void expect(const char *what, const device &dev, const host &want)
 	dump(what, got.data(), got.size() * sizeof(int));
 }
 
-static void order(const host &v)
+#ifdef THRUST_ORDER
+static void check(const host &v)
 {
 	device keys(v.begin(), v.end()), places(v.size());
 	host sorted = v, where(v.size());
@@ -65,6 +72,9 @@ static void order(const host &v)
 	expect("unique", keys, sorted);
 }
 
+#endif
+
+#ifdef THRUST_SUMS
 static void sums(const host &v)
 {
 	device in(v.begin(), v.end()), out(v.size());
@@ -99,28 +109,70 @@ static void parts(const host &v)
 	expect("partition", in, want);
 }
 
+static void check(const host &v)
+{
+	sums(v);
+	parts(v);
+}
+#endif
+
+#ifdef THRUST_SETS
+#define SET(name)									\
+	do {										\
+		host want;								\
+		device out(v.size() + w.size());					\
+											\
+		out.erase(thrust::set_##name(a.begin(), a.end(), b.begin(), b.end(),	\
+					     out.begin()), out.end());			\
+		std::set_##name(v.begin(), v.end(), w.begin(), w.end(),			\
+				std::back_inserter(want));				\
+		expect(#name, out, want);						\
+	} while (0)
+
 static void sets(host v, host w)
 {
-	host want;
-
 	std::sort(v.begin(), v.end());
 	std::sort(w.begin(), w.end());
-	device a(v.begin(), v.end()), b(w.begin(), w.end()), out(v.size() + w.size());
+	device a(v.begin(), v.end()), b(w.begin(), w.end());
 
-	out.erase(thrust::set_intersection(a.begin(), a.end(), b.begin(), b.end(), out.begin()), out.end());
-	std::set_intersection(v.begin(), v.end(), w.begin(), w.end(), std::back_inserter(want));
-	expect("intersection", out, want);
+	SET(intersection);
+	SET(union);
+	SET(difference);
+	SET(symmetric_difference);
 }
+
+/* Sorted, and each run's ones summed. */
+static void histogram(const host &v)
+{
+	device in(v.begin(), v.end()), keys(v.size()), counts(v.size());
+	std::map<int, int> bins;
+	host which, many;
+
+	thrust::sort(in.begin(), in.end());
+	auto end = thrust::reduce_by_key(in.begin(), in.end(), thrust::make_constant_iterator(1),
+					 keys.begin(), counts.begin());
+	keys.erase(end.first, keys.end());
+	counts.erase(end.second, counts.end());
+	for (int x : v)
+		bins[x]++;
+	for (const auto &bin : bins) {
+		which.push_back(bin.first);
+		many.push_back(bin.second);
+	}
+	expect("bins", keys, which);
+	expect("their counts", counts, many);
+}
+
+static void check(const host &v)
+{
+	sets(v, numbers(v.size() / 2, 1000));
+	histogram(v);
+}
+#endif
 
 int main(void)
 {
-	for (int n : { 0, 1, 2, 31, 32, 33, 127, 128, 129, 1023, 1024, 1025, 4097, 100003 }) {
-		host v = numbers(n, 1000);
-
-		order(v);
-		sums(v);
-		parts(v);
-		sets(v, numbers(n / 2, 1000));
-	}
+	for (int n : { 0, 1, 2, 31, 32, 33, 127, 128, 129, 1023, 1024, 1025, 4097, 100003 })
+		check(numbers(n, 1000));
 	return pass();
 }

@@ -30,9 +30,10 @@ class Cub(unittest.TestCase):
         self.passes("cub_pick", "90")
 
     def test_thrust(self):
-        for sm in ("80", "90"):
-            with self.subTest(sm=sm):
-                self.passes("thrust", sm)
+        for name, sms in (("order", ("75", "80", "90")), ("sums", ("80", "90")), ("sets", ("90",))):
+            for sm in sms:
+                with self.subTest(name=name, sm=sm):
+                    self.passes("thrust_" + name, sm)
 
     def test_cooperative_groups(self):
         for sm in ("75", "80", "90"):
