@@ -4,7 +4,7 @@
 # tools/nvml-packages.sh gets, it is not built.
 
 # Asked only where it is built: on a machine without a network pip takes its time to give up.
-ifneq ($(filter all check install libnvml build/libnvml/%,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter all check install libnvml build/libnvml/% build/tests/unit/nvml_test,$(or $(MAKECMDGOALS),all)),)
 include build/nvml.mk
 endif
 

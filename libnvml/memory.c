@@ -76,8 +76,6 @@ EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtili
 		return r;
 	if (!rates)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	if (!vnvml_info()->has_utilisation)
-		return NVML_ERROR_NOT_SUPPORTED;
 	now = calloc(1, sizeof(*now));
 	r = now ? vnvml_ask(now) : NVML_ERROR_MEMORY;
 	if (!r && !now->has_utilisation)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import unittest
+import unittest.mock
 
 import dgsf
 
@@ -175,6 +176,13 @@ say(codes=[code(fn, d, *args) for fn, *args in ((n.nvmlDeviceGetTemperature, 0),
         said, _ = self.run_lines(START + "u = n.nvmlDeviceGetUtilizationRates(d)\n"
                                          "say(rates=[u.gpu, u.memory], driver=n.nvmlSystemGetDriverVersion(), nvml=n.nvmlSystemGetNVMLVersion())")
         self.assertEqual(said, {"rates": [37, 12], "driver": "580.1.2", "nvml": "13.580.1.2"})
+
+    def test_a_library_that_hangs_does_not_hold_the_server(self):
+        with unittest.mock.patch.dict(os.environ, NVML_DOUBLE_HANGS="1"):
+            self.serve("--nvml", os.path.join(dgsf.BUILD, "tests", "unit", "nvml_double.so"))
+        said, _ = self.run_lines(START + "say(rates=[code(n.nvmlDeviceGetUtilizationRates, d) for _ in range(3)], "
+                                         "total=n.nvmlDeviceGetMemoryInfo(d).total, driver=n.nvmlSystemGetDriverVersion())")
+        self.assertEqual(said, {"rates": [3] * 3, "total": GIB // 2, "driver": "580.1.2"})
 
     def test_a_server_does_not_ask_itself(self):
         self.serve("--nvml", LIBRARY)

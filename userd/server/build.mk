@@ -14,7 +14,7 @@ $(SERVER_OBJS): $(SERVER_OUT)/%.o: userd/server/%.c
 
 $(SERVER_OUT)/vgpu-server: $(SERVER_OBJS) $(COMMON_OBJS)
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl -pthread
 
 -include $(SERVER_OBJS:.o=.d)
 

@@ -46,16 +46,18 @@ void info_answer(struct conn *c)
 	struct server *s = c->server;
 	struct info *i = &s->info;
 	uint8_t buf[VWIRE_CONTROL_MAX];
+	char driver[NVML_DRIVER_MAX];
 	struct wire_info w = {
 		.device = i->device,
 		.device_bytes = i->device_bytes,
-		.driver = i->nvml.driver,
+		.driver = driver,
 	};
 	struct refusal why;
 	uint64_t quota;
 
-	if (!i->device_bytes || !s->memory.total) {
-		refusal_set(&why, WIRE_UNAVAILABLE, VWIRE_REASON_WORKER, "no worker is warm yet");
+	if (!i->device_bytes || !s->memory.total || nvml_starting(&i->nvml)) {
+		refusal_set(&why, WIRE_UNAVAILABLE, VWIRE_REASON_WORKER,
+			    "no worker has been warm yet");
 		conn_refuse(c, &why);
 		return;
 	}
@@ -69,6 +71,6 @@ void info_answer(struct conn *c)
 		.nr_devices = htole32(1),
 	};
 	count_leases(s, c->lease.tenant, &w.info);
-	w.has_utilisation = nvml_utilisation(&i->nvml, &w.utilisation);
+	w.has_utilisation = nvml_ask(&i->nvml, &w.utilisation, driver);
 	conn_finish(c, buf, wire_info(buf, &w));
 }

@@ -3,7 +3,7 @@
  * server.h - what the files of vgpu-server share
  *
  * One thread, one loop. listener.c has the connections until they are leases, lease.c decides who
- * gets one, pool.c has the workers. CUDA is never called here.
+ * gets one, pool.c has the workers. CUDA is never called here; a second thread, in nvml.c, asks NVML.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
