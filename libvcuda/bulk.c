@@ -20,30 +20,30 @@
 #include "hostcall.h"
 #include "ring.h"
 
-#define TAKES_BYTES	(1u << 20)	/* smaller copies go with the other requests */
-#define UNDER_WAY_MAX	(4ull * VWIRE_BULK_MAX)	/* bytes asked for that have not come */
+#define TAKES_BYTES   (1u << 20)	      /* smaller copies go with the other requests */
+#define UNDER_WAY_MAX (4ull * VWIRE_BULK_MAX) /* bytes asked for that have not come */
 
 /* A request for data that has not all come. */
 struct inbound {
 	struct inbound *next;
 	uint64_t seq, bytes, received;
-	uint64_t told;			/* bytes that were sent, once is_told */
-	uint64_t got;			/* stripes that have come, or are coming: bit for bit */
+	uint64_t told; /* bytes that were sent, once is_told */
+	uint64_t got;  /* stripes that have come, or are coming: bit for bit */
 	uint8_t *dst;
-	const struct vcuda_wait *owner;	/* the only wait that covers it; NULL: any later one */
+	const struct vcuda_wait *owner; /* the only wait that covers it; NULL: any later one */
 	bool is_told;
 };
 
 _Static_assert(VWIRE_BULK_MAX / VWIRE_STRIPE <= 64, "a bit for each stripe");
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* inbound, nr_busy */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* inbound, nr_busy */
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct inbound *inbound;
-static unsigned int nr_busy;		/* receivers that write to the program's memory */
+static unsigned int nr_busy; /* receivers that write to the program's memory */
 static _Atomic unsigned int nr_inbound;
 static _Atomic uint64_t under_way;
 
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;	/* held while a copy is sent */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* held while a copy is sent */
 
 bool vcuda_bulk_takes(size_t n, bool wait)
 {
@@ -57,7 +57,9 @@ CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stre
 {
 	size_t part = n < VWIRE_BULK_MAX ? n : VWIRE_BULK_MAX;
 	struct vwire_copy_in h = {
-		.dst = htole64(dst), .bytes = htole64(part), .stream = htole32(stream),
+		.dst = htole64(dst),
+		.bytes = htole64(part),
+		.stream = htole32(stream),
 	};
 	struct vcuda_iov iov = { &h, sizeof(h) };
 	CUresult r;
@@ -259,7 +261,8 @@ CUresult vcuda_bulk_out(void *dst, CUdeviceptr src, size_t n, uint32_t stream, b
 {
 	struct vcuda_wait w = { 0 };
 	struct vwire_copy_out h = {
-		.stream = htole32(stream), .flags = htole32(async ? 0 : VWIRE_COPY_F_PART),
+		.stream = htole32(stream),
+		.flags = htole32(async ? 0 : VWIRE_COPY_F_PART),
 	};
 	size_t done, part;
 	bool last;
@@ -280,7 +283,7 @@ CUresult vcuda_bulk_out(void *dst, CUdeviceptr src, size_t n, uint32_t stream, b
 	if (!r)
 		r = vcuda_wait(&w);
 	else
-		vcuda_receive_until(nothing_under_way);	/* parts that were asked for go to dst */
+		vcuda_receive_until(nothing_under_way); /* parts that were asked for go to dst */
 	free(w.reply);
 	if (vcuda_session_error())
 		vcuda_bulk_quiesce();

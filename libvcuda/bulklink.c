@@ -19,11 +19,11 @@
 #include "net.h"
 #include "ring.h"
 
-#define LINKS		4
-#define LINKS_MAX	8
-#define OPEN_MS		5000
-#define REASON_MS	1000	/* for the session's connection to say why */
-#define BOUNCE		(64u << 10)
+#define LINKS	  4
+#define LINKS_MAX 8
+#define OPEN_MS	  5000
+#define REASON_MS 1000 /* for the session's connection to say why */
+#define BOUNCE	  (64u << 10)
 
 enum state { NONE, OFFERED, OPENING, READY };
 
@@ -40,9 +40,9 @@ struct outbound {
 	uint32_t nr, nr_begun, nr_done;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* all of it */
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;	/* state */
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER;		/* for senders */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* all of it */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* state */
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;	  /* for senders */
 static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;
 static _Atomic int state = NONE;
 static struct vwire_bulk offer;
@@ -183,8 +183,9 @@ static void send_share(int fd)
 void vcuda_bulk_send(const uint8_t *src, size_t n, uint64_t seq)
 {
 	pthread_mutex_lock(&lock);
-	out = (struct outbound){ .src = src, .bytes = n, .seq = seq,
-				 .nr = (n + VWIRE_STRIPE - 1) / VWIRE_STRIPE };
+	out = (struct outbound){
+		.src = src, .bytes = n, .seq = seq, .nr = (n + VWIRE_STRIPE - 1) / VWIRE_STRIPE
+	};
 	if (nr_links > 1 && out.nr > 1)
 		pthread_cond_broadcast(&work);
 	send_share(fds[0]);
@@ -311,8 +312,9 @@ static int connect_one(int i, const struct net_addr *to)
 	if (!keep(i, fd))
 		return -ECANCELED;
 	ask.bulk.connections = 0;
-	err = poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, OPEN_MS) > 0 ?
-		      net_connected(fd) : -ETIMEDOUT;
+	err = poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, OPEN_MS) > 0
+		      ? net_connected(fd)
+		      : -ETIMEDOUT;
 	if (!err)
 		err = net_write(fd, &ask, sizeof(ask), end);
 	if (!err)
@@ -367,7 +369,8 @@ static void *open_links(void *arg)
 		fds[i] = -1;
 	}
 	if (err && !stopping && !vcuda_session_error())
-		vcuda_say("no bulk connections: %s; large copies go as small ones do", strerror(-err));
+		vcuda_say("no bulk connections: %s; large copies go as small ones do",
+			  strerror(-err));
 	atomic_store(&state, err || stopping ? NONE : READY);
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);

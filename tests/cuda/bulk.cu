@@ -41,7 +41,7 @@ static void guarded(const char *what, const unsigned char *p, size_t n)
 /* There and back, at an odd address. */
 static void sizes(unsigned char *up, unsigned char *down, unsigned char *dev)
 {
-	static const size_t around[] = { 256ul << 10, 1ul << 20, 3 * STRIPE, SLOTS, REQUEST,
+	static const size_t around[] = { 256ul << 10, 1ul << 20, 3 * STRIPE, SLOTS / 4, SLOTS, REQUEST,
 					 REQUEST + (1ul << 20), 2 * REQUEST + SLOTS };
 	unsigned seed = 1;
 

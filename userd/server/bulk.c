@@ -18,12 +18,13 @@
 #include "run.h"
 #include "worker.h"
 
-#define NAP_NS		20000	/* between two looks at a flag that the device raises */
-#define NAP_MAX_NS	500000
-#define LOOK_NAPS	16u	/* naps until the context is asked whether it lives */
-#define SLACK_NS	1000	/* of these threads' timers */
-#define CLOSE_MS	1000	/* for the session's connection to end by itself, or a client to read why it was closed */
-#define SCRATCH		(64u << 10)
+#define NAP_NS	   20000 /* between two looks at a flag that the device raises */
+#define NAP_MAX_NS 500000
+#define LOOK_NAPS  16u	/* naps until the context is asked whether it lives */
+#define SLACK_NS   1000 /* of these threads' timers */
+#define CLOSE_MS                                                                                   \
+	1000 /* for the session's connection to end by itself, or a client to read why it was closed */
+#define SCRATCH (64u << 10)
 
 struct link {
 	struct worker *w;
@@ -43,7 +44,8 @@ void bulk_raise(uint32_t *flag, uint32_t turn)
 	uint32_t old = __atomic_load_n(flag, __ATOMIC_RELAXED);
 
 	while ((int32_t)(turn - old) > 0 &&
-	       !__atomic_compare_exchange_n(flag, &old, turn, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	       !__atomic_compare_exchange_n(flag, &old, turn, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
 		;
 }
 
@@ -53,10 +55,10 @@ void bulk_release(struct worker *w)
 
 	if (!b->offered)
 		return;
-	for (uint32_t i = 0; i < BULK_SLOTS; i++) {
-		bulk_raise(&b->in.full[i], bulk_turn(b->in.next + BULK_SLOTS));
-		bulk_raise(&b->out.empty[i], bulk_turn(b->out.next + BULK_SLOTS));
-	}
+	for (uint32_t i = 0; i < b->in.nr_slots; i++)
+		bulk_raise(&b->in.full[i], bulk_turn(&b->in, b->in.next) + 1);
+	for (uint32_t i = 0; i < b->out.nr_slots; i++)
+		bulk_raise(&b->out.empty[i], bulk_turn(&b->out, b->out.next) + 1);
 }
 
 static void sleep_ns(uint64_t ns)
@@ -234,7 +236,7 @@ static bool receive_stripe(struct link *l)
 	struct bulk *b = &l->w->bulk;
 	struct bulk_copy *c;
 	struct stripe_head h;
-	uint32_t n;
+	uint64_t n;
 	size_t len;
 	bool ok;
 
@@ -251,12 +253,12 @@ static bool receive_stripe(struct link *l)
 	}
 	len = le64toh(h.data.len);
 	n = c->first + le64toh(h.data.offset) / VWIRE_STRIPE;
-	if (c->discard || !wait_flag(l->w, bulk_flag(b->in.empty, n), bulk_turn(n) - 1)) {
+	if (c->discard || !wait_flag(l->w, bulk_empty(&b->in, n), bulk_turn(&b->in, n) - 1)) {
 		ok = throw_away(l->fd, len);
 	} else {
-		ok = receive(l->fd, b->in.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE, len);
+		ok = receive(l->fd, bulk_slot(&b->in, n), len);
 		if (ok)
-			bulk_raise(bulk_flag(b->in.full, n), bulk_turn(n));
+			bulk_raise(bulk_full(&b->in, n), bulk_turn(&b->in, n));
 	}
 	ok = ok && throw_away(l->fd, vwire_pad(len) - len);
 	if (ok)
@@ -287,7 +289,8 @@ static bool send_all(int fd, struct iovec *iov, int nr)
 		n = sendmsg(fd, &m, MSG_NOSIGNAL);
 		if (n < 0 && errno != EINTR)
 			return false;
-		for (; m.msg_iovlen && n >= (ssize_t)m.msg_iov->iov_len; m.msg_iov++, m.msg_iovlen--)
+		for (; m.msg_iovlen && n >= (ssize_t)m.msg_iov->iov_len;
+		     m.msg_iov++, m.msg_iovlen--)
 			n -= m.msg_iov->iov_len;
 		if (n > 0) {
 			m.msg_iov->iov_base = (uint8_t *)m.msg_iov->iov_base + n;
@@ -309,7 +312,7 @@ static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
 	};
 	struct iovec iov[] = {
 		{ &h, sizeof(h) },
-		{ l->w->bulk.out.mem + (size_t)((c->first + i) % BULK_SLOTS) * VWIRE_STRIPE, len },
+		{ bulk_slot(&l->w->bulk.out, c->first + i), len },
 		{ (void *)zeros, vwire_pad(len) - len },
 	};
 
@@ -320,7 +323,7 @@ static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
 static struct bulk_copy *pick(struct bulk *b, bool *any)
 {
 	struct bulk_copy *c;
-	uint32_t n;
+	uint64_t n;
 
 	*any = false;
 	for (c = b->broken ? NULL : b->out.copies; c; c = c->next) {
@@ -328,7 +331,7 @@ static struct bulk_copy *pick(struct bulk *b, bool *any)
 			continue;
 		*any = true;
 		n = c->first + c->nr_begun;
-		if (b->lost || bulk_reached(bulk_flag(b->out.full, n), bulk_turn(n)))
+		if (b->lost || bulk_reached(bulk_full(&b->out, n), bulk_turn(&b->out, n)))
 			return c;
 	}
 	return NULL;
@@ -367,7 +370,8 @@ static void *sender(void *arg)
 	struct link *l = arg;
 	struct bulk *b = &l->w->bulk;
 	struct bulk_copy *c;
-	uint32_t i, n;
+	uint64_t n;
+	uint32_t i;
 	bool sends, ok = true;
 
 	real.cuCtxSetCurrent(l->w->ctx);
@@ -379,7 +383,7 @@ static void *sender(void *arg)
 		pthread_mutex_unlock(&b->lock);
 		if (sends)
 			ok = send_stripe(l, c, i);
-		bulk_raise(bulk_flag(b->out.empty, n), bulk_turn(n));
+		bulk_raise(bulk_empty(&b->out, n), bulk_turn(&b->out, n));
 		pthread_mutex_lock(&b->lock);
 		if (sends && ok)
 			c->sent += bulk_stripe_bytes(c, i);
@@ -432,7 +436,7 @@ void bulk_accept(struct worker *w, const struct control_bulk *msg, int fd)
 		return;
 	}
 	*l = (struct link){ .w = w, .fd = fd };
-	net_options(fd);	/* fails on what is not TCP, which is as well */
+	net_options(fd); /* fails on what is not TCP, which is as well */
 	if (send(fd, &yes, sizeof(yes), MSG_NOSIGNAL) != sizeof(yes) || !start(l, receiver) ||
 	    !start(l, sender))
 		break_off(w);

@@ -30,14 +30,20 @@ struct request;
 struct worker;
 
 #define BULK_CONNECTIONS	8u
-#define BULK_SLOTS		32u	/* of VWIRE_STRIPE bytes, in each direction */
+/*
+ * Slots of VWIRE_STRIPE bytes. To the host there are few: what has left the device and was not sent yet
+ * is what the wait of another stream may have to wait for.
+ */
+#define BULK_SLOTS_IN		32u
+#define BULK_SLOTS_OUT		8u
 #define BULK_COPIES_MAX		1024u	/* unfinished ones; the executor waits with the next */
 
-/* One direction. Stripes are numbered: number n uses slot n % BULK_SLOTS. */
+/* One direction. Stripes are numbered: number n uses slot n % nr_slots. */
 struct bulk_ring {
 	uint8_t *mem;
+	uint32_t nr_slots;
 	uint32_t *full, *empty;
-	uint32_t next;		/* the next stripe's number; of the executor, with the lock */
+	uint64_t next;		/* the next stripe's number; of the executor, with the lock */
 	struct bulk_copy *copies, **tail;
 	unsigned int nr_copies;
 };
@@ -75,7 +81,7 @@ void bulk_release(struct worker *w);
 struct bulk_copy {
 	struct bulk_copy *next;
 	uint64_t seq, bytes;
-	uint32_t first;		/* number of its first stripe */
+	uint64_t first;		/* number of its first stripe */
 	uint32_t nr, nr_begun, nr_done;
 	uint64_t got;		/* stripes that have come, or are coming: bit for bit */
 	uint64_t sent;		/* bytes */
@@ -85,15 +91,25 @@ struct bulk_copy {
 
 _Static_assert(VWIRE_BULK_MAX / VWIRE_STRIPE <= 64, "a bit for each stripe");
 
-static inline uint32_t *bulk_flag(uint32_t *flags, uint32_t stripe)
+static inline uint32_t *bulk_full(const struct bulk_ring *r, uint64_t stripe)
 {
-	return &flags[stripe % BULK_SLOTS];
+	return &r->full[stripe % r->nr_slots];
 }
 
-/* How often its slot has been used, with this stripe. */
-static inline uint32_t bulk_turn(uint32_t stripe)
+static inline uint32_t *bulk_empty(const struct bulk_ring *r, uint64_t stripe)
 {
-	return stripe / BULK_SLOTS + 1;
+	return &r->empty[stripe % r->nr_slots];
+}
+
+static inline uint8_t *bulk_slot(const struct bulk_ring *r, uint64_t stripe)
+{
+	return r->mem + (size_t)(stripe % r->nr_slots) * VWIRE_STRIPE;
+}
+
+/* How often its slot has been used, with this stripe; wraps, as the comparisons of flags do. */
+static inline uint32_t bulk_turn(const struct bulk_ring *r, uint64_t stripe)
+{
+	return stripe / r->nr_slots + 1;
 }
 
 static inline bool bulk_reached(const uint32_t *flag, uint32_t turn)

@@ -14,13 +14,15 @@
 #include "run.h"
 #include "worker.h"
 
-#define FLAGS_BYTES	4096u
+#define FLAGS_BYTES 4096u
+#define NR_SLOTS    (BULK_SLOTS_IN + BULK_SLOTS_OUT)
 
-_Static_assert(4 * BULK_SLOTS * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
+_Static_assert(2 * NR_SLOTS * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
 
 static CUresult stream_waits(struct bulk *b, CUstream stream, const uint32_t *flag, uint32_t turn)
 {
-	return real.cuStreamWaitValue32_v2(stream, b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
+	return real.cuStreamWaitValue32_v2(stream,
+					   b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
 					   turn, CU_STREAM_WAIT_VALUE_GEQ);
 }
 
@@ -37,9 +39,9 @@ static CUresult stream_raises(struct bulk *b, CUstream stream, const uint32_t *f
  */
 static CUresult pin(struct bulk *b)
 {
-	size_t ring = (size_t)BULK_SLOTS * VWIRE_STRIPE, all = 2 * ring + FLAGS_BYTES;
+	size_t slots = (size_t)NR_SLOTS * VWIRE_STRIPE, all = slots + FLAGS_BYTES;
 	uint8_t *mem = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint32_t *flags = (uint32_t *)(mem + 2 * ring);
+	uint32_t *flags = (uint32_t *)(mem + slots);
 	CUresult r;
 
 	if (mem == MAP_FAILED)
@@ -48,11 +50,13 @@ static CUresult pin(struct bulk *b)
 	if (r == CUDA_SUCCESS)
 		r = real.cuMemHostGetDevicePointer_v2(&b->flags, flags, 0);
 	b->in.mem = mem;
-	b->out.mem = mem + ring;
+	b->in.nr_slots = BULK_SLOTS_IN;
 	b->in.full = flags;
-	b->in.empty = flags + BULK_SLOTS;
-	b->out.full = flags + 2 * BULK_SLOTS;
-	b->out.empty = flags + 3 * BULK_SLOTS;
+	b->in.empty = flags + BULK_SLOTS_IN;
+	b->out.mem = mem + (size_t)BULK_SLOTS_IN * VWIRE_STRIPE;
+	b->out.nr_slots = BULK_SLOTS_OUT;
+	b->out.full = flags + 2 * BULK_SLOTS_IN;
+	b->out.empty = b->out.full + BULK_SLOTS_OUT;
 	return r;
 }
 
@@ -84,7 +88,8 @@ int bulk_init(struct worker *w)
 void bulk_offer(struct worker *w, struct vwire_wr *wr)
 {
 	struct vwire_tlv tlv = {
-		.type = htole16(VWIRE_TLV_BULK), .len = htole32(sizeof(struct vwire_bulk)),
+		.type = htole16(VWIRE_TLV_BULK),
+		.len = htole32(sizeof(struct vwire_bulk)),
 	};
 	struct vwire_bulk v = {
 		.magic = htole32(VWIRE_MAGIC),
@@ -181,16 +186,15 @@ static CUresult begin_in(struct bulk *b, const struct bulk_copy *c, uint64_t dst
 	CUresult first = CUDA_SUCCESS, r;
 
 	for (uint32_t i = 0; i < c->nr; i++) {
-		uint32_t n = c->first + i;
+		uint64_t n = c->first + i;
 
-		r = stream_waits(b, stream, bulk_flag(b->in.full, n), bulk_turn(n));
+		r = stream_waits(b, stream, bulk_full(&b->in, n), bulk_turn(&b->in, n));
 		if (r == CUDA_SUCCESS && first == CUDA_SUCCESS)
-			first = real.cuMemcpyHtoDAsync_v2(
-				dst + (uint64_t)i * VWIRE_STRIPE,
-				b->in.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
-				bulk_stripe_bytes(c, i), stream);
+			first = real.cuMemcpyHtoDAsync_v2(dst + (uint64_t)i * VWIRE_STRIPE,
+							  bulk_slot(&b->in, n),
+							  bulk_stripe_bytes(c, i), stream);
 		if (r == CUDA_SUCCESS)
-			r = stream_raises(b, stream, bulk_flag(b->in.empty, n), bulk_turn(n));
+			r = stream_raises(b, stream, bulk_empty(&b->in, n), bulk_turn(&b->in, n));
 		if (r != CUDA_SUCCESS)
 			return r;
 	}
@@ -265,19 +269,19 @@ static void out_done(struct worker *w, struct job *job, CUresult r)
 /* The stripes that were begun are c->nr, those whose copy was are c->nr_good. */
 static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint64_t src, CUstream stream)
 {
-	uint32_t want = c->nr, n;
+	uint32_t want = c->nr;
+	uint64_t n;
 	CUresult r = CUDA_SUCCESS, copied = CUDA_SUCCESS;
 
 	for (c->nr = 0; c->nr < want && copied == CUDA_SUCCESS; c->nr++) {
 		n = c->first + c->nr;
-		r = stream_waits(b, stream, bulk_flag(b->out.empty, n), bulk_turn(n) - 1);
+		r = stream_waits(b, stream, bulk_empty(&b->out, n), bulk_turn(&b->out, n) - 1);
 		if (r == CUDA_SUCCESS)
-			copied = real.cuMemcpyDtoHAsync_v2(
-				b->out.mem + (size_t)(n % BULK_SLOTS) * VWIRE_STRIPE,
-				src + (uint64_t)c->nr * VWIRE_STRIPE, bulk_stripe_bytes(c, c->nr),
-				stream);
+			copied = real.cuMemcpyDtoHAsync_v2(bulk_slot(&b->out, n),
+							   src + (uint64_t)c->nr * VWIRE_STRIPE,
+							   bulk_stripe_bytes(c, c->nr), stream);
 		if (r == CUDA_SUCCESS)
-			r = stream_raises(b, stream, bulk_flag(b->out.full, n), bulk_turn(n));
+			r = stream_raises(b, stream, bulk_full(&b->out, n), bulk_turn(&b->out, n));
 		if (r != CUDA_SUCCESS)
 			return r;
 		c->nr_good += copied == CUDA_SUCCESS;
