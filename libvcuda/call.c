@@ -197,6 +197,8 @@ CUresult vcuda_async(struct vcuda_call *c)
 	bool done = false;
 
 	if (!r)
+		r = vcuda_arguments_check(c->id, rd_init(c->buf, wr_len(&c->wr)));
+	if (!r)
 		r = vcuda_sticky_error();
 	if (!r && capture_ever)
 		r = vcuda_capture_async(c, &done);

@@ -95,6 +95,9 @@ void vcuda_put_new(struct vcuda_call *c, enum cuda_handle_kind kind, void *dst);
 /* A handle that this call ends. */
 void vcuda_put_del(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle);
 
+/* What an ASYNC row's arguments say by themselves, as they are encoded. */
+CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args);
+
 CUresult vcuda_sync(struct vcuda_call *c);
 CUresult vcuda_async(struct vcuda_call *c);
 /* As vcuda_sync(), once for each distinct encoding of the arguments; errors are not kept. */

@@ -423,6 +423,8 @@ CUresult hand_cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	CUresult r = vcuda_need_context();
 	size_t all, left;
 
+	if (!r)
+		r = vcuda_sticky_error();
 	if (r)
 		return r;
 	if (!free_bytes || !total)

@@ -534,7 +534,9 @@ static CUresult enumerate(enum cuda_handle_kind kind, const void *handle, unsign
 
 CUresult hand_cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 {
-	return find_kernel(CUDA_HANDLE_module, handle, name, out);
+	CUresult r = find_kernel(CUDA_HANDLE_module, handle, name, out);
+
+	return r ? r : vcuda_sticky_error();
 }
 
 CUresult hand_cuModuleGetFunctionCount(unsigned int *n, CUmodule handle)

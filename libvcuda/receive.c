@@ -15,6 +15,7 @@
 #include "bulk.h"
 #include "hostcall.h"
 #include "ring.h"
+#include "sticky.h"
 #include "vcuda.h"
 
 #define REPLY_MAX	(64u << 20)	/* bytes of all frames of one reply */
@@ -60,14 +61,20 @@ void vcuda_receive_reset(void)
 
 /* ---- errors that have no call of their own ---- */
 
+static void keep(CUresult r)
+{
+	int none = CUDA_SUCCESS;
+
+	atomic_compare_exchange_strong(&sticky_error, &none, r);
+}
+
 void vcuda_async_error(CUresult r, bool sticky)
 {
 	int none = CUDA_SUCCESS;
 
 	atomic_compare_exchange_strong(&pending_error, &none, r);
-	none = CUDA_SUCCESS;
 	if (sticky)
-		atomic_compare_exchange_strong(&sticky_error, &none, r);
+		keep(r);
 }
 
 CUresult vcuda_sticky_error(void)
@@ -333,6 +340,8 @@ static void finish_replied(struct vcuda_wait *w)
 
 static void finish(struct vcuda_wait *w, CUresult r)
 {
+	if (result_is_sticky(r))
+		keep(r);
 	pthread_mutex_lock(&lock);
 	w->result = r;
 	w->replied = true;

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "log.h"
+#include "sticky.h"
 #include "worker.h"
 
 static void bad_handle(struct request *rq)
@@ -136,22 +137,7 @@ void run_out_blob(struct request *rq, const void *p, size_t n)
 
 bool run_is_sticky(CUresult r)
 {
-	switch (r) {
-	case CUDA_ERROR_ECC_UNCORRECTABLE:
-	case CUDA_ERROR_ILLEGAL_ADDRESS:
-	case CUDA_ERROR_LAUNCH_TIMEOUT:
-	case CUDA_ERROR_ASSERT:
-	case CUDA_ERROR_HARDWARE_STACK_ERROR:
-	case CUDA_ERROR_ILLEGAL_INSTRUCTION:
-	case CUDA_ERROR_MISALIGNED_ADDRESS:
-	case CUDA_ERROR_INVALID_ADDRESS_SPACE:
-	case CUDA_ERROR_INVALID_PC:
-	case CUDA_ERROR_LAUNCH_FAILED:
-	case CUDA_ERROR_CONTEXT_IS_DESTROYED:
-		return true;
-	default:
-		return false;
-	}
+	return result_is_sticky(r);
 }
 
 const char *run_error_name(CUresult r)

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/*
+ * argument.c - what is wrong with the arguments of an ASYNC row by themselves: flags that are none,
+ * addresses that are not aligned
+ *
+ * The server's driver finds that too, but the call has returned by then and its error would come
+ * at the next wait.
+ */
+#include "vcuda.h"
+
+/* An integer argument of a call as it is encoded, from 0. */
+static uint64_t argument(struct vwire_rd args, int n)
+{
+	while (n--)
+		rd_u64(&args);
+	return rd_u64(&args);
+}
+
+static bool event_flags_wrong(uint64_t flags)
+{
+	const uint64_t known = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING |
+			       CU_EVENT_INTERPROCESS;
+
+	return flags & ~known ||
+	       (flags & CU_EVENT_INTERPROCESS && !(flags & CU_EVENT_DISABLE_TIMING));
+}
+
+/* stream, address, value, flags */
+static bool write_wrong(struct vwire_rd args, unsigned int size)
+{
+	uint64_t at = argument(args, 1);
+
+	return !at || at % size ||
+	       argument(args, 3) & ~(uint64_t)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER;
+}
+
+/* address, value, count */
+static bool set_wrong(struct vwire_rd args, unsigned int size)
+{
+	uint64_t at = argument(args, 0);
+
+	return at % size || (!at && argument(args, 2));
+}
+
+/* address, pitch, value, width, height */
+static bool set_box_wrong(struct vwire_rd args, unsigned int size)
+{
+	uint64_t at = argument(args, 0), pitch = argument(args, 1), width = argument(args, 3);
+	uint64_t height = argument(args, 4);
+
+	if (at % size || (!at && width && height))
+		return true;
+	return height > 1 && (pitch % size || width > pitch / size);
+}
+
+CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args)
+{
+	bool wrong = false;
+
+	switch (id) {
+	case CUDA_ID_cuStreamCreate:
+	case CUDA_ID_cuStreamCreateWithPriority:
+		wrong = argument(args, 1) & ~(uint64_t)CU_STREAM_NON_BLOCKING;
+		break;
+	case CUDA_ID_cuEventCreate:
+		wrong = event_flags_wrong(argument(args, 1));
+		break;
+	case CUDA_ID_cuStreamWaitEvent:
+		wrong = argument(args, 2) & ~(uint64_t)CU_EVENT_WAIT_EXTERNAL;
+		break;
+	case CUDA_ID_cuEventRecordWithFlags:
+		wrong = argument(args, 2) & ~(uint64_t)CU_EVENT_RECORD_EXTERNAL;
+		break;
+	case CUDA_ID_cuStreamWriteValue32:
+	case CUDA_ID_cuStreamWriteValue32_v2:
+		wrong = write_wrong(args, 4);
+		break;
+	case CUDA_ID_cuStreamWriteValue64:
+	case CUDA_ID_cuStreamWriteValue64_v2:
+		wrong = write_wrong(args, 8);
+		break;
+	case CUDA_ID_cuMemsetD8Async:
+		wrong = set_wrong(args, 1);
+		break;
+	case CUDA_ID_cuMemsetD16Async:
+		wrong = set_wrong(args, 2);
+		break;
+	case CUDA_ID_cuMemsetD32Async:
+		wrong = set_wrong(args, 4);
+		break;
+	case CUDA_ID_cuMemsetD2D8Async:
+		wrong = set_box_wrong(args, 1);
+		break;
+	case CUDA_ID_cuMemsetD2D16Async:
+		wrong = set_box_wrong(args, 2);
+		break;
+	case CUDA_ID_cuMemsetD2D32Async:
+		wrong = set_box_wrong(args, 4);
+		break;
+	default:
+		break;
+	}
+	return wrong ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
