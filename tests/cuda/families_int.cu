@@ -141,7 +141,8 @@ __host__ __device__ static uint32_t *video(int, uint32_t x, uint32_t y, uint32_t
 {
 	uint32_t r;
 
-	ROW((uint64_t)x + y >> 32 ? ~0u : x + y, "vadd.u32.u32.u32.sat %0, %1, %2;");
+	/* signed: unsigned, NVIDIA's compiler does not saturate as the PTX ISA says */
+	ROW(saturated((int64_t)(int32_t)x + (int32_t)y), "vadd.s32.s32.s32.sat %0, %1, %2;");
 	ROW((uint32_t)byte_of(x, 1) + half_of(y, 1), "vadd.s32.s32.s32 %0, %1.b1, %2.h1;");
 	ROW(saturated((int64_t)(int32_t)x - (int32_t)y), "vsub.s32.s32.s32.sat %0, %1, %2;");
 	ROW(x > y ? x - y : y - x, "vabsdiff.u32.u32.u32 %0, %1, %2;");
