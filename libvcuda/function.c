@@ -165,9 +165,9 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r && which == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
 	    (value < 0 ||
-	     value > vcuda_lease()->devices[vcuda_current_device()].attributes
-				     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] -
-			     k->attributes[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES]))
+	     (int64_t)value + k->attributes[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES] >
+		     vcuda_lease()->devices[vcuda_current_device()].attributes
+			     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN]))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;

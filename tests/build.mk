@@ -55,6 +55,10 @@ check-softgpu: $(softgpu_LIB) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TES
 	$(Q)CUDA_HOME=$(CUDA_HOME) $(sanitize_ENV) $(PYTHON3) tests/run.py $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(ptx_PROGFUZZ) tests/ptx/rows_test.py
 
+# The library and the daemons alone: what SANITIZE=thread is for.
+check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) cuda-programs
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) tests/e2e/server_test.py tests/e2e/programs_test.py
+
 demo: all cuda-programs
 	$(Q)tools/demo.sh
 
@@ -97,4 +101,4 @@ gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gputwin softtwin gpulibraries gpubench check check-softgpu demo gpucheck roundtrips python-packages
+.PHONY: gputwin softtwin gpulibraries gpubench check check-vcuda check-softgpu demo gpucheck roundtrips python-packages
