@@ -20,6 +20,8 @@
 #include "vcuda.h"
 #include "vcuda_graph.h"
 
+#define GRANULES_MAX	(16u << 20)	/* 32 TiB of 2 MiB each */
+
 enum state {
 	NEW,		/* cuInit() was not called */
 	CHILD,		/* it was, in the parent: the next call opens a session of this process */
@@ -162,6 +164,15 @@ static bool take_values(struct vwire_rd *rd)
 	return !rd->err;
 }
 
+/* What is kept for each granule must not take all memory there is. */
+static bool range_is_right(void)
+{
+	uint64_t granule = lease.granularity;
+
+	return granule && !(granule & (granule - 1)) && lease.range_bytes / granule <= GRANULES_MAX &&
+	       lease.range_base + lease.range_bytes >= lease.range_base;
+}
+
 static CUresult take_welcome(const struct vcuda_wait *w)
 {
 	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
@@ -182,8 +193,7 @@ static CUresult take_welcome(const struct vcuda_wait *w)
 	lease.range_base = le64toh(v.range_base);
 	lease.range_bytes = le64toh(v.range_bytes);
 	lease.granularity = le32toh(v.granularity);
-	if (!take_values(&rd) || !lease.nr_devices || !lease.granularity ||
-	    lease.granularity & (lease.granularity - 1)) {
+	if (!take_values(&rd) || !lease.nr_devices || !range_is_right()) {
 		vcuda_say("the server's greeting is wrong");
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;
 	}
