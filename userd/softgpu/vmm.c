@@ -32,6 +32,7 @@ struct mapping {
 	struct phys *phys;
 	uint32_t access;	/* devices that may touch it; any: it is in the set of live memory */
 	uint32_t read_only;	/* those of them that may not write */
+	bool going;		/* cuMemUnmap() waits for who still uses it */
 };
 
 struct reservation {
@@ -346,7 +347,7 @@ static bool is_row_of_mappings(const struct reservation *v, uint64_t addr, size_
 	LIST_FOREACH(m, &v->mappings, link) {
 		if (m->addr + m->size <= addr || m->addr >= addr + size)
 			continue;
-		if (m->addr < addr || m->addr + m->size > addr + size)
+		if (m->addr < addr || m->addr + m->size > addr + size || m->going)
 			return false;
 		covered += m->size;
 	}
@@ -481,6 +482,14 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
 	return context_leave(CUDA_SUCCESS);
 }
 
+/* No longer live memory, to new work, but still there. */
+static void retire(struct mapping *m)
+{
+	m->going = true;
+	m->access = m->read_only = 0;
+	mem_remove(m->addr, MEM_MAPPED);
+}
+
 /* The addresses stay reserved. */
 CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 {
@@ -494,11 +503,15 @@ CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 	v = reservation_of(addr, size);
 	if (!v || !is_row_of_mappings(v, addr, size))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	/* Work that other threads have queued since was checked against these. */
+	LIST_FOREACH(m, &v->mappings, link)
+		if (is_inside(m, addr, size))
+			retire(m);
+	drain_everything();
 	for (m = LIST_FIRST(&v->mappings); m; m = next) {
 		next = LIST_NEXT(m, link);
 		if (!is_inside(m, addr, size))
 			continue;
-		forbid(m, UINT32_MAX);
 		map_none((void *)(uintptr_t)m->addr, m->size, MAP_FIXED);
 		phys_put(m->phys);
 		LIST_REMOVE(m, link);
