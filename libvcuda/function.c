@@ -296,6 +296,8 @@ CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction 
 	return vcuda_memo(&c);
 }
 
+#define BLOCK_THREADS_MAX	4096	/* more than any device takes, whatever the server says */
+
 /*
  * The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of
  * equal ones the largest.
@@ -305,12 +307,15 @@ CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *bloc
 							int limit, unsigned int flags)
 {
 	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
-	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max, size, n, best = 0;
+	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max = 0, size, n;
+	unsigned int best = 0, busy;
 	CUresult r;
 
-	if (!min_grid || !block || limit < 0 || warp <= 0)
+	if (!min_grid || !block || limit < 0 || warp <= 0 || warp > BLOCK_THREADS_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = get_attribute(&max, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, fn);
+	if (max > BLOCK_THREADS_MAX)
+		max = BLOCK_THREADS_MAX;
 	if (limit && limit < max)
 		max = limit;
 	*block = *min_grid = 0;
@@ -319,12 +324,16 @@ CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *bloc
 
 		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
 			&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
-		if (!r && n * threads > best) {
-			best = n * threads;
+		if (r)
+			break;
+		busy = (unsigned int)n * (unsigned int)threads;
+		if (busy > best) {
+			best = busy;
 			*block = threads;
-			*min_grid = n * dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+			*min_grid = (unsigned int)n *
+				    (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
 		}
-		if (best >= dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
+		if (best >= (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
 			break;
 	}
 	return r;
