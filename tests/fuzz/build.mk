@@ -55,7 +55,7 @@ build/tests/fuzz/$(1)_replay: tests/fuzz/$(1)_fuzz.c tests/fuzz/frames.c $$(fuzz
 -include $$(fuzz_$(1)_OBJS:.o=.d) build/tests/fuzz/$(1)_replay.d
 
 fuzz-$(1): $$(fuzz_OUT)/$(1)/$(1)_fuzz fuzz-seeds
-	@mkdir -p $$(fuzz_OUT)/$(1)/corpus
+	@mkdir -p $$(fuzz_OUT)/$(1)/corpus $$(fuzz_OUT)/$(1)/seeds
 	$$(Q)cd $$(fuzz_OUT)/$(1) && SOFTGPU_SM=90 ./$(1)_fuzz -max_len=$$(fuzz_$(1)_MAX) -timeout=20 -rss_limit_mb=4000 -detect_leaks=0 -use_value_profile=1 \
 		-max_total_time=$$(FUZZ_SECONDS) -print_final_stats=1 corpus seeds $$(wildcard $$(CURDIR)/tests/fuzz/$(1))
 .PHONY: fuzz-$(1)
