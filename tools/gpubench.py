@@ -91,7 +91,7 @@ class Delayed:
 
 
 def environments(port, delays, proxies):
-    remote = {**os.environ, "LD_LIBRARY_PATH": os.path.join(BUILD, "libvcuda") + ":" + os.environ.get("LD_LIBRARY_PATH", ""),
+    remote = {**os.environ, "LD_LIBRARY_PATH": ":".join([os.path.join(BUILD, "libvcuda"), os.path.join(BUILD, "libnvml"), os.environ.get("LD_LIBRARY_PATH", "")]),
               "LD_PRELOAD": os.path.join(BUILD, "libvcuda", "libcuda.so.1"), "VGPU_STATS": "1"}
     yield "native", dict(os.environ)
     yield "loopback", {**remote, "VGPU_SERVER": "127.0.0.1:%d" % port}
