@@ -134,11 +134,11 @@ static void expect_frame(struct fixture *t, uint32_t n, uint16_t op, uint64_t se
 	uint8_t *want = malloc(n), *got;
 	uint64_t tail = t->control.cq_tail.index;
 
-	assert_true(t->control.cq_head.index - tail >= n);
+	assert_true(__atomic_load_n(&t->control.cq_head.index, __ATOMIC_ACQUIRE) - tail >= n);
 	make_frame(want, n, op, seq);
 	got = t->ring.cq + tail % t->ring.cq_bytes;
 	assert_memory_equal(got, want, n);
-	t->control.cq_tail.index = tail + n;
+	__atomic_store_n(&t->control.cq_tail.index, tail + n, __ATOMIC_RELEASE);
 	free(want);
 }
 
