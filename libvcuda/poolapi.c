@@ -29,7 +29,7 @@ static CUresult check_props(const CUmemPoolProps *props)
 	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
+		return CUDA_ERROR_INVALID_VALUE;
 	/* CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES is 0 */
 	return props->handleTypes ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
@@ -253,8 +253,8 @@ static CUresult pool_of(CUmemoryPool *out, CUdevice dev, bool is_current)
 
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_exists(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
+	if (!device_exists(dev))	/* as NVIDIA's driver says */
+		return CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_lock();
 	p = is_current && vcuda_pool_current[dev] ? vcuda_pool_current[dev] : vcuda_pool_default(dev);
 	vcuda_arena_unlock();
@@ -285,7 +285,7 @@ static CUresult make_current(struct pool *p, void *dev)
 CUresult hand_cuDeviceSetMemPool(CUdevice dev, CUmemoryPool handle)
 {
 	return device_exists(dev) ? with_pool(handle, make_current, &dev)
-				  : CUDA_ERROR_INVALID_DEVICE;
+				  : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* CUDA 13's names. Only devices have pools here. */

@@ -156,7 +156,7 @@ static void wrong_calls(CUstream stream)
 	CHECK_DRV(cuDeviceGetMemPool(&pool, 0));
 	if (pool != def)
 		fail("the current pool is not the default one");
-	expect(cuDeviceGetMemPool(&pool, 99), CUDA_ERROR_INVALID_DEVICE, "no such device");
+	expect(cuDeviceGetMemPool(&pool, 99), CUDA_ERROR_INVALID_VALUE, "no such device");
 	expect(cuDeviceGetMemPool(NULL, 0), CUDA_ERROR_INVALID_VALUE, "NULL");
 	expect(cuMemPoolDestroy(def), CUDA_ERROR_INVALID_VALUE, "the default pool");
 	expect(cuMemPoolDestroy(garbage), CUDA_ERROR_INVALID_VALUE, "garbage");

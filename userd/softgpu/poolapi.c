@@ -56,7 +56,7 @@ static CUresult check_props(const CUmemPoolProps *props)
 	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
+		return CUDA_ERROR_INVALID_VALUE;
 	return props->handleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
 		? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
@@ -244,8 +244,8 @@ static CUresult enter_device(CUdevice dev, struct pool **def)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!device_exists(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
+	if (!device_exists(dev))	/* as an H100's driver says, though a device is asked for */
+		return CUDA_ERROR_INVALID_VALUE;
 	driver_lock();
 	*def = pool_default(dev);
 	return *def ? CUDA_SUCCESS : context_leave(CUDA_ERROR_OUT_OF_MEMORY);
