@@ -254,7 +254,7 @@ static CUresult pool_of(CUmemoryPool *out, CUdevice dev, bool is_current)
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(dev))	/* as NVIDIA's driver says */
-		return CUDA_ERROR_INVALID_VALUE;
+		return is_current ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_DEVICE;
 	vcuda_arena_lock();
 	p = is_current && vcuda_pool_current[dev] ? vcuda_pool_current[dev] : vcuda_pool_default(dev);
 	vcuda_arena_unlock();

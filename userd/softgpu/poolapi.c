@@ -254,7 +254,8 @@ static CUresult enter_device(CUdevice dev, struct pool **def)
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice dev)
 {
 	struct pool *def;
-	CUresult r = out ? enter_device(dev, &def) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = !out ? CUDA_ERROR_INVALID_VALUE :
+		     device_exists(dev) ? enter_device(dev, &def) : CUDA_ERROR_INVALID_DEVICE;
 
 	if (r != CUDA_SUCCESS)
 		return r;
