@@ -542,7 +542,7 @@ static void devices_have_pools(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemPoolCreate(&pool, &props));
 	props = device_pool(0);
 	props.location.id = 61;
-	FAILS(CUDA_ERROR_INVALID_DEVICE, cuMemPoolCreate(&pool, &props));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemPoolCreate(&pool, &props));
 }
 
 static void pools_end_at_their_size_and_with_the_context(void **state)
