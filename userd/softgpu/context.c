@@ -178,7 +178,8 @@ CUresult context_drain(struct context *ctx)
 
 	ctx->busy++;
 	while (!context_passed(ctx, seq))
-		driver_wait();
+		if (!stream_help_any(ctx, seq))
+			driver_wait();
 	pool_synchronized();
 	ctx->busy--;
 	driver_wake();

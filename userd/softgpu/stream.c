@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "capture.h"
 #include "engine.h"
@@ -160,16 +161,50 @@ static void run_head(struct stream *s, struct work *w)
 	driver_wake();
 }
 
+/*
+ * A program that launches and waits gets here a moment after this thread: work that may run anywhere
+ * is left to it for so long, which saves it the sleep until this thread has run it.
+ */
+#define YIELD_NS 5000
+
+static void leave_to_waiter(void)
+{
+	struct timespec now;
+	uint64_t end = 0, ns;
+
+	driver_unlock();
+	do {
+		__builtin_ia32_pause();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+		end = end ? end : ns + YIELD_NS;
+	} while (ns < end);
+	driver_lock();
+}
+
+static bool has_nothing(const struct stream *s)
+{
+	return s->running || (STAILQ_EMPTY(&s->queue) && !s->closing);
+}
+
 static void *stream_thread(void *arg)
 {
 	struct stream *s = arg;
+	bool slept;
 
 	driver_lock();
 	for (;;) {
-		while (s->running || (STAILQ_EMPTY(&s->queue) && !s->closing))
+		for (slept = false; has_nothing(s); slept = true)
 			pthread_cond_wait(&s->more, driver_mutex());
 		if (STAILQ_EMPTY(&s->queue))
 			break;
+		if (slept && STAILQ_FIRST(&s->queue)->anywhere) {
+			leave_to_waiter();
+			if (has_nothing(s))
+				continue;
+			if (STAILQ_EMPTY(&s->queue))
+				break;
+		}
 		run_head(s, STAILQ_FIRST(&s->queue));
 	}
 	stream_unlink(s);
@@ -264,6 +299,16 @@ static bool help(struct stream *s, uint64_t seq)
 	return true;
 }
 
+bool stream_help_any(struct context *ctx, uint64_t seq)
+{
+	struct stream *s;
+
+	LIST_FOREACH(s, &ctx->streams, link)
+		if (help(s, seq))
+			return true;	/* the list may be another one now */
+	return false;
+}
+
 static CUresult wait_past(struct stream *s, bool order)
 {
 	struct context *ctx = s->ctx;
@@ -272,7 +317,7 @@ static CUresult wait_past(struct stream *s, bool order)
 	ctx->busy++;
 	stream_get(s);
 	while (!is_past(s, seq, order))
-		if (!help(s, seq))
+		if (!help(s, seq) && !(order && s->ctx && stream_help_any(s->ctx, seq)))
 			driver_wait();
 	stream_put(s);
 	pool_synchronized();

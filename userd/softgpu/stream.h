@@ -94,6 +94,8 @@ bool stream_is_idle(const struct stream *s);
 CUresult stream_submit(struct stream *s, struct work *w);
 /* What is queued on s from here on waits until other has passed seq. */
 CUresult stream_queue_wait(struct stream *s, struct stream *other, uint64_t seq);
+/* Runs the next work of a stream of ctx, up to seq, on this thread; false: there is none for it. */
+bool stream_help_any(struct context *ctx, uint64_t seq);
 /* Waits for all that work queued on s now would wait for; gives the sticky error of its context. */
 CUresult stream_drain(struct stream *s);
 /*
