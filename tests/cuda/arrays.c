@@ -6,7 +6,7 @@
 #include <cuda.h>
 #include <stdint.h>
 
-#include "dump.h"
+#include "check.h"
 
 #define W 12u			/* texels of 16 bytes */
 #define H 10u
@@ -103,7 +103,6 @@ static void volumes(void)
 	c.dstPitch = PITCH;
 	CHECK_DRV(cuMemcpy3D(&c));
 	CHECK_DRV(cuMemcpyDtoH(spread, dev, sizeof(spread)));
-	dump("spread", spread, sizeof(spread));
 	for (z = 0; z < D; z++)
 		for (y = 0; y < H; y++)
 			same("rows with a pitch", spread + (z * H + y) * PITCH, in + (z * H + y) * ROW, ROW);
