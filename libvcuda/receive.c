@@ -553,6 +553,9 @@ static bool read_frames(void)
 		any = true;
 		n = available();
 	}
+	/* frames come whole; who waited for the rest of this one would not sleep meanwhile */
+	if (n && n < sizeof(f) && !vcuda_session_error())
+		protocol_error("a part of a frame");
 	return any;
 }
 
