@@ -244,8 +244,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *
 	return NVML_SUCCESS;
 }
 
-/* The first two forms end before busId. */
-EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_t *pci)
+/* The first two forms end before busId: only so many bytes are the caller's. */
+static nvmlReturn_t pci_front(nvmlDevice_t device, nvmlPciInfo_t *pci, size_t bytes)
 {
 	nvmlReturn_t r = check(device, pci);
 	nvmlPciInfo_t whole;
@@ -253,20 +253,18 @@ EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_t *
 	if (!r)
 		r = nvmlDeviceGetPciInfo_v3(device, &whole);
 	if (!r)
-		memcpy(pci, &whole, offsetof(nvmlPciInfo_t, busId));
+		memcpy(pci, &whole, bytes);
 	return r;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_t *pci)
+{
+	return pci_front(device, pci, offsetof(nvmlPciInfo_t, busId));
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device, nvmlPciInfo_t *pci)
 {
-	nvmlReturn_t r = check(device, pci);
-	nvmlPciInfo_t whole;
-
-	if (!r)
-		r = nvmlDeviceGetPciInfo_v3(device, &whole);
-	if (!r)
-		memcpy(pci, &whole, offsetof(nvmlPciInfo_t, pciSubSystemId));
-	return r;
+	return pci_front(device, pci, offsetof(nvmlPciInfo_t, pciSubSystemId));
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetPciInfoExt(nvmlDevice_t device, nvmlPciInfoExt_t *pci)
