@@ -3,11 +3,14 @@
 """
 gputwin.py - what a driver says, and what DGSF says of the same driver: output, exit status and every return code
 
-    tools/gputwin.py [--softgpu] [--errors | --programs] [PROGRAM...]
+    tools/gputwin.py [--softgpu] [--errors | --programs] [--record] [PROGRAM...]
 
 Runs each program of tests/errors and of tests/cuda (the lines of tests/cuda/roundtrips.tsv) twice: on the driver, and through DGSF on that driver. On
 a machine with an NVIDIA GPU the driver is the GPU's; what softgpu says is shown too where it is something else, which fails nothing. With --softgpu
 the driver is softgpu, and no GPU is needed. Without either: says so, exit status 0.
+
+What a driver of NVIDIA's said in tests/errors/NAME.c is in tests/errors/NAME.said; softgpu must say the same. On a GPU lines that it says otherwise
+are shown ("# said:"), and --record writes them down.
 
 Programs of tests/cuda run over build/twin/libcuda.so.1 (tools/twin.c), which writes down each call and its result; those are compared thread by
 thread, and in any order of threads. Polls are left out: how often one polls is a matter of time. tests/twin.tsv lists what may differ, and why.
@@ -38,6 +41,10 @@ LIMIT_S = 120
 DIED = ("crashed", "hung")
 
 
+def said_file(name):
+    return os.path.join(ROOT, "tests", "errors", f"{name}.said")
+
+
 def errors_programs():
     return sorted(x[:-2] for x in os.listdir(os.path.join(ROOT, "tests", "errors")) if x.endswith(".c"))
 
@@ -60,6 +67,13 @@ class Rules:
         found = [i for i, x in enumerate(self.rows) if x[1] == what and fnmatch.fnmatch(program, x[0]) and re.search(x[2], text)]
         self.used.update(found)
         return [self.rows[i] for i in found]
+
+
+class NoRules(Rules):
+    """Nothing may differ."""
+
+    def __init__(self):
+        self.rows, self.used = [], set()
 
 
 class Result:
@@ -105,14 +119,25 @@ def allowed(rules, program, what, driver, dgsf):
     return all(x is None or rules.find(program, what, x) for x in (driver, dgsf))
 
 
+def compare_output(rules, program, what, driver, dgsf):
+    other = "recorded" if what == "said" else "the driver's"
+    return [f"{what}: {b!r}, {other} {a!r}" for a, b in pairs(driver.splitlines(), dgsf.splitlines()) if not allowed(rules, program, what, a, b)]
+
+
+def compare_said(rules, name, out):
+    """What is said now beside what NVIDIA's driver said."""
+    if not os.path.exists(said_file(name)):
+        return []
+    with open(said_file(name)) as f:
+        return compare_output(rules, name, "said", f.read(), out)
+
+
 def compare(rules, program, driver, dgsf):
     """Texts of what differs and may not."""
     wrong = []
     if driver.code != dgsf.code:
         wrong.append(f"exit status {dgsf.code}, the driver's {driver.code}")
-    for a, b in pairs(driver.out.splitlines(), dgsf.out.splitlines()):
-        if not allowed(rules, program, "output", a, b):
-            wrong.append(f"output: {b!r}, the driver's {a!r}")
+    wrong += compare_output(rules, program, "output", driver.out, dgsf.out)
     sides = [x.threads for x in (driver, dgsf)]
     if rules.find(program, "threads", ""):
         sides = [[sorted(call for thread in side for call in thread)] for side in sides]
@@ -126,7 +151,8 @@ def compare(rules, program, driver, dgsf):
 class Sides:
     """How a program is run on the driver, through DGSF, and on softgpu alone."""
 
-    def __init__(self, softgpu):
+    def __init__(self, softgpu, record):
+        self.write = record
         self.extra = {"SOFTGPU_SM": "90"} if softgpu else {}
         self.softgpu = softgpu
         self.library = SOFTGPU if softgpu else real_library()
@@ -163,13 +189,17 @@ def check(sides, rules, number, directory, line):
     wrong = compare(rules, name, driver, dgsf)
     if not driver.out and not driver.threads:
         wrong.append(f"the driver's run says nothing: {driver.err[-300:]}")
+    told = [] if record else compare_said(rules if sides.softgpu else NoRules(), name, driver.out)
     said = f"{sum(len(x) for x in driver.threads)} calls" if record else f"{sum(x[:1] not in '#' + chr(9) for x in driver.out.splitlines())} bad calls"
     print(f"{'not ok' if wrong else 'ok'} {number} {line}, {said}")
     for text in wrong:
         print(f"# {text}")
     if not sides.softgpu:
-        for text in compare(Rules(), name, driver, sides.run(argv, "softgpu", record)):
-            print(f"# softgpu: {text}")
+        for text in told + [f"softgpu: {x}" for x in compare(NoRules(), name, driver, sides.run(argv, "softgpu", record))]:
+            print(f"# {text}")
+    if sides.write and not record:
+        with open(said_file(name), "w") as f:
+            f.write(driver.out)
     sys.stdout.flush()
     return not wrong
 
@@ -179,6 +209,7 @@ def main():
     parser.add_argument("--softgpu", action="store_true")
     parser.add_argument("--errors", action="store_true")
     parser.add_argument("--programs", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("names", nargs="*")
     o = parser.parse_args()
     if not o.softgpu and not os.path.exists("/dev/nvidiactl"):
@@ -188,7 +219,7 @@ def main():
     cases += [] if o.errors else [("cuda", x) for x in cuda_programs()]
     cases = [x for x in cases if not o.names or x[1].split()[0] in o.names]
     print(f"TAP version 13\n1..{len(cases)}", flush=True)
-    sides, rules = Sides(o.softgpu), Rules()
+    sides, rules = Sides(o.softgpu, o.record), Rules()
     bad = sum(not check(sides, rules, i, *case) for i, case in enumerate(cases, 1))
     sides.server.stop()
     for i, row in enumerate(rules.rows):
