@@ -14,6 +14,7 @@
 # make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-softgpu
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF
+# make gputrips   there too: round trips of PyTorch's programs, and their limits
 # make gpubench   there too: calls, copies and PyTorch, in figures
 # make bulkbench  large copies beside plain TCP, in one run
 # make bench-softgpu  softgpu beside plain C

@@ -53,7 +53,7 @@ struct vcuda_scope {
 	/* not initialised, or the session is lost; the body is not run then */
 	CUresult err;
 	bool trace;
-	uint64_t start_ns;
+	uint64_t start_ns, start_trips;
 	char args[256];		/* filled when trace is set */
 };
 void vcuda_enter(struct vcuda_scope *s, enum cuda_id id, bool early);

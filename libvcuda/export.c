@@ -13,7 +13,12 @@ _Static_assert(VCUDA_MAX_DEVICES <= CUDART_MAX_DEVICES, "a fact for each device"
 
 CUresult hand_cuGetExportTable(const void **table, const CUuuid *id)
 {
-	return cudart_table(table, id);
+	const void *stats = vcuda_stats_table(id);
+
+	if (!stats || !table)
+		return cudart_table(table, id);
+	*table = stats;
+	return CUDA_SUCCESS;
 }
 
 CUresult cudart_ready(void)

@@ -312,6 +312,7 @@ void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side
 
 	if (!__atomic_load_n(&peer->asleep, __ATOMIC_RELAXED))
 		return;
+	vcuda_stats_wake();
 	if (t->direct)
 		eventfd_add(t->kick);
 	else

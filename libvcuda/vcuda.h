@@ -277,7 +277,11 @@ void vcuda_memo_reset(void);		/* in a forked child */
 /* ---- stats.c ---- */
 
 void vcuda_stats_round_trip(uint64_t waited_ns);
+/* A system call to wake the peer. */
+void vcuda_stats_wake(void);
 void vcuda_stats_print(void);
+/* vgpu_stats.h, if that is its id; else NULL. */
+const void *vcuda_stats_table(const CUuuid *id);
 void vcuda_stats_reset(void);		/* in a forked child */
 void vcuda_stats_bytes(uint64_t out, uint64_t in);
 uint64_t vcuda_now_ns(void);

@@ -97,8 +97,12 @@ bulkbench: build/libvcuda/libcuda.so.1 $(tests_BULKBENCH)
 gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker $(tests_MICRO) $(tools_DELAYPROXY)
 	$(Q)$(PYTHON3) tools/gpubench.py
 
+# Round trips of PyTorch's programs: moving the model, the first step, a steady one.
+gputrips: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
+	$(Q)$(PYTHON3) tools/gputrips.py
+
 # PyTorch and the libraries below it, through DGSF.
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gputwin softtwin gpulibraries gpubench check check-vcuda check-softgpu demo gpucheck roundtrips python-packages
+.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-vcuda check-softgpu demo gpucheck roundtrips python-packages

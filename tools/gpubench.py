@@ -69,7 +69,7 @@ def torch(env):
                 out["torch.cuda.init, ms"] = value * 1e3
             elif what in ("load", "first", "step"):
                 out["%s %s, ms" % (name, what)] = value * 1e3
-            else:
+            elif what != "trips":
                 out["%s %s" % (name, what)] = value
     m = gpucheck.STATS.search(done.stderr)
     if m:

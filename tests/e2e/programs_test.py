@@ -203,7 +203,7 @@ class Programs(ProgramsTest):
             lines = f.read().splitlines()
         self.assertEqual(len(lines), done.calls)
         self.assertTrue(any("cuLaunchKernel(" in line for line in lines))
-        self.assertRegex(lines[-1], r"^\d+\.\d+ \d+ cu\w+\(.*\) = \d+ [\d.]+ us$")
+        self.assertRegex(lines[-1], r"^\d+\.\d+ \d+ cu\w+\(.*\) = \d+ trips=\d+ [\d.]+ us$")
 
     def test_two_programs_at_once(self):
         programs = [self.start("matmul"), self.start("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))]

@@ -3,12 +3,13 @@
 """
 Round trips of every program of tests/cuda, on softgpu: make roundtrips, and a part of make check
 
-    roundtrips.py [PROGRAM...]
+    roundtrips.py [--calls] [PROGRAM...]
 
 A line for each program: its calls, the calls at which it waits for the GPU itself, round trips, bytes both ways. One
 that needs more round trips than tests/cuda/roundtrips.tsv allows has failed, and so has one that has no line there; one
-with '-' is left out, and why is said. Speaks TAP.
+with '-' is left out, and why is said. --calls: and which calls they were. Speaks TAP.
 """
+import collections
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ CUDA = os.path.join(dgsf.BUILD, "tests", "cuda")
 FLOORS = os.path.join(dgsf.ROOT, "tests", "cuda", "roundtrips.tsv")
 SOFTGPU = os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1")
 STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_in=(\d+)")
+PAID = re.compile(r" (\w+)\(.*\) = \d+ trips=([1-9]\d*) ")
 # Where a program asks for what the GPU did: it waits there without DGSF too.
 WAITS = re.compile(r" cu(CtxSynchronize|StreamSynchronize|EventSynchronize|Memcpy\w*DtoH|Memcpy\w*AtoH|Memcpy|Memcpy2D\w*|"
                    r"Memcpy3D|EventQuery|StreamQuery)(_v2|_ptsz|_ptds|Unaligned)*\(")
@@ -46,7 +48,11 @@ class Measured:
         m = STATS.search(done.stderr)
         self.code, self.err = done.returncode, done.stderr
         self.calls, self.trips, self.out, self.back = (int(x) for x in m.groups()) if m else (0, 0, 0, 0)
+        trace = list(trace)
         self.waits = sum(1 for line in trace if WAITS.search(line))
+        self.paid = collections.Counter()
+        for name, trips in (m.groups() for m in map(PAID.search, trace) if m):
+            self.paid[name] += int(trips)
 
 
 def measure(line, port):
@@ -62,8 +68,9 @@ def measure(line, port):
 
 def main():
     table = floors()
-    lines = [x for x in table if not sys.argv[1:] or x.split()[0] in sys.argv[1:]]
-    missing = unlisted(table) if not sys.argv[1:] else []
+    calls, asked = "--calls" in sys.argv[1:], [x for x in sys.argv[1:] if x != "--calls"]
+    lines = [x for x in table if not asked or x.split()[0] in asked]
+    missing = unlisted(table) if not asked else []
     server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU, "--workers",
                           "2", "--mem-default", "1G"], {"SOFTGPU_SM": "90"})
     bad = len(missing)
@@ -80,6 +87,8 @@ def main():
             ok = m.code == 0 and m.trips <= floor
             bad += not ok
             print("%s %d %-28s %8d %6d %11d %12d %12d" % ("ok" if ok else "not ok", number, line, m.calls, m.waits, m.trips, m.out, m.back))
+            if calls:
+                print("#   " + ", ".join("%d %s" % (n, f) for f, n in m.paid.most_common()))
             if not ok:
                 print("# exit status %d, %d round trips of %d\n# %s" % (m.code, m.trips, floor, m.err[-600:].replace("\n", "\n# ")))
         for number, name in enumerate(missing, len(lines) + 1):

@@ -3,21 +3,22 @@
 """
 Four PyTorch programs with random weights, as people run them, timed: make gpubench
 
-    models.py [resnet50|bert|gpt2|train]...
+    models.py [--steps N] [resnet50|bert|gpt2|train]...
 
 Prints a line of JSON for each: seconds to load the model, of the first step, the median step, and sums of the results
-that two runs with the same seed agree on. The first line has the seconds of torch.cuda.init().
+that two runs with the same seed agree on. Through DGSF also the round trips up to each of them: "trips". The first line
+has the seconds of torch.cuda.init().
 """
+import argparse
 import json
 import statistics
-import sys
 import time
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-STEPS = 20
+import vgpustats
 
 
 def conv(a, b, k, stride=1):
@@ -136,23 +137,34 @@ def timed(f):
     return time.perf_counter() - start, result
 
 
-def measure(name, build, start):
+def measure(name, build, start, count):
     model = build()
+    trips = [vgpustats.round_trips()]
     load, _ = timed(lambda: (model.cuda(), torch.cuda.synchronize()))
+    trips.append(vgpustats.round_trips())
     step = start(model)
     first, result = timed(step)
-    steps = [timed(step) for _ in range(STEPS)]
-    return {"program": name, "load": load, "first": first, "step": statistics.median(s for s, _ in steps), "result": result,
-            "last": steps[-1][1]}
+    trips.append(vgpustats.round_trips())
+    steps = []
+    for _ in range(count):
+        steps.append(timed(step))
+        trips.append(vgpustats.round_trips())
+    out = {"program": name, "load": load, "first": first, "step": statistics.median(s for s, _ in steps), "result": result,
+           "last": steps[-1][1]}
+    return out if trips[0] is None else {**out, "trips": trips}
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("programs", nargs="*")
+    o = parser.parse_args()
     init, _ = timed(lambda: (torch.cuda.init(), torch.zeros(1, device="cuda"), torch.cuda.synchronize()))
     print(json.dumps({"program": "init", "init": init}), flush=True)
     for name, (build, start) in programs().items():
-        if not sys.argv[1:] or name in sys.argv[1:]:
+        if not o.programs or name in o.programs:
             torch.manual_seed(7)
-            print(json.dumps(measure(name, build, start)), flush=True)
+            print(json.dumps(measure(name, build, start, o.steps)), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "vcuda.h"
+#include "vgpu_stats.h"
 
 void cudart_hmac_md2(const uint8_t key[16], const void *msg, size_t n, uint8_t out[16]);
 
@@ -319,6 +320,24 @@ static void private_tables_have_their_sizes(void **state)
 	assert_null(table);
 }
 
+static void counters_are_as_many_as_asked_for(void **state)
+{
+	static const uint8_t id[16] = VGPU_STATS_ID;
+	const struct vgpu_stats_table *table = NULL;
+	struct vgpu_stats s = { .waited_ns = 7 };
+	CUuuid uuid;
+
+	(void)state;
+	memcpy(&uuid, id, sizeof(uuid));
+	assert_int_equal(cuGetExportTable((const void **)&table, &uuid), CUDA_SUCCESS);
+	assert_int_equal(table->size, sizeof(*table));
+	assert_int_equal(table->read(&s, 16), 16);
+	assert_int_equal(s.waited_ns, 7);
+	assert_int_equal(table->read(&s, 4096), sizeof(s));
+	assert_int_equal(s.waited_ns + s.round_trips, 0);
+	assert_int_equal(cuGetExportTable(NULL, &uuid), CUDA_ERROR_INVALID_VALUE);
+}
+
 static void errors_have_names(void **state)
 {
 	const char *s;
@@ -348,6 +367,7 @@ int main(void)
 		cmocka_unit_test(calls_before_cuinit_say_so),
 		cmocka_unit_test(without_a_device_or_server_cuinit_fails_and_says_why),
 		cmocka_unit_test(private_tables_have_their_sizes),
+		cmocka_unit_test(counters_are_as_many_as_asked_for),
 		cmocka_unit_test(errors_have_names),
 	};
 

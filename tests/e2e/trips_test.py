@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+Round trips counted from inside a program, on softgpu: what tools/gputrips.py and tests/gpu/vgpustats.py do on a GPU
+
+The program below does what PyTorch does: it moves a model of 200 tensors from pageable memory, each with a wait for its
+copy, then makes steps that each wait for a result twice.
+"""
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from contextlib import redirect_stdout
+
+import dgsf
+
+GPU = os.path.join(dgsf.ROOT, "tests", "gpu")
+SOFTGPU = os.path.join(dgsf.BUILD, "softgpu")
+LIBVCUDA = os.path.join(dgsf.BUILD, "libvcuda")
+
+sys.path[:0] = [os.path.join(dgsf.ROOT, "tools"), GPU]
+import gputrips     # pylint: disable=wrong-import-position
+
+PROGRAM = r'''
+import ctypes, json, vgpustats
+cuda = ctypes.CDLL("libcuda.so.1")
+
+def call(name, *args):
+    r = getattr(cuda, name)(*args)
+    assert r == 0, (name, r)
+
+u64 = ctypes.c_uint64
+ctx, ptrs, data = ctypes.c_void_p(), [], (ctypes.c_char * (3 << 20))()
+call("cuInit", 0)
+call("cuDevicePrimaryCtxRetain", ctypes.byref(ctx), 0)
+call("cuCtxSetCurrent", ctx)
+trips = [vgpustats.round_trips()]
+for i in range(200):
+    p = u64()
+    n = len(data) if i % 20 == 0 else 1000 + i
+    call("cuMemAlloc_v2", ctypes.byref(p), ctypes.c_size_t(n))
+    call("cuMemcpyHtoDAsync_v2", p, data, ctypes.c_size_t(n), None)
+    call("cuStreamSynchronize", None)
+    ptrs.append(p)
+call("cuCtxSynchronize")
+trips.append(vgpustats.round_trips())
+
+def step():
+    back = (ctypes.c_char * 8)()
+    call("cuMemcpyHtoDAsync_v2", ptrs[1], data, ctypes.c_size_t(8), None)
+    call("cuStreamSynchronize", None)
+    for _ in range(30):
+        call("cuMemsetD8Async", ptrs[0], ctypes.c_ubyte(1), ctypes.c_size_t(1000), None)
+    call("cuMemcpyDtoHAsync_v2", back, ptrs[0], ctypes.c_size_t(8), None)
+    call("cuStreamSynchronize", None)
+    assert back.raw == bytes([1] * 8)
+
+for _ in range(4):
+    step()
+    trips.append(vgpustats.round_trips())
+stats = vgpustats.read()
+print(json.dumps({"program": "copies", "trips": None if trips[0] is None else trips,
+                  "bytes": stats and stats.bytes_out, "wakes": stats and stats.wakes}))
+'''
+
+
+class Trips(unittest.TestCase):
+    def setUp(self):
+        self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda",
+                                   os.path.join(SOFTGPU, "libcuda.so.1"), "--mem-default", "512M"])
+        self.addCleanup(self.server.kill)
+        port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        self.env = {**os.environ, "PYTHONPATH": GPU, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{port}"}
+
+    def run_program(self, **env):
+        done = subprocess.run([sys.executable, "-c", PROGRAM], env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_moving_a_model_is_one_round_trip_and_a_step_one_for_its_result(self):
+        result = self.run_program()
+        load, first, step = gputrips.summary(result["trips"])
+        self.assertLessEqual(load, 1)
+        self.assertLessEqual(first, 1)
+        self.assertEqual(step, 1)
+        self.assertGreater(result["bytes"], 30 << 20)
+        self.assertEqual(self.run_program()["trips"], result["trips"])
+
+    def test_another_driver_has_no_counters(self):
+        self.assertIsNone(self.run_program(LD_LIBRARY_PATH=SOFTGPU)["trips"])
+
+    def test_a_trace_names_the_call_of_each_round_trip(self):
+        out = io.StringIO()
+        with redirect_stdout(out):
+            trips = gputrips.measure([sys.executable, "-c", PROGRAM], self.env, True)
+        self.assertIn("step 3     1 cuMemcpyDtoHAsync_v2\n", out.getvalue())
+        with tempfile.NamedTemporaryFile("r") as trace:
+            self.run_program(VGPU_TRACE=trace.name)
+            self.assertEqual(len(list(gputrips.paid(trace))), trips[-1])
+
+
+if __name__ == "__main__":
+    dgsf.main()
