@@ -273,47 +273,65 @@ void vcuda_managed_context(struct arena_run *r, CUcontext ctx)
 
 #define PAGE	4096ull
 
-/* Pages made for variables, which may share some. */
+/* Whole pages made for variables, which may share the first and the last. */
 struct pages {
 	struct pages *next;
-	uint64_t addr;
+	uint64_t addr, end;
 };
 
 static struct pages *pages;	/* under the arena's lock */
 
-static bool page_is_ours(uint64_t addr)
+/* Where what holds at begins or ends: ours up to there, or else not ours. */
+static uint64_t pages_until(uint64_t at, uint64_t end, bool *ours)
 {
 	const struct pages *p;
 
-	for (p = pages; p && p->addr != addr; p = p->next)
-		;
-	return p != NULL;
+	*ours = false;
+	for (p = pages; p; p = p->next) {
+		if (p->addr <= at && at < p->end) {
+			*ours = true;
+			return p->end;
+		}
+		if (p->addr > at && p->addr < end)
+			end = p->addr;
+	}
+	return end;
 }
 
-static CUresult page_make(uint64_t addr)
+static CUresult pages_make(uint64_t addr, uint64_t end)
 {
 	void *want = (void *)(uintptr_t)addr, *got;
-	struct pages *p;
+	struct pages *p = malloc(sizeof(*p));
 
-	if (page_is_ours(addr))
-		return CUDA_SUCCESS;
-	p = malloc(sizeof(*p));
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	got = mmap(want, PAGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	got = mmap(want, end - addr, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (got != want) {
 		if (got != MAP_FAILED)
-			munmap(got, PAGE);
+			munmap(got, end - addr);
 		free(p);
 		vcuda_say("a managed variable is at %#llx, where this process has other memory",
 			  (unsigned long long)addr);
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
-	p->addr = addr;
-	p->next = pages;
+	*p = (struct pages){ .next = pages, .addr = addr, .end = end };
 	pages = p;
 	return CUDA_SUCCESS;
+}
+
+static CUresult pages_cover(uint64_t at, uint64_t end)
+{
+	CUresult r = CUDA_SUCCESS;
+	uint64_t until;
+	bool ours;
+
+	for (; !r && at < end; at = until) {
+		until = pages_until(at, end, &ours);
+		if (!ours)
+			r = pages_make(at, until);
+	}
+	return r;
 }
 
 /*
@@ -323,8 +341,7 @@ static CUresult page_make(uint64_t addr)
 CUresult vcuda_managed_variable(uint64_t addr, uint64_t size)
 {
 	struct vcuda_view *v, found;
-	CUresult r = CUDA_SUCCESS;
-	uint64_t at;
+	CUresult r;
 
 	if (!size || size > vcuda_lease()->range_bytes || size > UINT64_MAX - addr - PAGE)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -338,8 +355,7 @@ CUresult vcuda_managed_variable(uint64_t addr, uint64_t size)
 	v->bytes = size;
 	v->managed = true;
 	vcuda_arena_lock();
-	for (at = addr & ~(PAGE - 1); !r && at < addr + size; at += PAGE)
-		r = page_make(at);
+	r = pages_cover(addr & ~(PAGE - 1), (addr + size + PAGE - 1) & ~(PAGE - 1));
 	vcuda_arena_unlock();
 	if (!r)
 		r = vcuda_view_add(v, true);
