@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1239,6 +1240,54 @@ static void mappings_can_be_read_only(void **state)
 	OK(cuMemAddressFree(p, 2 * MIB));
 }
 
+struct writer {
+	CUcontext ctx;
+	CUdeviceptr at;
+	atomic_bool stop;
+	atomic_uint nr_written;
+};
+
+/* What it may not write is refused; what it may is queued, and runs while the access changes. */
+static void *keep_writing(void *arg)
+{
+	struct writer *w = arg;
+
+	if (cuCtxSetCurrent(w->ctx))
+		return NULL;
+	while (!w->stop) {
+		w->nr_written += !cuMemsetD8Async(w->at, 1, MIB / 2, NULL);
+		if (w->nr_written % 32 == 0)
+			cuStreamSynchronize(NULL);
+	}
+	return NULL;
+}
+
+static void access_changes_while_another_thread_writes(void **state)
+{
+	struct fixture *f = *state;
+	CUmemAllocationProp prop = shareable();
+	CUmemAccessDesc access = { .location = { .type = CU_MEM_LOCATION_TYPE_DEVICE } };
+	static const int flags[] = { CU_MEM_ACCESS_FLAGS_PROT_NONE, CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+				     CU_MEM_ACCESS_FLAGS_PROT_READ, CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+	CUmemGenericAllocationHandle h;
+	struct writer w = { .ctx = f->ctx };
+	pthread_t t;
+
+	OK(cuMemCreate(&h, 2 * MIB, &prop, 0));
+	w.at = map_physical(h, 2 * MIB);
+	OK(cuMemRelease(h));
+	assert_int_equal(pthread_create(&t, NULL, keep_writing, &w), 0);
+	for (unsigned int i = 0; i < 400 || w.nr_written < 400; i++) {
+		access.flags = flags[i % 4];
+		OK(cuMemSetAccess(w.at, 2 * MIB, &access, 1));
+	}
+	w.stop = true;
+	pthread_join(t, NULL);
+	OK(cuCtxSynchronize());
+	OK(cuMemUnmap(w.at, 2 * MIB));
+	OK(cuMemAddressFree(w.at, 2 * MIB));
+}
+
 /* Questions. */
 
 static void every_question_has_an_answer(void **state)
@@ -1358,6 +1407,7 @@ int main(int argc, char **argv)
 		CASE(registered_memory_must_be_there),
 		CASE(read_only_memory_is_only_read),
 		CASE(mappings_can_be_read_only),
+		CASE(access_changes_while_another_thread_writes),
 		CASE(every_question_has_an_answer),
 		CASE(what_is_not_there_says_so),
 	};

@@ -325,8 +325,8 @@ CUresult cuMemMap(CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllo
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	if (mmap((void *)(uintptr_t)addr, size, PROT_NONE, MAP_SHARED | MAP_FIXED, p->fd, 0) ==
-	    MAP_FAILED) {
+	if (mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, p->fd,
+		 0) == MAP_FAILED) {
 		free(m);
 		return context_leave(CUDA_ERROR_MAP_FAILED);
 	}
@@ -359,15 +359,10 @@ static bool is_inside(const struct mapping *m, uint64_t addr, size_t size)
 	return m->addr >= addr && m->addr < addr + size;
 }
 
-/* Tells the rest of the driver who may do what, and the kernel that somebody may. */
-static void publish(const struct mapping *m)
-{
-	bool write = m->access & ~m->read_only;
-
-	mprotect((void *)(uintptr_t)m->addr, m->size, write ? PROT_READ | PROT_WRITE : PROT_READ);
-	mem_set_access(m->addr, m->access, m->read_only);
-}
-
+/*
+ * Who may do what is kept in the set of live memory, where kernels and copies ask. The pages stay as
+ * cuMemMap() made them: work of other threads that has asked may still be at them.
+ */
 static CUresult allow(struct reservation *v, struct mapping *m, const CUmemAccessDesc *desc)
 {
 	struct mem_range r = {
@@ -384,10 +379,11 @@ static CUresult allow(struct reservation *v, struct mapping *m, const CUmemAcces
 		m->read_only |= r.access;
 	else
 		m->read_only &= ~r.access;
+	r.read_only = m->read_only;
 	if (!m->access && !mem_add(&r))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	m->access |= r.access;
-	publish(m);
+	mem_set_access(m->addr, m->access, m->read_only);
 	return CUDA_SUCCESS;
 }
 
@@ -395,13 +391,10 @@ static void forbid(struct mapping *m, uint32_t devices)
 {
 	m->access &= ~devices;
 	m->read_only &= ~devices;
-	if (m->access) {
-		publish(m);
-		return;
-	}
-	if (!mem_remove(m->addr, MEM_MAPPED))
-		return;
-	mprotect((void *)(uintptr_t)m->addr, m->size, PROT_NONE);
+	if (m->access)
+		mem_set_access(m->addr, m->access, m->read_only);
+	else
+		mem_remove(m->addr, MEM_MAPPED);
 }
 
 /* Mappings belong to no context: what any stream may still do with them has to end first. */
