@@ -38,12 +38,18 @@ static CUresult primary_of(CUcontext *ctx, CUdevice dev)
 }
 
 UNKNOWN(cudart, 1) UNKNOWN(cudart, 3) UNKNOWN(cudart, 4) UNKNOWN(cudart, 5) UNKNOWN(cudart, 6) UNKNOWN(cudart, 7)
-UNKNOWN(cudart, 8) UNKNOWN(cudart, 9) UNKNOWN(cudart, 10) UNKNOWN(cudart, 11) UNKNOWN(cudart, 12)
+UNKNOWN(cudart, 8) UNKNOWN(cudart, 9) UNKNOWN(cudart, 10) UNKNOWN(cudart, 11)
+
+/* Asked by libcudart.so.13 of CUDA 13.5 before its first context: the compilers are in the driver of the server, ready. */
+static CUresult load_compilers(void)
+{
+	return CUDA_SUCCESS;
+}
 
 static const struct { size_t size; slot_fn fn[12]; } cudart = {
 	sizeof(cudart),
 	{ FN(cudart_1), FN(primary_of), FN(cudart_3), FN(cudart_4), FN(cudart_5), FN(cudart_6), FN(cudart_7), FN(cudart_8),
-	  FN(cudart_9), FN(cudart_10), FN(cudart_11), FN(cudart_12) },
+	  FN(cudart_9), FN(cudart_10), FN(cudart_11), FN(load_compilers) },
 };
 
 /* ---- TOOLS_RUNTIME_CALLBACK_HOOKS: flags that switch tools' callbacks on, one each API function: none ever is ---- */
