@@ -42,10 +42,14 @@ endif
 twin_PROGRAMS := $(errors_PROGRAMS) $(tools_TWIN)
 
 check: all $(twin_PROGRAMS) $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs \
-		python-packages
+		python-packages runtimes
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(fuzz_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check tools/gputwin.py:--softgpu:--errors $(CHECK_PY)
+
+# Programs built for CUDA runtimes of other versions, directly on softgpu and through DGSF: a part of make check.
+check-runtimes: all runtimes
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(PYTHON3) tests/run.py tests/e2e/runtimes_test.py
 
 # A line for each program of tests/cuda; fails where one needs more than tests/cuda/roundtrips.tsv says.
 roundtrips: all cuda-programs
@@ -105,4 +109,4 @@ gputrips: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-vcuda check-softgpu demo gpucheck roundtrips python-packages
+.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-runtimes check-vcuda check-softgpu demo gpucheck roundtrips python-packages

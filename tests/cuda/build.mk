@@ -9,7 +9,7 @@ CUDA_OUT := build/tests/cuda
 CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy bulk spin idle wmma texture memory graphs views
-CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch
+CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch runtime
 CUDA_RUNTIME += families_int families_float families_half families_warp families_atomics
 CUDA_RUNTIME += families_memory families_matrix families_machine families_texture
 CUDA_DRIVER := arrays contexts drvptx badimage forkfirst manykernels pools shared
@@ -104,3 +104,37 @@ $(CUDA_THRUST): $(CUDA_OUT)/thrust_%: $(CUDA_DIR)/thrust.cu $(CUDA_HEADERS)
 	@$(NVCC) -O1 -std=c++17 $(CUDA_THRUST_$*) $< -o $@
 
 cuda-programs: $(CUDA_THRUST)
+
+# Some of them again, for the runtimes that tools/runtimes.sh brings: their headers, their libcudart, this compiler.
+# build/tests/runtimes/VERSION/NAME; vecadd_static where there is a libcudart_static.a.
+RUNTIMES_OUT := build/tests/runtimes
+RUNTIMES := 12.2 12.4 12.8 13.5
+RUNTIMES_PROGRAMS := runtime vecadd streams async kmeans graphs memory
+RUNTIMES_BINARIES := $(foreach v,$(RUNTIMES),$(RUNTIMES_PROGRAMS:%=$(RUNTIMES_OUT)/$v/%)) $(RUNTIMES_OUT)/13.5/vecadd_static
+RUNTIMES_NVCC = $(NVCC) -gencode arch=compute_75,code=compute_75 -cudart none -Ibuild/runtimes/$1/include
+RUNTIMES_LINK = -Lbuild/runtimes/$1/lib -l:libcudart.so.$(basename $1) -Xlinker -rpath,$(CURDIR)/build/runtimes/$1/lib
+
+.PHONY: runtimes runtime-programs
+# A failure leaves its reason to the test.
+runtimes: $(CUDA_KMEANS_OBJS)
+	@if tools/runtimes.sh; then $(MAKE) --no-print-directory runtime-programs; fi
+
+runtime-programs: $(RUNTIMES_BINARIES)
+
+define RUNTIMES_rule
+$(filter-out %/kmeans,$(RUNTIMES_PROGRAMS:%=$(RUNTIMES_OUT)/$1/%)): $(RUNTIMES_OUT)/$1/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS) build/runtimes/packages
+	@echo "  NVCC    $$@"
+	@mkdir -p $$(@D)
+	@$(call RUNTIMES_NVCC,$1) $$< -o $$@ $(call RUNTIMES_LINK,$1)
+
+$(RUNTIMES_OUT)/$1/kmeans: $(CUDA_DIR)/kmeans.cu $(CUDA_KMEANS_OBJS) $(CUDA_HEADERS) build/runtimes/packages
+	@echo "  NVCC    $$@"
+	@mkdir -p $$(@D)
+	@$(call RUNTIMES_NVCC,$1) $$< $(CUDA_KMEANS_OBJS) -o $$@ $(call RUNTIMES_LINK,$1) -lpng -ljpeg -lz
+endef
+$(foreach v,$(RUNTIMES),$(eval $(call RUNTIMES_rule,$v)))
+
+$(RUNTIMES_OUT)/13.5/vecadd_static: $(CUDA_DIR)/vecadd.cu $(CUDA_HEADERS) build/runtimes/packages
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	@$(call RUNTIMES_NVCC,13.5) $< -o $@ -Lbuild/runtimes/13.5/lib -lcudart_static -ldl -lrt -lpthread

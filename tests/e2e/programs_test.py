@@ -374,7 +374,7 @@ class OnSoftgpu(unittest.TestCase):
         self.assertRegex(done.err, "line \\d+, column \\d+: '\\w*GetParameterBufferV2' launches from the device")
 
     def test_the_runtime_linked_statically(self):
-        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "groups", "texture", "arrays", "contexts", "memory"):
+        for name in ("vecadd", "matmul", "reduce", "histogram", "streams", "threads", "gridsync", "groups", "texture", "arrays", "contexts", "memory", "runtime"):
             self.passes(name)
 
     def test_graphs(self):
