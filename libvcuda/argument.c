@@ -6,7 +6,14 @@
  * The server's driver finds that too, but the call has returned by then and its error would come
  * at the next wait.
  */
-#include "vcuda.h"
+#include "vcuda_graph.h"
+
+CUresult vcuda_null_error(enum cuda_id id)
+{
+	return id == CUDA_ID_cuEventElapsedTime || id == CUDA_ID_cuEventElapsedTime_v2
+		       ? CUDA_ERROR_INVALID_HANDLE
+		       : CUDA_ERROR_INVALID_VALUE;
+}
 
 /* An integer argument of a call as it is encoded, from 0. */
 static uint64_t argument(struct vwire_rd args, int n)
@@ -32,6 +39,29 @@ static bool write_wrong(struct vwire_rd args, unsigned int size)
 
 	return !at || at % size ||
 	       argument(args, 3) & ~(uint64_t)CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER;
+}
+
+/* stream, address, value, flags */
+static bool wait_wrong(struct vwire_rd args, unsigned int size)
+{
+	uint64_t at = argument(args, 1);
+
+	return !at || at % size;
+}
+
+/* The attributes of streams that there are (cuda.h, CUlaunchAttributeID). */
+static bool attribute_wrong(uint64_t id)
+{
+	return id != CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW &&
+	       id != CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY &&
+	       id != CU_LAUNCH_ATTRIBUTE_PRIORITY && id != CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP &&
+	       id != CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN;
+}
+
+/* CU_EVENT_RECORD_EXTERNAL and CU_EVENT_WAIT_EXTERNAL are for streams that capture. */
+static bool event_use_wrong(uint64_t flags)
+{
+	return flags & ~(uint64_t)CU_EVENT_RECORD_EXTERNAL || (flags && !vcuda_capturing());
 }
 
 /* address, value, count */
@@ -66,10 +96,19 @@ CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args)
 		wrong = event_flags_wrong(argument(args, 1));
 		break;
 	case CUDA_ID_cuStreamWaitEvent:
-		wrong = argument(args, 2) & ~(uint64_t)CU_EVENT_WAIT_EXTERNAL;
-		break;
 	case CUDA_ID_cuEventRecordWithFlags:
-		wrong = argument(args, 2) & ~(uint64_t)CU_EVENT_RECORD_EXTERNAL;
+		wrong = event_use_wrong(argument(args, 2));
+		break;
+	case CUDA_ID_cuStreamSetAttribute:
+		wrong = attribute_wrong(argument(args, 1));
+		break;
+	case CUDA_ID_cuStreamWaitValue32:
+	case CUDA_ID_cuStreamWaitValue32_v2:
+		wrong = wait_wrong(args, 4);
+		break;
+	case CUDA_ID_cuStreamWaitValue64:
+	case CUDA_ID_cuStreamWaitValue64_v2:
+		wrong = wait_wrong(args, 8);
 		break;
 	case CUDA_ID_cuStreamWriteValue32:
 	case CUDA_ID_cuStreamWriteValue32_v2:

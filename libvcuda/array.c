@@ -368,7 +368,7 @@ static CUresult destroy(enum cuda_handle_kind kind, void *handle)
 
 	/* a level goes with the whole */
 	if (!a || !a->booked)
-		return CUDA_ERROR_INVALID_HANDLE;
+		return vcuda_bad_handle(kind, handle);
 	vcuda_begin(&c, kind == CUDA_HANDLE_array ? CUDA_ID_cuArrayDestroy
 						  : CUDA_ID_cuMipmappedArrayDestroy);
 	vcuda_put_u64(&c, vcuda_handle_number(handle));
@@ -431,7 +431,7 @@ CUresult hand_cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray h
 	if (r)
 		return r;
 	if (!a)
-		return CUDA_ERROR_INVALID_HANDLE;
+		return vcuda_bad_handle(CUDA_HANDLE_array, handle);
 	if (!desc)
 		return CUDA_ERROR_INVALID_VALUE;
 	*desc = a->desc;

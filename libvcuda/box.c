@@ -51,9 +51,8 @@ static CUresult array_end(struct end *e, const struct place *p, const struct box
 {
 	const struct vcuda_array *a = vcuda_array_get(p->array);
 
-	if (!a)
-		return CUDA_ERROR_INVALID_HANDLE;
-	if (p->x % a->texel_bytes || b->width % a->texel_bytes ||
+	/* a handle that is none is a bad member of the description; a width need not be whole texels */
+	if (!a || p->x % a->texel_bytes ||
 	    !inside(p->x, b->width, a->desc.Width * a->texel_bytes) ||
 	    !inside(p->y, b->height, a->desc.Height ? a->desc.Height : 1) ||
 	    !inside(p->z, b->depth, a->desc.Depth ? a->desc.Depth : 1))
@@ -327,6 +326,11 @@ static CUresult capture_box(const struct place *dst, const struct place *src, co
 	return vcuda_capture_copy(&c, stream, capturing);
 }
 
+static bool type_ok(CUmemorytype type)
+{
+	return type >= CU_MEMORYTYPE_HOST && type <= CU_MEMORYTYPE_UNIFIED;
+}
+
 static CUresult copy_box(const struct place *dst, const struct place *src, const struct box *b,
 			 CUstream stream, bool async)
 {
@@ -339,6 +343,8 @@ static CUresult copy_box(const struct place *dst, const struct place *src, const
 		r = vcuda_capture_refuse(stream);
 	if (r)
 		return r;
+	if (!type_ok(dst->type) || !type_ok(src->type))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (!b->width || !b->height || !b->depth)
 		return CUDA_SUCCESS;
 	if (async && vcuda_capturing()) {

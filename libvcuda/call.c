@@ -38,9 +38,15 @@ void vcuda_put_float(struct vcuda_call *c, float v)
 	vcuda_put_u64(c, bits);
 }
 
-static CUresult bad_handle(enum cuda_handle_kind kind)
+CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle)
 {
-	return kind == CUDA_HANDLE_context ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;
+	if (kind == CUDA_HANDLE_context)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	/* the driver looks for their context first */
+	if ((kind == CUDA_HANDLE_array || kind == CUDA_HANDLE_event) && handle &&
+	    !vcuda_handle_was_given(kind, handle))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return CUDA_ERROR_INVALID_HANDLE;
 }
 
 void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
@@ -49,7 +55,7 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 	bool ok = handle ? vcuda_handle_get(kind, handle) != NULL : null_ok;
 
 	if (!ok)
-		return fail(c, bad_handle(kind));
+		return fail(c, vcuda_bad_handle(kind, handle));
 	if (kind == CUDA_HANDLE_event && handle)
 		c->tells = vcuda_handle_get(kind, handle)->event.flags & CU_EVENT_INTERPROCESS;
 	vcuda_put_u64(c, vcuda_handle_number(handle));
@@ -91,7 +97,7 @@ void vcuda_put_str(struct vcuda_call *c, const char *s)
 static void want(struct vcuda_call *c, void *dst, size_t n, bool null_ok, bool scalar)
 {
 	if (!dst && !null_ok)
-		return fail(c, CUDA_ERROR_INVALID_VALUE);
+		return fail(c, vcuda_null_error(c->id));
 	if (c->nr_outs < VCUDA_CALL_OUTS)
 		c->outs[c->nr_outs++] = (struct vcuda_out){ dst, n, scalar };
 }

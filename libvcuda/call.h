@@ -95,6 +95,10 @@ void vcuda_put_new(struct vcuda_call *c, enum cuda_handle_kind kind, void *dst);
 /* A handle that this call ends. */
 void vcuda_put_del(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle);
 
+/* What the driver says of a handle that is not live. */
+CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle);
+/* What the driver says where there is no room for an output. */
+CUresult vcuda_null_error(enum cuda_id id);
 /* What an ASYNC row's arguments say by themselves, as they are encoded. */
 CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args);
 

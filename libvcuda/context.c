@@ -214,12 +214,12 @@ CUresult hand_cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
 
 CUresult hand_cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
 {
+	if (!flags || !active)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_ok(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (flags)
-		*flags = primaries[dev] ? primaries[dev]->flags : 0;
-	if (active)
-		*active = primaries[dev] && primaries[dev]->refs;
+	*flags = primaries[dev] ? primaries[dev]->flags : 0;
+	*active = primaries[dev] && primaries[dev]->refs;
 	return CUDA_SUCCESS;
 }
 

@@ -6,6 +6,7 @@
  * once they are staged. A copy to the host waits; to pinned memory, in its asynchronous form, it
  * comes in before the reply of whatever waits for it. Between the two, on the device, nothing waits.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bulk.h"
@@ -25,6 +26,15 @@ static CUresult check_device(CUdeviceptr p, size_t n)
 	if (vcuda_mem_range(p, &start, &size, &ctx))
 		return n <= size - (p - start) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	return vcuda_is_device(p) || !p ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+/* false: the driver tells at the call whether there is anything, so the call waits for its word. */
+static bool is_known(CUdeviceptr p)
+{
+	uint64_t start, size;
+	CUcontext ctx;
+
+	return vcuda_mem_range(p, &start, &size, &ctx);
 }
 
 static CUresult begin(CUstream stream, uint32_t *number)
@@ -92,9 +102,10 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	struct vwire_copy_in h = { 0 };
 	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
 	size_t chunk = vcuda_chunk(), done, part;
+	struct vcuda_wait w = { 0 };
+	bool capturing, asks;
 	uint32_t number;
 	uint64_t seq;
-	bool capturing;
 	CUresult r = capture(dst, true, (uintptr_t)src, false, n, stream, &capturing);
 
 	if (r || capturing)
@@ -113,8 +124,9 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	if (!r && n && vcuda_expects(src, n))
 		r = hand_cuCtxSynchronize();
 	h.stream = htole32(number);
+	asks = !r && n && !is_known(dst);
 	for (done = 0; !r && done < n; done += part) {
-		if (vcuda_bulk_takes(n - done, false)) {
+		if (!asks && vcuda_bulk_takes(n - done, false)) {
 			r = vcuda_bulk_in(dst + done, (const uint8_t *)src + done, n - done, number,
 					  &part, &seq);
 			if (!r)
@@ -125,9 +137,14 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		h.dst = htole64(dst + done);
 		h.bytes = htole64(part);
 		iov[1] = (struct vcuda_iov){ (const uint8_t *)src + done, part };
-		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, &seq);
+		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, asks ? VWIRE_F_WAIT : 0, iov, 2,
+				 asks ? &w : NULL, &seq);
 		if (!r)
 			note_copy(seq);
+		if (!r && asks)
+			r = vcuda_wait(&w);
+		free(w.reply);
+		w = (struct vcuda_wait){ 0 };
 	}
 	return r;
 }
@@ -229,6 +246,7 @@ static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream s
 	vcuda_put_u64(&c, src);
 	vcuda_put_u64(&c, n);
 	vcuda_put_stream(&c, stream);
+	c.tells = !is_known(dst) || !is_known(src);
 	return vcuda_async(&c);
 }
 
@@ -364,6 +382,7 @@ static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t
 	vcuda_put_u64(&c, value);
 	vcuda_put_u64(&c, n);
 	vcuda_put_stream(&c, stream);
+	c.tells = !is_known(dst);
 	r = vcuda_async(&c);
 	return r ? r : settle_view(dst, n * width, stream);
 }
@@ -383,14 +402,30 @@ CUresult hand_cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n, CUstream
 	return set(CUDA_ID_cuMemsetD32Async, dst, v, n, 4, stream);
 }
 
+/* Where the last row ends. */
+static CUresult check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
+			   unsigned int size)
+{
+	size_t bytes, span;
+
+	if (__builtin_mul_overflow(width, size, &bytes) ||
+	    __builtin_mul_overflow(pitch, height - 1, &span) ||
+	    __builtin_add_overflow(span, bytes, &span))
+		return CUDA_ERROR_INVALID_VALUE;
+	return check_device(p, span);
+}
+
 static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned int v, size_t width,
-		       size_t height, CUstream stream)
+		       size_t height, unsigned int size, CUstream stream)
 {
 	struct vcuda_call c;
 	CUresult r;
 
 	if (!width || !height)
 		return vcuda_need_context();
+	r = check_rows(dst, pitch, width, height, size);
+	if (r)
+		return r;
 	vcuda_begin(&c, id);
 	vcuda_put_u64(&c, dst);
 	vcuda_put_u64(&c, pitch);
@@ -398,24 +433,25 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 	vcuda_put_u64(&c, width);
 	vcuda_put_u64(&c, height);
 	vcuda_put_stream(&c, stream);
+	c.tells = !is_known(dst);
 	r = vcuda_async(&c);
-	return r ? r : settle_view(dst, pitch * (height - 1) + width, stream);
+	return r ? r : settle_view(dst, pitch * (height - 1) + width * size, stream);
 }
 
 CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h,
 			      CUstream stream)
 {
-	return set_2d(CUDA_ID_cuMemsetD2D8Async, dst, pitch, v, w, h, stream);
+	return set_2d(CUDA_ID_cuMemsetD2D8Async, dst, pitch, v, w, h, 1, stream);
 }
 
 CUresult hand_cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h,
 			       CUstream stream)
 {
-	return set_2d(CUDA_ID_cuMemsetD2D16Async, dst, pitch, v, w, h, stream);
+	return set_2d(CUDA_ID_cuMemsetD2D16Async, dst, pitch, v, w, h, 2, stream);
 }
 
 CUresult hand_cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h,
 			       CUstream stream)
 {
-	return set_2d(CUDA_ID_cuMemsetD2D32Async, dst, pitch, v, w, h, stream);
+	return set_2d(CUDA_ID_cuMemsetD2D32Async, dst, pitch, v, w, h, 4, stream);
 }

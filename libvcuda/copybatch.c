@@ -99,9 +99,15 @@ CUresult hand_cuMemcpyWithAttributesAsync(CUdeviceptr dst, CUdeviceptr src, size
 
 /* ---- between contexts, which share one address space on the device ---- */
 
+/* NULL: the current one. */
+static bool peer_ok(CUcontext ctx)
+{
+	return vcuda_context_ok(ctx ? ctx : vcuda_current());
+}
+
 static CUresult check_peer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx)
 {
-	if (!vcuda_context_ok(dst_ctx) || !vcuda_context_ok(src_ctx))
+	if (!peer_ok(dst_ctx) || !peer_ok(src_ctx))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	return vcuda_is_device(dst) && vcuda_is_device(src) ? CUDA_SUCCESS
 							    : CUDA_ERROR_INVALID_VALUE;

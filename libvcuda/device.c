@@ -3,6 +3,7 @@
  * device.c - devices, answered from the server's greeting
  */
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,11 +59,12 @@ CUresult hand_cuDeviceGetName(char *name, int len, CUdevice dev)
 {
 	const struct vcuda_device *d = device(dev);
 
-	if (!name || len <= 0)
+	if (!name || !len)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!d)
 		return CUDA_ERROR_INVALID_DEVICE;
-	snprintf(name, len, "%s", d->name);
+	/* the driver takes a negative length for a large one */
+	snprintf(name, len < 0 ? INT_MAX : len, "%s", d->name);
 	return CUDA_SUCCESS;
 }
 
@@ -208,10 +210,11 @@ CUresult hand_cuDeviceGetProperties(CUdevprop *p, CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
-/* A share of the multiprocessors is what MPS gives, which no lease has. */
+/* A share of the multiprocessors is what MPS gives, which no lease has; nor is any other type. */
 CUresult hand_cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice dev)
 {
-	if (!supported || (unsigned int)type >= CU_EXEC_AFFINITY_TYPE_MAX)
+	(void)type;
+	if (!supported)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -288,25 +291,23 @@ CUresult hand_cuDeviceGetP2PAttribute(int *value, CUdevice_P2PAttribute attrib, 
 	return CUDA_SUCCESS;
 }
 
-static CUresult other_context(CUcontext peer)
+static CUresult live_context(CUcontext peer)
 {
 	CUresult r = vcuda_need_context();
 
-	if (!r && (!vcuda_context_ok(peer) || peer == vcuda_current()))
-		r = CUDA_ERROR_INVALID_CONTEXT;
-	return r;
+	return !r && !vcuda_context_ok(peer) ? CUDA_ERROR_INVALID_CONTEXT : r;
 }
 
 CUresult hand_cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)
 {
-	CUresult r = flags ? CUDA_ERROR_INVALID_VALUE : other_context(peer);
+	CUresult r = flags ? CUDA_ERROR_INVALID_VALUE : live_context(peer);
 
 	return r ? r : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
 }
 
 CUresult hand_cuCtxDisablePeerAccess(CUcontext peer)
 {
-	CUresult r = other_context(peer);
+	CUresult r = live_context(peer);
 
 	return r ? r : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
 }

@@ -169,6 +169,9 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 		     vcuda_lease()->devices[vcuda_current_device()].attributes
 			     [CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN]))
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && which == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT &&
+	    (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > CU_SHAREDMEM_CARVEOUT_MAX_SHARED))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuFuncSetAttribute);

@@ -109,6 +109,11 @@ struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *ha
 	return s ? &s->obj : NULL;
 }
 
+bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle)
+{
+	return (uintptr_t)handle >> 32 == (MAGIC << 8 | kind);
+}
+
 void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number)
 {
 	return (void *)(uintptr_t)(MAGIC << 40 | (uint64_t)kind << 32 | number);

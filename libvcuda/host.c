@@ -375,12 +375,16 @@ CUresult hand_cuMemHostAlloc(void **pp, size_t size, unsigned int flags)
 
 	if (r)
 		return r;
-	if (!pp || !size ||
+	if (!pp ||
 	    flags & ~(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
 		      CU_MEMHOSTALLOC_WRITECOMBINED))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (page_round(size) < size)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!size) {
+		*pp = NULL;
+		return CUDA_SUCCESS;
+	}
 	p = alloc(size, flags, &shadow);
 	if (p == MAP_FAILED)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -422,7 +426,6 @@ CUresult hand_cuMemFreeHost(void *p)
 CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 {
 	struct host *h;
-	bool overlaps = false;
 	CUresult r = vcuda_need_context();
 
 	if (r)
@@ -436,11 +439,12 @@ CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
 	if (vcuda_is_device((uintptr_t)p))
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
-	for (h = hosts; h && !overlaps; h = h->next)
-		overlaps = h->addr < (uintptr_t)p + size && (uintptr_t)p < h->addr + h->size;
+	for (h = hosts; h && !r; h = h->next)
+		if (h->addr < (uintptr_t)p + size && (uintptr_t)p < h->addr + h->size)
+			r = h->registered ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+					  : CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_unlock(&lock);
-	return overlaps ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
-			: add(p, size, flags, true, NULL);
+	return r ? r : add(p, size, flags, true, NULL);
 }
 
 CUresult hand_cuMemHostRegister(void *p, size_t size, unsigned int flags)
@@ -450,10 +454,13 @@ CUresult hand_cuMemHostRegister(void *p, size_t size, unsigned int flags)
 
 CUresult hand_cuMemHostUnregister(void *p)
 {
-	struct host *h = take(p, true);
+	struct host *h = take(p, true), other;
 
+	/* what lies within a registration is not said to be none */
 	if (!h)
-		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+		return !p || (copy_of((uintptr_t)p, &other) && other.registered)
+			       ? CUDA_ERROR_INVALID_VALUE
+			       : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	/* what the device still changes comes in before */
 	if (h->shadow && !vcuda_need_context())
 		hand_cuCtxSynchronize();

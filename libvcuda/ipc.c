@@ -186,7 +186,7 @@ CUresult hand_cuIpcOpenMemHandle_v2(CUdeviceptr *out, CUipcMemHandle handle, uns
 	if (!out || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!take_handle(&handle, VWIRE_TOKEN_MEMORY, &h))
-		return CUDA_ERROR_INVALID_HANDLE;
+		return CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_lock();
 	i = find_import(&h);
 	if (i) {
@@ -279,7 +279,7 @@ CUresult hand_cuIpcGetEventHandle(CUipcEventHandle *out, CUevent event)
 	if (!o)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!(o->event.flags & CU_EVENT_INTERPROCESS))
-		return CUDA_ERROR_INVALID_VALUE;
+		return CUDA_ERROR_INVALID_HANDLE;
 	r = vcuda_share(CUDA_ID_cuIpcGetEventHandle, &number, 1, &h.token);
 	if (!r)
 		put_handle(out, &h);

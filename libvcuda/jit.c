@@ -42,6 +42,8 @@ CUresult vcuda_jit_take(struct vcuda_jit *j, unsigned int n, const CUjit_option 
 			j->wall_time = &values[i];
 			break;
 		default:
+			if ((unsigned int)options[i] >= CU_JIT_NUM_OPTIONS)
+				return CUDA_ERROR_INVALID_VALUE;
 			if (!is_plain(options[i]) || j->nr == CU_JIT_NUM_OPTIONS) {
 				vcuda_say("JIT option %d is not supported", options[i]);
 				return CUDA_ERROR_NOT_SUPPORTED;

@@ -26,6 +26,18 @@ static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
 	return k->attribute_mask >> which & 1;
 }
 
+/*
+ * A kernel takes fewer threads than the device where its registers, which warps get in units of
+ * 256, would not suffice, or where the compiler was told so.
+ */
+static bool registers_suffice(const struct vcuda_kernel *k, uint64_t threads, const int *d)
+{
+	uint64_t of_warp = ((uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_NUM_REGS] * 32 + 255) & ~255ull;
+
+	return (threads + 31) / 32 * of_warp <=
+	       (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK];
+}
+
 /* What the driver refuses at the call itself. */
 CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared)
@@ -44,22 +56,31 @@ CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int gri
 		return CUDA_ERROR_INVALID_VALUE;
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) &&
 	    threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
-		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+		return registers_suffice(k, threads, d) ? CUDA_ERROR_INVALID_VALUE
+							: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) &&
 	    shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }
 
-static CUresult pack_pointers(struct launch *l, const struct vcuda_kernel *k, void **params)
+static CUresult clear_packed(struct launch *l, const struct vcuda_kernel *k)
 {
-	uint32_t i;
-
 	if (k->param_bytes > sizeof(l->packed)) {
 		vcuda_say("%s: %u bytes of parameters are not supported", k->name, k->param_bytes);
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
 	memset(l->packed, 0, k->param_bytes);
+	return CUDA_SUCCESS;
+}
+
+static CUresult pack_pointers(struct launch *l, const struct vcuda_kernel *k, void **params)
+{
+	CUresult r = clear_packed(l, k);
+	uint32_t i;
+
+	if (r)
+		return r;
 	for (i = 0; i < k->nr_params; i++) {
 		if (!params[i])
 			return CUDA_ERROR_INVALID_VALUE;
@@ -89,6 +110,20 @@ static CUresult take_extra(struct launch *l, void **extra)
 	return CUDA_SUCCESS;
 }
 
+/* What a list leaves out is 0. */
+static CUresult pad_extra(struct launch *l, const struct vcuda_kernel *k)
+{
+	CUresult r = clear_packed(l, k);
+
+	if (r)
+		return r;
+	if (l->param_bytes)
+		memcpy(l->packed, l->params, l->param_bytes);
+	l->params = l->packed;
+	l->param_bytes = k->param_bytes;
+	return CUDA_SUCCESS;
+}
+
 static CUresult find_params(struct launch *l, const struct vcuda_kernel *k, void **params,
 			    void **extra)
 {
@@ -101,7 +136,7 @@ static CUresult find_params(struct launch *l, const struct vcuda_kernel *k, void
 	if (extra) {
 		r = take_extra(l, extra);
 		if (!r && l->param_bytes < k->param_bytes)
-			r = CUDA_ERROR_INVALID_VALUE;
+			return pad_extra(l, k);
 		/* what stands behind the last parameter is nobody's */
 		l->param_bytes = k->param_bytes;
 		return r;
@@ -291,6 +326,12 @@ static CUresult put_event(uint8_t *p, CUevent event)
 	return CUDA_SUCCESS;
 }
 
+static bool has_clusters(void)
+{
+	return vcuda_lease()->devices[vcuda_current_device()]
+		.attributes[CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH];
+}
+
 static CUresult put_attribute(uint8_t *p, const CUlaunchAttribute *a)
 {
 	memset(p, 0, 8);
@@ -300,6 +341,9 @@ static CUresult put_attribute(uint8_t *p, const CUlaunchAttribute *a)
 		return put_event(p + 8, a->value.programmaticEvent.event);
 	if (a->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
 		return put_event(p + 8, a->value.launchCompletionEvent.event);
+	if (a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !has_clusters() &&
+	    (a->value.clusterDim.x != 1 || a->value.clusterDim.y != 1 || a->value.clusterDim.z != 1))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (is_plain(a->id))
 		return CUDA_SUCCESS;
 	vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", a->id);

@@ -377,8 +377,10 @@ CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
 	CUresult r;
 
-	if (!ptr)
-		return CUDA_SUCCESS;
+	if (!ptr) {
+		r = vcuda_need_context();
+		return r ? r : vcuda_sticky_error();
+	}
 	if (vcuda_graph_allocs && vcuda_graph_free(ptr, &r))
 		return r;
 	return vcuda_mem_free(ptr);

@@ -437,15 +437,16 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 		return r;
 	r = vcuda_stream_number(stream, &number);
 	if (!r)
-		r = out && size ? vcuda_sticky_error() : CUDA_ERROR_INVALID_VALUE;
+		r = out ? vcuda_sticky_error() : CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	vcuda_arena_lock();
 	p = named ? vcuda_pool_of(handle) : vcuda_pool_current[dev];
 	if (!named && !p)
 		p = vcuda_pool_default(dev);
+	/* no bytes are no memory, which is no mistake */
 	if (p)
-		r = pool_alloc(p, size, number, &addr);
+		r = size ? pool_alloc(p, size, number, &addr) : CUDA_SUCCESS;
 	else
 		r = named ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_arena_unlock();
@@ -479,7 +480,7 @@ CUresult hand_cuMemFreeAsync(CUdeviceptr ptr, CUstream stream)
 	if (r)
 		return r;
 	if (vcuda_arena_kind(ptr) != ARENA_POOL)
-		return ptr ? hand_cuMemFree_v2(ptr) : CUDA_ERROR_INVALID_VALUE;
+		return ptr ? hand_cuMemFree_v2(ptr) : vcuda_sticky_error();
 	vcuda_arena_lock();
 	s = (struct segment *)vcuda_arena_at(ptr);
 	b = s && s->run.kind == ARENA_POOL && s->pool ? block_at(s, ptr) : NULL;

@@ -536,6 +536,9 @@ CUresult hand_cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *
 {
 	CUresult r = find_kernel(CUDA_HANDLE_module, handle, name, out);
 
+	/* the empty name is none that could be missing */
+	if (r == CUDA_ERROR_NOT_FOUND && !*name)
+		r = CUDA_ERROR_INVALID_VALUE;
 	return r ? r : vcuda_sticky_error();
 }
 

@@ -87,16 +87,18 @@ CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuu
 		*status = p	  ? CU_GET_PROC_ADDRESS_SUCCESS
 			  : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
 				  : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-	if (!p) {
-		if (!known)
-			say_unknown(name);
-		return CUDA_ERROR_NOT_FOUND;
-	}
-	*pfn = p->fn;
+	if (p)
+		*pfn = p->fn;
+	else if (!known)
+		say_unknown(name);
+	/* as the driver, which tells the rest by *pfn and *status */
 	return CUDA_SUCCESS;
 }
 
+/* Without a status the result has to tell. */
 CUresult hand_cuGetProcAddress(const char *name, void **pfn, int version, cuuint64_t flags)
 {
-	return hand_cuGetProcAddress_v2(name, pfn, version, flags, NULL);
+	CUresult r = hand_cuGetProcAddress_v2(name, pfn, version, flags, NULL);
+
+	return !r && !*pfn ? CUDA_ERROR_NOT_FOUND : r;
 }

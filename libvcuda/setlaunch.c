@@ -128,6 +128,7 @@ CUresult hand_cuParamSetTexRef(CUfunction fn, int unit, CUtexref ref)
 static CUresult launch(CUfunction fn, int width, int height, CUstream stream)
 {
 	struct vcuda_frame copy, *f;
+	struct vcuda_kernel *k;
 	size_t bytes;
 	void *extra[] = { CU_LAUNCH_PARAM_BUFFER_POINTER, copy.params, CU_LAUNCH_PARAM_BUFFER_SIZE,
 			  &bytes, CU_LAUNCH_PARAM_END };
@@ -143,6 +144,9 @@ static CUresult launch(CUfunction fn, int width, int height, CUstream stream)
 	if (r)
 		return r;
 	bytes = copy.bytes;
+	r = vcuda_kernel_get(fn, &k);
+	if (r || bytes < k->param_bytes)
+		return r ? r : CUDA_ERROR_INVALID_VALUE;
 	return hand_cuLaunchKernel(fn, width, height, 1, copy.block[0], copy.block[1],
 				   copy.block[2], copy.shared, stream, NULL, extra);
 }

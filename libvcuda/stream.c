@@ -308,6 +308,8 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT
 			 : vcuda_need_context();
 
+	if (!r)
+		r = vcuda_capture_refuse_context();
 	if (r)
 		return r;
 	if (!vcuda_device_idle() && !vcuda_wait_shows())

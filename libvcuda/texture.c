@@ -53,12 +53,12 @@ static CUresult on_wire(CUDA_RESOURCE_DESC *d)
 	switch (in.resType) {
 	case CU_RESOURCE_TYPE_ARRAY:
 		if (!vcuda_array_get(in.res.array.hArray))
-			return CUDA_ERROR_INVALID_HANDLE;
+			return CUDA_ERROR_INVALID_VALUE;
 		d->res.array.hArray = (CUarray)(uintptr_t)vcuda_handle_number(in.res.array.hArray);
 		return CUDA_SUCCESS;
 	case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
 		if (!vcuda_mipmapped_get(in.res.mipmap.hMipmappedArray))
-			return CUDA_ERROR_INVALID_HANDLE;
+			return CUDA_ERROR_INVALID_VALUE;
 		d->res.mipmap.hMipmappedArray = (CUmipmappedArray)(uintptr_t)vcuda_handle_number(
 			in.res.mipmap.hMipmappedArray);
 		return CUDA_SUCCESS;
@@ -182,7 +182,9 @@ static CUresult destroy(enum cuda_handle_kind kind, unsigned long long value)
 		return r;
 	pthread_mutex_lock(&lock);
 	p = find(kind, value);
-	r = *p ? end(p) : CUDA_ERROR_INVALID_VALUE;
+	/* of a number that is none the driver has nothing to say */
+	if (*p)
+		r = end(p);
 	pthread_mutex_unlock(&lock);
 	return r;
 }

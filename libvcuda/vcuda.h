@@ -165,6 +165,8 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 /* The object, NULL when the handle is not live or of another kind. */
 struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *handle);
 void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
+/* It looks like one that was given out, and may be stale: not so garbage. */
+bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle);
 /* The handle with that number. */
 void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number);
 /* What goes over the wire for a handle. */

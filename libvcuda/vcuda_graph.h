@@ -62,5 +62,7 @@ CUresult vcuda_capture_copy(const CUDA_MEMCPY3D *c, CUstream stream, bool *captu
 CUresult vcuda_capture_refuse(CUstream stream);
 /* The same for waits, which also other captures may forbid. */
 CUresult vcuda_capture_refuse_wait(CUstream stream);
+/* A wait for all of the current context. */
+CUresult vcuda_capture_refuse_context(void);
 
 #endif

@@ -145,7 +145,7 @@ CUresult hand_cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, C
 	struct reservation *v;
 	CUresult r;
 
-	if (!out || !is_multiple(size) || (align > granule && (align & (align - 1))) || flags)
+	if (!out || !is_multiple(size) || (align & (align - 1)) || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	v = calloc(1, sizeof(*v));
 	if (!v)
@@ -195,7 +195,8 @@ static CUresult check_prop(const CUmemAllocationProp *prop)
 CUresult hand_cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
 					    CUmemAllocationGranularity_flags option)
 {
-	CUresult r = check_prop(prop);
+	/* the driver asks for no device where there is nothing but zeros */
+	CUresult r = prop && !prop->type && !prop->location.type ? CUDA_SUCCESS : check_prop(prop);
 
 	if (r)
 		return r;
@@ -387,10 +388,13 @@ CUresult hand_cuMemMap(CUdeviceptr addr, size_t size, size_t offset,
 	vcuda_arena_lock();
 	v = reservation_of(addr, size);
 	memory = memory_get(handle);
-	/* "offset [...] currently must be zero", and so must flags. */
-	if (v && memory && is_multiple(addr) && is_multiple(size) && !offset && !flags &&
-	    size <= memory->size && !overlaps(v, addr, size))
-		r = map_at(v, addr, size, memory);
+	if (v && memory && size && is_multiple(addr) && !flags) {
+		/* "offset [...] currently must be zero" */
+		if (offset || !is_multiple(size) || size > memory->size)
+			r = CUDA_ERROR_NOT_SUPPORTED;
+		else if (!overlaps(v, addr, size))
+			r = map_at(v, addr, size, memory);
+	}
 	vcuda_arena_unlock();
 	return r;
 }
@@ -407,14 +411,25 @@ static void unlink_mapping(struct reservation *v, struct mapping *m)
 	free(m);
 }
 
-static CUresult unmap(struct reservation *v, struct mapping *m, uint64_t addr, uint64_t size)
+/* What is mapped there goes; where nothing is there is nothing to do. */
+static CUresult unmap(struct reservation *v, uint64_t addr, uint64_t size)
 {
-	CUresult r = send_span(CUDA_ID_cuMemUnmap, addr, size);
-	struct mapping *next;
+	struct mapping *m, *next;
+	CUresult r = CUDA_SUCCESS;
 
-	for (; !r && m && m->addr < addr + size; m = next) {
+	if (!is_multiple(addr) || !is_multiple(size))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (m = v->first; m; m = m->next)
+		if (m->addr < addr + size && addr < m->addr + m->size &&
+		    (m->addr < addr || m->addr + m->size > addr + size))
+			return CUDA_ERROR_INVALID_VALUE;
+	for (m = v->first; !r && m && m->addr < addr + size; m = next) {
 		next = m->next;
-		unlink_mapping(v, m);
+		if (m->addr < addr)
+			continue;
+		r = send_span(CUDA_ID_cuMemUnmap, m->addr, m->size);
+		if (!r)
+			unlink_mapping(v, m);
 	}
 	return r;
 }
@@ -422,14 +437,11 @@ static CUresult unmap(struct reservation *v, struct mapping *m, uint64_t addr, u
 CUresult hand_cuMemUnmap(CUdeviceptr addr, size_t size)
 {
 	struct reservation *v;
-	struct mapping *m = NULL;
 	CUresult r;
 
 	vcuda_arena_lock();
 	v = reservation_of(addr, size);
-	if (v)
-		m = row(v, addr, size);
-	r = m ? unmap(v, m, addr, size) : CUDA_ERROR_INVALID_VALUE;
+	r = v ? unmap(v, addr, size) : CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_unlock();
 	return r;
 }

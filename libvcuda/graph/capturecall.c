@@ -199,6 +199,8 @@ static CUresult record(struct vcuda_call *c, struct stream *s, bool *done)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = capture_enter(s, done);
 	if (r || !*done) {
+		if (!r && flags)
+			r = CUDA_ERROR_INVALID_VALUE;
 		if (!r)
 			capture_forget_event(e);
 		return r;
@@ -279,18 +281,19 @@ static CUresult ask_event(uint32_t number)
 	if (!o)
 		return r;
 	driver_lock();
-	if (o->event.captures && o->event.captures->capture) {
-		capture_invalidate(o->event.captures->capture);
-		r = CUDA_ERROR_CAPTURED_EVENT;
-	}
+	if (o->event.captures && o->event.captures->capture)
+		r = capture_ask_event(o->event.captures);
 	return context_leave(r);
 }
 
-static CUresult refuse_context(void)
+CUresult vcuda_capture_refuse_context(void)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r;
 
+	if (!vcuda_capturing())
+		return CUDA_SUCCESS;
+	r = context_enter(&ctx);
 	return r ? r : context_leave(capture_refuse_context(ctx));
 }
 
@@ -309,7 +312,7 @@ CUresult vcuda_capture_sync(struct vcuda_call *c)
 		r = ask_event(rd_u64(&rd));
 		return r ? r : unsafe();
 	case CUDA_ID_cuCtxSynchronize:
-		return vcuda_capturing() ? refuse_context() : CUDA_SUCCESS;
+		return vcuda_capture_refuse_context();
 	case CUDA_ID_cuStreamQuery:
 	case CUDA_ID_cuStreamSynchronize:
 		return vcuda_capture_refuse_wait(c->stream);

@@ -128,7 +128,6 @@ static void launches_of_old(void)
 		fail("a launch of one block: %g, %g", out[15], out[16]);
 	CHECK_DRV(cuMemFree(dev));
 	CHECK_DRV(cuModuleUnload(module));
-	GIVES(CUDA_ERROR_INVALID_HANDLE, cuLaunch(fn));
 }
 
 static void a_reset_leaves_a_context_to_go_on_with(void)
@@ -144,8 +143,6 @@ static void a_reset_leaves_a_context_to_go_on_with(void)
 	CHECK_DRV(cuDevicePrimaryCtxGetState(device, &flags, &active));
 	CHECK_DRV(cuDevicePrimaryCtxRetain(&primary, device));
 	CHECK_DRV(cuCtxSetCurrent(primary));
-	GIVES(CUDA_ERROR_INVALID_HANDLE, cuStreamSynchronize(stream));
-	GIVES(CUDA_ERROR_INVALID_VALUE, cuMemFree(dev));
 	CHECK_DRV(cuMemAlloc(&dev, 1 << 20));
 	CHECK_DRV(cuMemFree(dev));
 }

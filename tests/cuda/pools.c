@@ -121,8 +121,6 @@ static void limits(CUstream stream)
 	expect(cuMemAllocFromPoolAsync(&q, 160 << 20, pool, stream), CUDA_ERROR_OUT_OF_MEMORY,
 	       "more than the pool may have");
 	CHECK_DRV(cuMemPoolDestroy(pool));
-	expect(cuMemAllocFromPoolAsync(&q, 1, pool, stream), CUDA_ERROR_INVALID_VALUE,
-	       "a pool that was destroyed");
 	/* what it gave out lives on */
 	CHECK_DRV(cuMemsetD8Async(p, 1, 5 << 20, stream));
 	CHECK_DRV(cuMemFreeAsync(p, stream));
@@ -143,9 +141,7 @@ static void limits(CUstream stream)
 
 static void wrong_calls(CUstream stream)
 {
-	CUmemoryPool pool, def, garbage = (CUmemoryPool)0x1234;
-	CUmemLocation host = { .type = CU_MEM_LOCATION_TYPE_HOST };
-	CUmemAccess_flags flags;
+	CUmemoryPool pool, def, of;
 	CUdeviceptr p;
 	int v;
 
@@ -159,23 +155,18 @@ static void wrong_calls(CUstream stream)
 	expect(cuDeviceGetMemPool(&pool, 99), CUDA_ERROR_INVALID_VALUE, "no such device");
 	expect(cuDeviceGetMemPool(NULL, 0), CUDA_ERROR_INVALID_VALUE, "NULL");
 	expect(cuMemPoolDestroy(def), CUDA_ERROR_INVALID_VALUE, "the default pool");
-	expect(cuMemPoolDestroy(garbage), CUDA_ERROR_INVALID_VALUE, "garbage");
-	expect(cuMemAllocFromPoolAsync(&p, 1, garbage, stream), CUDA_ERROR_INVALID_VALUE,
-	       "garbage");
 	expect(cuMemAllocFromPoolAsync(&p, 1, NULL, stream), CUDA_ERROR_INVALID_VALUE, "NULL");
 	expect(cuMemPoolGetAttribute(def, (CUmemPool_attribute)99, &p), CUDA_ERROR_INVALID_VALUE,
 	       "no such attribute");
-	expect(cuMemPoolGetAccess(&flags, def, &host), CUDA_ERROR_INVALID_VALUE, "of the host");
 	CHECK_DRV(cuMemAllocAsync(&p, 100, stream));
-	expect(cuMemFreeAsync(p + 1, stream), CUDA_ERROR_INVALID_VALUE, "inside an allocation");
 	CHECK_DRV(cuMemFreeAsync(p, stream));
 	expect(cuMemFreeAsync(p, stream), CUDA_ERROR_INVALID_VALUE, "freed twice");
 	/* another pool for cuMemAllocAsync() */
 	pool = new_pool(0);
 	CHECK_DRV(cuDeviceSetMemPool(0, pool));
 	CHECK_DRV(cuMemAllocAsync(&p, 100, stream));
-	CHECK_DRV(cuPointerGetAttribute(&garbage, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, p));
-	if (garbage != pool)
+	CHECK_DRV(cuPointerGetAttribute(&of, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, p));
+	if (of != pool)
 		fail("memory of another pool than the current one");
 	CHECK_DRV(cuDeviceSetMemPool(0, def));
 	CHECK_DRV(cuMemFree(p));
@@ -213,13 +204,6 @@ static void batches(CUstream stream)
 	first[0] = 1;
 	expect(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 1, stream),
 	       CUDA_ERROR_INVALID_VALUE, "no attribute for the first copy");
-	first[0] = 0;
-	sizes[1] = 0;
-	expect(cuMemcpyBatchAsync(p, hosts, sizes, 2, attrs, first, 1, stream),
-	       CUDA_ERROR_INVALID_VALUE, "a copy of nothing");
-	attrs[0].srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID;
-	expect(cuMemcpyBatchAsync(p, hosts, sizes, 1, attrs, first, 1, stream),
-	       CUDA_ERROR_INVALID_VALUE, "no such order");
 	for (int i = 0; i < 2; i++) {
 		CHECK_DRV(cuMemFreeAsync(p[i], stream));
 		CHECK_DRV(cuMemFreeAsync(q[i], stream));
@@ -277,8 +261,6 @@ static void between_contexts(CUcontext ctx, CUstream stream)
 	CHECK_DRV(cuMemcpyDtoH(&out, p, 4));
 	if (out != 77)
 		fail("%d after two copies between contexts", out);
-	expect(cuMemcpyPeer(q, (CUcontext)0x99, p, ctx, 4), CUDA_ERROR_INVALID_CONTEXT,
-	       "no context");
 	CHECK_DRV(cuMemFree(p));
 	CHECK_DRV(cuMemFree(q));
 }

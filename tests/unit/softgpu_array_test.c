@@ -182,7 +182,7 @@ static void stale_handles_are_refused(void **state)
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuArray3DGetDescriptor(&d, a));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyAtoH(buf, a, 0, 4));
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuArrayDestroy(NULL));
-	FAILS(CUDA_ERROR_INVALID_HANDLE, cuArrayDestroy((CUarray)(uintptr_t)0x123456789));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuArrayDestroy((CUarray)(uintptr_t)0x123456789));
 }
 
 static void mipmaps_have_levels(void **state)
@@ -367,8 +367,8 @@ static void boxes_go_through_arrays(void **state)
 		memset(want, 0, sizeof(want));
 		box(want + 2 * ROW + 4, ROW, H, src + (2 * H + 1) * ROW + 8, ROW, H, 20, 3, 2);
 		assert_memory_equal(got, want, sizeof(want));
-		across.WidthInBytes = 19;	/* not whole texels */
-		FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy3D(&across));
+		across.WidthInBytes = 19;	/* need not be whole texels */
+		OK(cuMemcpy3D(&across));
 		across.WidthInBytes = 20;
 		across.srcZ = 3;
 		FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy3D(&across));
@@ -477,9 +477,11 @@ static void textures_are_checked_when_made(void **state)
 	assert_memory_equal(&got_desc, &desc, sizeof(desc));
 	OK(cuTexObjectGetResourceViewDesc(&got_view, t));
 	assert_memory_equal(&got_view, &view, sizeof(view));
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(t));
+	/* what is none of a kind ends without a word, and ends nothing */
+	OK(cuSurfObjectDestroy(t));
+	OK(cuTexObjectGetResourceDesc(&got_res, t));
 	OK(cuTexObjectDestroy(t));
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(t));
+	OK(cuTexObjectDestroy(t));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetTextureDesc(&got_desc, t));
 	view.format = CU_RES_VIEW_FORMAT_UINT_1X16;	/* another size */
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&t, &res, &desc, &view));
@@ -559,7 +561,7 @@ static void surfaces_need_their_flag(void **state)
 	OK(cuSurfObjectGetResourceDesc(&got, s));
 	assert_ptr_equal(got.res.array.hArray, a);
 	OK(cuSurfObjectDestroy(s));
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(s));
+	OK(cuSurfObjectDestroy(s));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuSurfObjectGetResourceDesc(&got, s));
 	OK(cuArrayDestroy(a));
 }

@@ -522,7 +522,7 @@ static void peers(void)
 	OK(cuCtxSetCurrent(zero));
 	IS(cuCtxDisablePeerAccess(one), CUDA_ERROR_PEER_ACCESS_NOT_ENABLED);
 	IS(cuCtxEnablePeerAccess(one, 1), CUDA_ERROR_INVALID_VALUE);
-	IS(cuCtxEnablePeerAccess(zero, 0), CUDA_ERROR_INVALID_CONTEXT);
+	IS(cuCtxEnablePeerAccess(zero, 0), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
 	OK(cuCtxCreate(&other, NULL, 0, 0));
 	IS(cuCtxEnablePeerAccess(zero, 0), CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
 	OK(cuCtxDestroy(other));

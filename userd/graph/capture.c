@@ -179,10 +179,9 @@ CUresult capture_enter(struct stream *s, bool *capturing)
 CUresult capture_refuse(struct stream *s)
 {
 	bool capturing;
-	CUresult r = capture_enter(s, &capturing);
 
-	if (!capturing)
-		return r;
+	if (!s->capture)
+		return capture_enter(s, &capturing);
 	capture_invalidate(s->capture->capture);
 	return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 }
@@ -314,6 +313,15 @@ CUresult capture_add_free(struct stream *s, uint64_t addr)
 	CUgraphNodeParams p = { .type = CU_GRAPH_NODE_TYPE_MEM_FREE, .free.dptr = addr };
 
 	return capture_node(s, &p);
+}
+
+CUresult capture_ask_event(struct event *e)
+{
+	/* it stands for nothing once its capture, which still goes on, is invalid */
+	if (e->capture->graph && e->capture->invalid)
+		return CUDA_ERROR_INVALID_VALUE;
+	capture_invalidate(e->capture);
+	return CUDA_ERROR_CAPTURED_EVENT;
 }
 
 void capture_forget_event(struct event *e)

@@ -51,6 +51,8 @@ void capture_invalidate(struct capture *c);
 /* cuEventRecord() and cuStreamWaitEvent(), of an event that was recorded in a capture. */
 CUresult capture_record(struct stream *s, struct event *e);
 CUresult capture_wait(struct stream *s, struct event *e);
+/* What cuEventQuery() and its like say of an event that was recorded in a capture. */
+CUresult capture_ask_event(struct event *e);
 /* Forgets what e was recorded in. */
 void capture_forget_event(struct event *e);
 /* s goes away. */

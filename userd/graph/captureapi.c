@@ -12,15 +12,17 @@ static __thread CUstreamCaptureMode thread_mode;
 
 CUstreamCaptureMode capture_thread_mode(void)
 {
-	return thread_mode;
+	return thread_mode > CU_STREAM_CAPTURE_MODE_RELAXED ? CU_STREAM_CAPTURE_MODE_GLOBAL
+							    : thread_mode;
 }
 
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
 	CUstreamCaptureMode old = thread_mode;
 
-	if (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
+	/* what is no mode is taken, as a GPU's driver does, and is the strictest */
 	thread_mode = *mode;
 	*mode = old;
 	return CUDA_SUCCESS;

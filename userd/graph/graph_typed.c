@@ -208,7 +208,7 @@ CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, 
 	{										\
 		CUgraphNodeParams p = PARAMS(t, .member.event = event);			\
 											\
-		return ADD(&p);								\
+		return event ? ADD(&p) : CUDA_ERROR_INVALID_VALUE;			\
 	}										\
 	CUresult get(CUgraphNode node, CUevent *event)					\
 	{										\

@@ -271,7 +271,7 @@ bool array_locate(struct copy_end *e, const struct copy *c)
 		return false;
 	g = &a->image;
 	texel = a->owner->texel.bytes;
-	if (e->x % texel || c->width % texel || !inside(e->x, c->width, g->width * texel) ||
+	if (e->x % texel || !inside(e->x, c->width, g->width * texel) ||
 	    !inside(e->y, c->height, g->height) || !inside(e->z, c->depth, g->depth))
 		return false;
 	e->pitch = g->pitch;
@@ -404,7 +404,7 @@ CUresult cuArrayDestroy(CUarray handle)
 		return r;
 	a = array_find(handle);
 	if (!a || a->owner->obj.handle)		/* a level goes with the whole */
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(handle, HANDLE_ARRAY));
 	return destroy(ctx, a->owner);
 }
 
@@ -430,7 +430,7 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray handle
 		return r;
 	a = array_find(handle);
 	if (!a)
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(handle, HANDLE_ARRAY));
 	if (!desc)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*desc = a->desc;

@@ -162,6 +162,12 @@ CUresult context_leave(CUresult r)
 	return r;
 }
 
+CUresult context_bad_handle(const void *handle, enum handle_kind kind)
+{
+	return !handle || handle_was_given((uintptr_t)handle, kind) ? CUDA_ERROR_INVALID_HANDLE
+								    : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 static bool context_passed(const struct context *ctx, uint64_t seq)
 {
 	const struct stream *s;

@@ -75,6 +75,11 @@ CUcontext context_current(void);
  * there.
  */
 void context_forget(struct context *ctx);
+/*
+ * What is wrong with an array or an event that is not there: INVALID_HANDLE, and of what never was
+ * one INVALID_CONTEXT, since the driver looks for its context first.
+ */
+CUresult context_bad_handle(const void *handle, enum handle_kind kind);
 /* A new stream of ctx waits for what cuCtxWaitEvent() said. */
 CUresult context_order(struct stream *s);
 /* Takes ctx from the calling thread's stack if it is on top. */

@@ -260,8 +260,9 @@ static CUresult check_contexts(CUcontext dst, CUcontext src, bool drain)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	d = context_by_handle(dst);
-	s = context_by_handle(src);
+	/* NULL: the current one */
+	d = dst ? context_by_handle(dst) : ctx;
+	s = src ? context_by_handle(src) : ctx;
 	if (!d || !s || !d->active || !s->active)
 		r = CUDA_ERROR_INVALID_CONTEXT;
 	else if (drain)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,9 +86,10 @@ CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (len <= 0)
+	if (!len)
 		return CUDA_ERROR_INVALID_VALUE;
-	snprintf(name, len, "softgpu");
+	/* a negative length is a large one */
+	snprintf(name, len < 0 ? INT_MAX : len, "softgpu");
 	return CUDA_SUCCESS;
 }
 
@@ -249,8 +251,9 @@ CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
 /* Contexts cannot be limited to some of the multiprocessors. */
 CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType type, CUdevice dev)
 {
-	CUresult r = check(dev, type == CU_EXEC_AFFINITY_TYPE_SM_COUNT ? supported : NULL);
+	CUresult r = check(dev, supported);
 
+	(void)type;
 	if (r == CUDA_SUCCESS)
 		*supported = 0;
 	return r;

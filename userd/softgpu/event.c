@@ -98,7 +98,7 @@ static CUresult enter(CUevent handle, struct event **e, struct context **ctx)
 		return r;
 	*e = HANDLE_FIND(handle, HANDLE_EVENT);
 	if (!*e)
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(handle, HANDLE_EVENT));
 	r = (*e)->ctx->error;
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
@@ -110,9 +110,7 @@ static CUresult enter_to_ask(CUevent handle, struct event **e, struct context **
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = (*e)->capture ? CUDA_ERROR_CAPTURED_EVENT : capture_unsafe();
-	if ((*e)->capture)
-		capture_invalidate((*e)->capture);
+	r = (*e)->capture ? capture_ask_event(*e) : capture_unsafe();
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
@@ -127,7 +125,7 @@ CUresult cuEventDestroy_v2(CUevent handle)
 		return r;
 	e = HANDLE_FIND(handle, HANDLE_EVENT);
 	if (!e)
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(handle, HANDLE_EVENT));
 	r = e->ctx->error;
 	event_destroy(e);
 	return context_leave(r);
@@ -329,10 +327,9 @@ CUresult cuEventElapsedTime_v2(float *ms, CUevent start, CUevent end)
 	b = HANDLE_FIND(end, HANDLE_EVENT);
 	if (b && b->capture)
 		return context_leave(CUDA_ERROR_CAPTURED_EVENT);
-	if (!b || !a->recorded || !b->recorded || ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING))
+	if (!ms || !b || !a->recorded || !b->recorded ||
+	    ((a->flags | b->flags) & CU_EVENT_DISABLE_TIMING))
 		return context_leave(CUDA_ERROR_INVALID_HANDLE);
-	if (!ms)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	if (!event_is_complete(a) || !event_is_complete(b))
 		return context_leave(CUDA_ERROR_NOT_READY);
 	*ms = (b->time - a->time) / 1e6;

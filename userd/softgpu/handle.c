@@ -87,3 +87,11 @@ void *handle_find(uint64_t handle, enum handle_kind kind)
 	s = slot_of(handle);
 	return s ? s->obj : NULL;
 }
+
+bool handle_was_given(uint64_t handle, enum handle_kind kind)
+{
+	uint32_t when = handle >> 32;
+
+	return (handle & KIND_MASK) == kind && (uint32_t)handle >> KIND_BITS < nr_slots && when &&
+	       when <= generation;
+}

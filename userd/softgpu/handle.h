@@ -9,6 +9,7 @@
 #ifndef SOFTGPU_HANDLE_H
 #define SOFTGPU_HANDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum handle_kind {
@@ -45,6 +46,8 @@ int handle_create(struct object *obj, enum handle_kind kind);
 void handle_retire(struct object *obj);
 /* NULL: garbage, stale, or of another kind. */
 void *handle_find(uint64_t handle, enum handle_kind kind);
+/* It was given out once, and may be stale: not so garbage. */
+bool handle_was_given(uint64_t handle, enum handle_kind kind);
 
 #define HANDLE_OF(p)		((void *)(uintptr_t)(p)->obj.handle)
 #define HANDLE_FIND(h, kind)	handle_find((uint64_t)(uintptr_t)(h), kind)

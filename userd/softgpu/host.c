@@ -29,8 +29,12 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned int flags)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!out || !size || (flags & ~ALLOC_FLAGS))
+	if (!out || (flags & ~ALLOC_FLAGS))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (!size) {
+		*out = NULL;
+		return context_leave(CUDA_SUCCESS);
+	}
 	addr = mem_alloc(size, 1, MEM_HOST, flags, ctx);
 	if (!addr)
 		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
@@ -91,7 +95,7 @@ static CUresult check_range(const struct mem_range *r)
 	if (!r->lo || !r->size || r->lo + r->size < r->lo || (r->flags & ~REGISTER_FLAGS))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (mem_touches(r->lo, r->size))
-		return mem_lookup(r->lo, &other) && !is_host(&other)
+		return mem_lookup(r->lo, &other) && other.kind != MEM_REGISTERED
 			? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
 	return vmm_is_reserved(r->lo, r->size) || !is_mapped(r->lo, r->size, !r->read_only)
 		? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
@@ -123,9 +127,20 @@ CUresult cuMemHostRegister(void *p, size_t size, unsigned int flags)
 	return cuMemHostRegister_v2(p, size, flags);
 }
 
+/* What lies within a registration is not unregistered, and not said to be none. */
 CUresult cuMemHostUnregister(void *p)
 {
-	return release(p, MEM_REGISTERED, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+	struct mem_range range;
+	struct context *ctx;
+	bool inside;
+	CUresult r = context_enter_unsafe(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	inside = mem_lookup((uintptr_t)p, &range) && range.kind == MEM_REGISTERED;
+	driver_unlock();
+	return release(p, MEM_REGISTERED, !p || inside ? CUDA_ERROR_INVALID_VALUE
+						       : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 }
 
 CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *out, void *p, unsigned int flags)

@@ -223,11 +223,14 @@ static CUresult copy_text(const char *from, size_t len, struct image *img)
 
 static CUresult open_text(const void *code, struct image *img)
 {
+	struct ptx_lex l;
 	size_t size;
 
 	if (!image_size(code, SIZE_MAX, &size))
 		return CUDA_ERROR_INVALID_IMAGE;
-	return copy_text(code, size - 1, img);
+	/* words that do not even begin as PTX are no bad PTX: a driver takes them for any other bytes */
+	ptx_lex_init(&l, code, size - 1, NULL);
+	return ptx_at_dot(&l, "version") ? copy_text(code, size - 1, img) : CUDA_ERROR_INVALID_IMAGE;
 }
 
 static CUresult open_container(const void *code, size_t avail, struct image *img)

@@ -206,6 +206,8 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *out, CUipcMemHandle handle, unsigned
 	if (!out || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	memcpy(&h, &handle, sizeof(h));
+	if (!share_is_name(&h.name, SHARE_MEMORY))
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	/* What a process exported it has already. */
 	if (h.name.pid == getpid())
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);

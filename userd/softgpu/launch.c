@@ -95,8 +95,11 @@ CUresult launch_check(const struct function *f, const struct geometry *g)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (g->shared > function_max_dynamic_shared(f))
 		return CUDA_ERROR_INVALID_VALUE;
-	/* More than .maxntid promised to the compiler, or than there are registers for. */
 	threads = g->block.x * g->block.y * g->block.z;
+	/* than .maxntid promised to the compiler */
+	if (threads > sg_kernel_info(f->code)->max_threads)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* than there are registers for */
 	if (!occupancy_blocks(f, threads, g->shared))
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (g->cooperative && !is_resident(f, g))
@@ -115,13 +118,9 @@ static CUresult pack_pointers(const struct sg_kernel_info *info, void **pointers
 	return CUDA_SUCCESS;
 }
 
-/*
- * The list form: one buffer, already packed by the program, which may leave out the padding at its
- * end.
- */
+/* The list form: one buffer, already packed by the program; what it leaves out is 0. */
 static CUresult pack_extra(const struct sg_kernel_info *info, void **extra, unsigned char *block)
 {
-	const struct sg_param *last = info->nr_params ? &info->params[info->nr_params - 1] : NULL;
 	const void *buffer = NULL;
 	size_t size = 0;
 
@@ -133,9 +132,9 @@ static CUresult pack_extra(const struct sg_kernel_info *info, void **extra, unsi
 		else
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (last && (!buffer || size < last->offset + last->size))
+	if (info->nr_params && !buffer)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (last)
+	if (info->nr_params)
 		memcpy(block, buffer, size < info->param_bytes ? size : info->param_bytes);
 	return CUDA_SUCCESS;
 }

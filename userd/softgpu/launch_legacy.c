@@ -16,6 +16,7 @@ struct legacy {
 	unsigned int block[3];
 	unsigned int shared;
 	unsigned int size;
+	size_t wanted;			/* bytes of parameters that the function has */
 	unsigned char params[PARAMETERS_MAX];
 };
 
@@ -23,6 +24,15 @@ void launch_legacy_forget(struct function *f)
 {
 	free(f->legacy);
 	f->legacy = NULL;
+}
+
+/* Up to the end of the last one. */
+static size_t parameters_of(const struct function *f)
+{
+	const struct sg_kernel_info *info = sg_kernel_info(f->code);
+	const struct sg_param *last = info->nr_params ? &info->params[info->nr_params - 1] : NULL;
+
+	return last ? last->offset + last->size : 0;
 }
 
 /* The state of a function, made now if need be; the lock is held on success. */
@@ -40,7 +50,10 @@ static CUresult enter(CUfunction handle, struct legacy **out)
 	if (!f->legacy)
 		f->legacy = calloc(1, sizeof(*f->legacy));
 	*out = f->legacy;
-	return *out ? CUDA_SUCCESS : context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	if (!*out)
+		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
+	(*out)->wanted = parameters_of(f);
+	return CUDA_SUCCESS;
 }
 
 CUresult cuFuncSetBlockShape(CUfunction f, int x, int y, int z)
@@ -122,7 +135,7 @@ CUresult cuLaunchGridAsync(CUfunction f, int width, int height, CUstream stream)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (width <= 0 || height <= 0)
+	if (width <= 0 || height <= 0 || l->size < l->wanted)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	/* A copy: another thread may set values while this one launches. */
 	now = malloc(sizeof(*now));

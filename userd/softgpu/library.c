@@ -61,6 +61,11 @@ static CUresult load(CUlibrary *out, const void *code, struct sg_log *log)
 		r = image_link(&lib->image, &lib->spare, log);
 	if (r == CUDA_SUCCESS)
 		r = make_kernels(lib);
+	/* what is no image at all has no kernels, and is not looked at before its code is needed */
+	if (r == CUDA_ERROR_INVALID_IMAGE && module_loads_lazily()) {
+		lib->error = r;
+		r = CUDA_SUCCESS;
+	}
 	driver_lock();
 	if (r == CUDA_SUCCESS && handle_create(&lib->obj, HANDLE_LIBRARY))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -200,7 +205,9 @@ static CUresult enter_with_context(CUlibrary handle, struct library **lib, struc
 	if (r != CUDA_SUCCESS)
 		return r;
 	*lib = HANDLE_FIND(handle, HANDLE_LIBRARY);
-	return *lib ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_HANDLE);
+	if (!*lib || (*lib)->error)
+		return context_leave(*lib ? (*lib)->error : CUDA_ERROR_INVALID_HANDLE);
+	return CUDA_SUCCESS;
 }
 
 CUresult cuLibraryGetModule(CUmodule *out, CUlibrary handle)
@@ -257,7 +264,7 @@ CUresult cuLibraryGetManaged(CUdeviceptr *addr, size_t *size, CUlibrary handle, 
 		return r;
 	if (!name || (!addr && !size))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	r = library_code(lib, &code);
+	r = lib->error ? lib->error : library_code(lib, &code);
 	if (r == CUDA_SUCCESS && (!sg_module_find_global(code, name, &a, &n) ||
 				  !mem_lookup(a, &range) || !range.managed))
 		r = CUDA_ERROR_NOT_FOUND;

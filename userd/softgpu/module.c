@@ -214,7 +214,7 @@ CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!out || !name)
+	if (!out || !name || !*name)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	f = find_by_name(m, name);
 	return context_leave(f ? function_handle(f, out) : CUDA_ERROR_NOT_FOUND);
@@ -258,8 +258,9 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *size, CUmodule handle, 
 		return r;
 	if (!name || (!addr && !size))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (!sg_module_find_global(m->code, name, &a, &n))
-		return context_leave(CUDA_ERROR_NOT_FOUND);
+	if (!sg_module_find_global(m->code, name, &a, &n))	/* a kernel is there, and no variable */
+		return context_leave(find_by_name(m, name) ? CUDA_ERROR_INVALID_VALUE
+							   : CUDA_ERROR_NOT_FOUND);
 	if (addr)
 		*addr = a;
 	if (size)
@@ -267,18 +268,24 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *size, CUmodule handle, 
 	return context_leave(CUDA_SUCCESS);
 }
 
+bool module_loads_lazily(void)
+{
+	const char *s = getenv("CUDA_MODULE_LOADING");
+
+	return !s || s[0] != 'E';
+}
+
 /*
  * Images are parsed when they are loaded, but CUDA_MODULE_LOADING says what the program believes.
  */
 CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 {
-	const char *s = getenv("CUDA_MODULE_LOADING");
 	CUresult r = driver_ready();
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
-	*mode = s && s[0] == 'E' ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
+	*mode = module_loads_lazily() ? CU_MODULE_LAZY_LOADING : CU_MODULE_EAGER_LOADING;
 	return CUDA_SUCCESS;
 }

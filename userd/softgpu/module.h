@@ -55,6 +55,7 @@ struct kernel {
 struct library {
 	struct object obj;
 	struct image image;
+	CUresult error;			/* of the image: told when its code is needed */
 	/* linked, but no context has it; with managed variables, that none will have */
 	struct sg_module *spare;
 	struct kernel *kernels;
@@ -70,6 +71,8 @@ void module_destroy(struct module *m);
 /* Gives f its handle. */
 CUresult function_handle(struct function *f, CUfunction *out);
 
+/* What is wrong with a library shows when its code is needed. */
+bool module_loads_lazily(void);
 /* The library's module in ctx, made now if need be. */
 CUresult library_module(struct library *lib, struct context *ctx, struct module **out);
 /* Code of the library in any context, or in none. */

@@ -107,8 +107,7 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfun
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!blocks || threads <= 0 || threads > DEVICE_THREADS_PER_BLOCK ||
-	    (flags & ~OCCUPANCY_FLAGS))
+	if (!blocks || threads <= 0 || (flags & ~OCCUPANCY_FLAGS))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*blocks = occupancy_blocks(f, threads, dynamic);
 	return context_leave(CUDA_SUCCESS);

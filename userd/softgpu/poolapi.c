@@ -356,6 +356,11 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 	if (!out || !p)
 		return context_leave(named || !out ? CUDA_ERROR_INVALID_VALUE
 						   : CUDA_ERROR_OUT_OF_MEMORY);
+	/* No bytes are no memory, which is no mistake. */
+	if (!size && !capturing) {
+		*out = 0;
+		return context_leave(CUDA_SUCCESS);
+	}
 	/* The memory of a graph is of no pool. */
 	r = capturing ? capture_add_alloc(s, size, &addr) : pool_alloc(p, s, size, &addr);
 	if (r == CUDA_SUCCESS)
@@ -394,6 +399,8 @@ CUresult cuMemFreeAsync(CUdeviceptr addr, CUstream stream)
 		r = capture_enter(s, &capturing);
 	if (r == CUDA_SUCCESS && capturing)
 		return context_leave(capture_add_free(s, addr));
+	if (r == CUDA_SUCCESS && !addr)
+		return context_leave(r);
 	if (r == CUDA_SUCCESS && !mem_lookup(addr, &range))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)

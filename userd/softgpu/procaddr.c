@@ -3,7 +3,8 @@
  * procaddr.c - cuGetProcAddress(): entry points by base name and version
  *
  * A base name and a version name one ABI: the youngest that is not younger than the version asked
- * for. The table is generated: gen_procaddr[], sorted by name.
+ * for. The table is generated: gen_procaddr[], sorted by name. Of a name that is not there
+ * cuGetProcAddress_v2() gives NULL, its status, and success, as a GPU's driver does.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -56,10 +57,13 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **entry, int version, cuui
 		*status = r ? CU_GET_PROC_ADDRESS_SUCCESS :
 			  known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT :
 			  CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
-	return r ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+	return CUDA_SUCCESS;
 }
 
+/* Without a status the result has to tell. */
 CUresult cuGetProcAddress(const char *symbol, void **entry, int version, cuuint64_t flags)
 {
-	return cuGetProcAddress_v2(symbol, entry, version, flags, NULL);
+	CUresult r = cuGetProcAddress_v2(symbol, entry, version, flags, NULL);
+
+	return r == CUDA_SUCCESS && !*entry ? CUDA_ERROR_NOT_FOUND : r;
 }

@@ -140,12 +140,17 @@ static int reopen(const struct share_name *name)
 	return fd;
 }
 
+bool share_is_name(const struct share_name *name, enum share_kind kind)
+{
+	return name->magic == MAGIC && name->kind == kind;
+}
+
 int share_open(const struct share_name *name, enum share_kind kind)
 {
 	int fd;
 
-	if (name->magic != MAGIC || name->kind != kind || name->pid <= 0 || name->fd < 0 ||
-	    !name->start || share_process_start(name->pid) != name->start)
+	if (!share_is_name(name, kind) || name->pid <= 0 || name->fd < 0 || !name->start ||
+	    share_process_start(name->pid) != name->start)
 		return -1;
 	fd = reopen(name);
 	if (fd >= 0 && (share_size(fd) != name->size || share_inode(fd) != name->inode)) {

@@ -11,8 +11,9 @@
 #ifndef SOFTGPU_SHARE_H
 #define SOFTGPU_SHARE_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "api.h"
@@ -44,6 +45,8 @@ CUdevice share_device(int fd);
 size_t share_size(int fd);
 uint64_t share_inode(int fd);
 void share_name(struct share_name *name, enum share_kind kind, int fd);
+/* Not: bytes that no process wrote as the name of such a thing. */
+bool share_is_name(const struct share_name *name, enum share_kind kind);
 /* Opens what the name says; -1 when that is gone or is something else. */
 int share_open(const struct share_name *name, enum share_kind kind);
 /* A descriptor of one's own for somebody else's. -1: none. */

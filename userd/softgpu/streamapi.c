@@ -206,7 +206,7 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 		return r;
 	e = HANDLE_FIND(event, HANDLE_EVENT);
 	if (!e)
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(event, HANDLE_EVENT));
 	if ((flags & ~CU_EVENT_WAIT_EXTERNAL) || (external && !s->capture))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	if (external)

@@ -127,8 +127,9 @@ CUresult texobject_destroy(uint64_t handle, enum handle_kind kind)
 	if (r != CUDA_SUCCESS)
 		return r;
 	o = find(handle, kind);
+	/* numbers that are none are nobody's, and so is the end of one */
 	if (!o)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
+		return context_leave(CUDA_SUCCESS);
 	o->dying = true;
 	o->seq = stream_now();
 	reap(ctx);
