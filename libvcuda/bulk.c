@@ -3,9 +3,10 @@
  * bulk.c - large copies: their requests, and the stripes of their data
  *
  * Each connection has a thread that receives, and all but the first one that sends; the thread that
- * copies sends over the first itself. One copy to the device at a time is sent, so that stripes
- * stand on every connection in the order of their requests. Nothing is staged here: the memory that
- * is used does not depend on the size of a copy.
+ * copies sends over the first itself. A copy is cut into requests, whose stripes are sent in turn;
+ * the next is made before the last stripes of one are sent, so that its data never has to wait for
+ * it at the server. Small requests hold others up there for a shorter time. Nothing is staged here:
+ * the memory that is used does not depend on the size of a copy.
  *
  * Lengths, offsets and numbers that come are checked: a server cannot make this write anywhere but
  * where a copy that is under way goes, nor there twice.
@@ -21,7 +22,9 @@
 #include "ring.h"
 
 #define TAKES_BYTES   (1u << 20)	      /* smaller copies go with the other requests */
+#define PART	      (VWIRE_BULK_MAX / 4)    /* bytes of a request */
 #define UNDER_WAY_MAX (4ull * VWIRE_BULK_MAX) /* bytes asked for that have not come */
+#define AHEAD_MAX     VWIRE_BULK_MAX	      /* those of a copy that waits, beside others */
 
 /* A request for data that has not all come. */
 struct inbound {
@@ -31,7 +34,9 @@ struct inbound {
 	uint64_t got;  /* stripes that have come, or are coming: bit for bit */
 	uint8_t *dst;
 	const struct vcuda_wait *owner; /* the only wait that covers it; NULL: any later one */
-	bool is_told;
+	uint64_t copy;			/* that it is a part of */
+	uint64_t end; /* number of that copy's end, once it is told: what is answered from then on covers it */
+	bool is_told, is_last;
 };
 
 _Static_assert(VWIRE_BULK_MAX / VWIRE_STRIPE <= 64, "a bit for each stripe");
@@ -41,9 +46,10 @@ static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct inbound *inbound;
 static unsigned int nr_busy; /* receivers that write to the program's memory */
 static _Atomic unsigned int nr_inbound;
-static _Atomic uint64_t under_way;
+static _Atomic uint64_t under_way, nr_copies, nr_ends;
 
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* held while a copy is sent */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* stripes go in the order of requests */
+static _Thread_local const struct vcuda_wait *own;	 /* of the copy that this thread waits for */
 
 bool vcuda_bulk_takes(size_t n, bool wait)
 {
@@ -52,26 +58,41 @@ bool vcuda_bulk_takes(size_t n, bool wait)
 
 /* ---- to the device ---- */
 
-CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stream, size_t *taken,
-		       uint64_t *seq)
+static CUresult begin(struct vcuda_outbound *o, const void *src, const struct vwire_copy_in *h,
+		      uint64_t *seq)
 {
-	size_t part = n < VWIRE_BULK_MAX ? n : VWIRE_BULK_MAX;
-	struct vwire_copy_in h = {
-		.dst = htole64(dst),
-		.bytes = htole64(part),
-		.stream = htole32(stream),
-	};
-	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_iov iov = { h, sizeof(*h) };
 	CUresult r;
 
 	if (vcuda_hostcalls())
-		vcuda_hostcall_throttle(part);
+		vcuda_hostcall_throttle(le64toh(h->bytes));
 	pthread_mutex_lock(&turn);
 	r = vcuda_submit(VWIRE_OP_BULK_IN, 0, &iov, 1, NULL, seq);
 	if (!r)
-		vcuda_bulk_send(src, part, *seq);
+		vcuda_bulk_begin(o, src, le64toh(h->bytes), *seq);
 	pthread_mutex_unlock(&turn);
-	*taken = part;
+	return r;
+}
+
+CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stream, uint64_t *seq)
+{
+	struct vcuda_outbound two[2] = { 0 }, *o;
+	struct vwire_copy_in h = { .stream = htole32(stream) };
+	size_t done, part;
+	CUresult r = CUDA_SUCCESS;
+
+	for (done = 0; !r && done < n; done += part) {
+		o = &two[done / PART % 2];
+		part = n - done < PART ? n - done : PART;
+		h.dst = htole64(dst + done);
+		h.bytes = htole64(part);
+		vcuda_bulk_finish(o);
+		r = begin(o, (const uint8_t *)src + done, &h, seq);
+		if (!r)
+			vcuda_bulk_send(o);
+	}
+	vcuda_bulk_finish(&two[0]);
+	vcuda_bulk_finish(&two[1]);
 	return r ? r : vcuda_session_error();
 }
 
@@ -143,6 +164,22 @@ void vcuda_bulk_received(uint64_t seq, uint64_t len)
 		vcuda_receive_again();
 }
 
+/* With the lock. Parts that came before are there already, and forgotten. */
+static void told_last(const struct inbound *last)
+{
+	uint64_t end = atomic_fetch_add(&nr_ends, 1) + 1;
+	struct inbound *in;
+
+	for (in = inbound; in; in = in->next)
+		if (in->copy == last->copy)
+			in->end = end;
+}
+
+uint64_t vcuda_bulk_ends(void)
+{
+	return atomic_load(&nr_ends);
+}
+
 bool vcuda_bulk_told(uint64_t seq, uint64_t bytes)
 {
 	struct inbound **p;
@@ -154,6 +191,8 @@ bool vcuda_bulk_told(uint64_t seq, uint64_t bytes)
 	if (ok) {
 		(*p)->told = bytes;
 		(*p)->is_told = true;
+		if ((*p)->is_last)
+			told_last(*p);
 		over = settle(p);
 	}
 	pthread_mutex_unlock(&lock);
@@ -170,7 +209,7 @@ bool vcuda_bulk_holds(const struct vcuda_wait *w)
 		return false;
 	pthread_mutex_lock(&lock);
 	for (in = inbound; in; in = in->next)
-		if (in->owner ? in->owner == w : in->is_told && in->seq < w->seq)
+		if (in->owner ? in->owner == w : in->end && in->end <= w->told && in->seq < w->seq)
 			break;
 	pthread_mutex_unlock(&lock);
 	return in;
@@ -222,18 +261,16 @@ static void withdraw(uint64_t seq)
 }
 
 /* The place for the data is known before the request is visible. w: it is waited for. */
-static CUresult ask(const struct vwire_copy_out *h, uint8_t *dst, const struct vcuda_wait *owner,
-		    struct vcuda_wait *w, uint64_t *seq)
+static CUresult ask(const struct vwire_copy_out *h, const struct inbound *what, struct vcuda_wait *w,
+		    uint64_t *seq)
 {
 	struct vcuda_iov iov = { h, sizeof(*h) };
-	struct inbound *in = calloc(1, sizeof(*in));
+	struct inbound *in = malloc(sizeof(*in));
 	CUresult r;
 
 	if (!in)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	in->bytes = le64toh(h->bytes);
-	in->dst = dst;
-	in->owner = owner;
+	*in = *what;
 	vcuda_submit_lock();
 	*seq = vcuda_next_seq();
 	add(in, *seq);
@@ -251,39 +288,63 @@ static bool nothing_under_way(void)
 	return !atomic_load(&nr_inbound);
 }
 
+/* A copy that waits asks for the rest as the data comes: requests of others go in between. */
+static uint64_t own_under_way(void)
+{
+	struct inbound *in;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&lock);
+	for (in = inbound; in; in = in->next)
+		bytes += in->owner == own ? in->bytes : 0;
+	pthread_mutex_unlock(&lock);
+	return bytes;
+}
+
 static bool has_room(void)
 {
-	return atomic_load(&under_way) <= UNDER_WAY_MAX - VWIRE_BULK_MAX;
+	return atomic_load(&under_way) <= UNDER_WAY_MAX - PART &&
+	       (!own || own_under_way() <= AHEAD_MAX - PART);
+}
+
+/*
+ * One wait covers all parts: that of the last one, or any that covers the last one, as the parts are
+ * sent in order.
+ */
+static CUresult ask_all(uint8_t *dst, CUdeviceptr src, size_t n, uint32_t stream,
+			struct vcuda_wait *w, uint64_t *seq)
+{
+	struct inbound in = { .owner = w, .copy = atomic_fetch_add(&nr_copies, 1) };
+	struct vwire_copy_out h = { .stream = htole32(stream) };
+	size_t done;
+	CUresult r = CUDA_SUCCESS;
+
+	own = w;
+	for (done = 0; !r && done < n; done += in.bytes) {
+		in.dst = dst + done;
+		in.bytes = n - done < PART ? n - done : PART;
+		in.is_last = done + in.bytes == n;
+		h.src = htole64(src + done);
+		h.bytes = htole64(in.bytes);
+		h.flags = htole32(in.is_last && !w ? 0 : VWIRE_COPY_F_PART);
+		if (!has_room())
+			vcuda_receive_until(has_room);
+		r = ask(&h, &in, in.is_last ? w : NULL, seq);
+	}
+	own = NULL;
+	return r;
 }
 
 CUresult vcuda_bulk_out(void *dst, CUdeviceptr src, size_t n, uint32_t stream, bool async,
 			uint64_t *seq)
 {
 	struct vcuda_wait w = { 0 };
-	struct vwire_copy_out h = {
-		.stream = htole32(stream),
-		.flags = htole32(async ? 0 : VWIRE_COPY_F_PART),
-	};
-	size_t done, part;
-	bool last;
-	CUresult r = CUDA_SUCCESS;
+	CUresult r = ask_all(dst, src, n, stream, async ? NULL : &w, seq);
 
-	for (done = 0; !r && done < n; done += part) {
-		part = n - done < VWIRE_BULK_MAX ? n - done : VWIRE_BULK_MAX;
-		last = done + part == n;
-		h.src = htole64(src + done);
-		h.bytes = htole64(part);
-		if (!has_room())
-			vcuda_receive_until(has_room);
-		r = ask(&h, (uint8_t *)dst + done, async ? NULL : &w, last && !async ? &w : NULL,
-			seq);
-	}
-	if (async)
-		return r;
-	if (!r)
-		r = vcuda_wait(&w);
-	else
+	if (r)
 		vcuda_receive_until(nothing_under_way); /* parts that were asked for go to dst */
+	else if (!async)
+		r = vcuda_wait(&w);
 	free(w.reply);
 	if (vcuda_session_error())
 		vcuda_bulk_quiesce();
@@ -299,5 +360,6 @@ void vcuda_bulk_fork(void)
 	nr_busy = 0;
 	atomic_store(&nr_inbound, 0);
 	atomic_store(&under_way, 0);
+	atomic_store(&nr_ends, 0);
 	vcuda_bulk_link_fork();
 }

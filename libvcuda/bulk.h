@@ -18,9 +18,8 @@ void vcuda_bulk_offered(const void *p, size_t n);
  * copy to the host waits for (wait) and one to the device does not.
  */
 bool vcuda_bulk_takes(size_t n, bool wait);
-/* Takes as many bytes as one request has; *taken: how many. Returns when they are sent. */
-CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stream, size_t *taken,
-		       uint64_t *seq);
+/* All of a copy to the device. Returns when it is sent; *seq: of the last request. */
+CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stream, uint64_t *seq);
 /*
  * All of a copy to the host; async: the data comes before the reply of any wait that covers it.
  * *seq: of the last request.
@@ -32,7 +31,9 @@ CUresult vcuda_bulk_out(void *dst, CUdeviceptr src, size_t n, uint32_t stream, b
 
 /* VWIRE_OP_BULK_DONE. false: there is no such copy. */
 bool vcuda_bulk_told(uint64_t seq, uint64_t bytes);
-/* Data that this wait covers is still under way. */
+/* Copies whose end was told. */
+uint64_t vcuda_bulk_ends(void);
+/* Data that this wait, which is answered, covers is still under way. */
 bool vcuda_bulk_holds(const struct vcuda_wait *w);
 /* A copy to any of these bytes is expected. */
 bool vcuda_bulk_expects(const uint8_t *p, size_t n);

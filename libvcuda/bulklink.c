@@ -32,21 +32,15 @@ struct stripe_head {
 	struct vwire_data data;
 };
 
-/* What is being sent. */
-struct outbound {
-	const uint8_t *src;
-	size_t bytes;
-	uint64_t seq;
-	uint32_t nr, nr_begun, nr_done;
-};
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* all of it */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* state */
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;	  /* for senders */
-static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;	  /* for threads that copy */
 static _Atomic int state = NONE;
 static struct vwire_bulk offer;
-static struct outbound out;
+static struct vcuda_outbound *queue, **queue_tail = &queue; /* those that have stripes to begin */
+static unsigned int nr_copying_wait;
+static bool first_busy; /* a thread that copies sends over the first connection */
 static bool stopping;
 static int nr_links, fds[LINKS_MAX];
 static pthread_t opener, threads[2 * LINKS_MAX];
@@ -139,7 +133,7 @@ static bool send_all(int fd, struct iovec *iov, int nr)
 	return true;
 }
 
-static bool send_stripe(int fd, const struct outbound *o, uint32_t i)
+static bool send_stripe(int fd, const struct vcuda_outbound *o, uint32_t i)
 {
 	static const uint8_t zeros[8];
 	uint64_t offset = (uint64_t)i * VWIRE_STRIPE, left = o->bytes - offset;
@@ -160,37 +154,79 @@ static bool send_stripe(int fd, const struct outbound *o, uint32_t i)
 	return send_all(fd, iov, 3);
 }
 
-/* With the lock, which is dropped meanwhile: stripes, as long as there are any. */
-static void send_share(int fd)
+/*
+ * With the lock, which is dropped meanwhile: the next stripe of all. So stripes stand on every
+ * connection in the order of their requests.
+ */
+static void send_next(int fd)
 {
-	struct outbound o;
-	uint32_t i;
+	struct vcuda_outbound *o = queue;
+	uint32_t i = o->nr_begun++;
 	bool ok;
 
-	while (out.nr_begun < out.nr) {
-		i = out.nr_begun++;
-		o = out;
-		pthread_mutex_unlock(&lock);
-		ok = !vcuda_session_error() && send_stripe(fd, &o, i);
-		if (!ok)
-			gone("a bulk connection to the server has ended");
-		pthread_mutex_lock(&lock);
-		if (++out.nr_done == out.nr)
-			pthread_cond_broadcast(&sent);
+	if (o->nr_begun == o->nr) {
+		queue = o->next;
+		if (!queue)
+			queue_tail = &queue;
+	}
+	pthread_mutex_unlock(&lock);
+	ok = !vcuda_session_error() && send_stripe(fd, o, i);
+	if (!ok)
+		gone("a bulk connection to the server has ended");
+	pthread_mutex_lock(&lock);
+	o->nr_done++;
+	if (nr_copying_wait)
+		pthread_cond_broadcast(&sent);
+}
+
+/* With the lock: a stripe was sent, or the first connection is free. */
+static void wait_for_others(void)
+{
+	nr_copying_wait++;
+	pthread_cond_wait(&sent, &lock);
+	nr_copying_wait--;
+}
+
+/* With the lock: until so many of its stripes are still to be begun. */
+static void take_part(struct vcuda_outbound *o, uint32_t left)
+{
+	while (o->nr - o->nr_begun > left) {
+		if (first_busy) {
+			wait_for_others();
+			continue;
+		}
+		first_busy = true;
+		send_next(fds[0]);
+		first_busy = false;
 	}
 }
 
-void vcuda_bulk_send(const uint8_t *src, size_t n, uint64_t seq)
+void vcuda_bulk_begin(struct vcuda_outbound *o, const uint8_t *src, size_t n, uint64_t seq)
 {
-	pthread_mutex_lock(&lock);
-	out = (struct outbound){
+	*o = (struct vcuda_outbound){
 		.src = src, .bytes = n, .seq = seq, .nr = (n + VWIRE_STRIPE - 1) / VWIRE_STRIPE
 	};
-	if (nr_links > 1 && out.nr > 1)
+	pthread_mutex_lock(&lock);
+	*queue_tail = o;
+	queue_tail = &o->next;
+	if (o->nr > 1)
 		pthread_cond_broadcast(&work);
-	send_share(fds[0]);
-	while (out.nr_done < out.nr)
-		pthread_cond_wait(&sent, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+void vcuda_bulk_send(struct vcuda_outbound *o)
+{
+	pthread_mutex_lock(&lock);
+	take_part(o, o->nr / 2);
+	pthread_mutex_unlock(&lock);
+}
+
+void vcuda_bulk_finish(struct vcuda_outbound *o)
+{
+	pthread_mutex_lock(&lock);
+	take_part(o, 0);
+	while (o->nr_done < o->nr)
+		wait_for_others();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -200,8 +236,9 @@ static void *sender(void *arg)
 
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
-		send_share(fd);
-		if (!stopping)
+		if (queue)
+			send_next(fd);
+		else
 			pthread_cond_wait(&work, &lock);
 	}
 	pthread_mutex_unlock(&lock);
@@ -430,7 +467,9 @@ void vcuda_bulk_link_fork(void)
 	pthread_cond_init(&work, NULL);
 	pthread_cond_init(&sent, NULL);
 	atomic_store(&state, NONE);
-	out = (struct outbound){ 0 };
-	stopping = opener_runs = false;
+	queue = NULL;
+	queue_tail = &queue;
+	nr_copying_wait = 0;
+	first_busy = stopping = opener_runs = false;
 	nr_threads = 0;
 }

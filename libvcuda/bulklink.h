@@ -11,8 +11,22 @@
 
 /* The connections are there; else they are begun, and are waited for with wait. */
 bool vcuda_bulk_open(bool wait);
-/* All n bytes as stripes of request seq, or the session is lost. One caller at a time. */
-void vcuda_bulk_send(const uint8_t *src, size_t n, uint64_t seq);
+
+/* What is sent as stripes of one request: the caller's, until vcuda_bulk_finish(). */
+struct vcuda_outbound {
+	struct vcuda_outbound *next;
+	const uint8_t *src;
+	size_t bytes;
+	uint64_t seq;
+	uint32_t nr, nr_begun, nr_done;	/* stripes */
+};
+
+/* Behind what other threads have begun, in the order of the requests. Returns at once. */
+void vcuda_bulk_begin(struct vcuda_outbound *o, const uint8_t *src, size_t n, uint64_t seq);
+/* Takes part until half of it is on its way: time to ask for the next. */
+void vcuda_bulk_send(struct vcuda_outbound *o);
+/* Until all of it is sent, or the session is lost. Nothing was begun: nothing is done. */
+void vcuda_bulk_finish(struct vcuda_outbound *o);
 void vcuda_bulk_link_fork(void);
 
 /*

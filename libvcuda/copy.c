@@ -127,8 +127,9 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	asks = !r && n && !is_known(dst);
 	for (done = 0; !r && done < n; done += part) {
 		if (!asks && vcuda_bulk_takes(n - done, false)) {
-			r = vcuda_bulk_in(dst + done, (const uint8_t *)src + done, n - done, number,
-					  &part, &seq);
+			part = n - done;
+			r = vcuda_bulk_in(dst + done, (const uint8_t *)src + done, part, number,
+					  &seq);
 			if (!r)
 				note_copy(seq);
 			continue;

@@ -344,6 +344,7 @@ static void finish(struct vcuda_wait *w, CUresult r)
 		keep(r);
 	pthread_mutex_lock(&lock);
 	w->result = r;
+	w->told = vcuda_bulk_ends();
 	w->replied = true;
 	finish_replied(w);
 	pthread_mutex_unlock(&lock);

@@ -80,6 +80,7 @@ struct vcuda_wait {
 	size_t reply_len;
 	uint32_t reserved;		/* of struct vwire_reply */
 	CUresult result;
+	uint64_t told;			/* ends of large copies that came ahead of the reply */
 	bool replied, done;
 };
 

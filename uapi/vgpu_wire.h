@@ -440,7 +440,7 @@ struct vwire_copy_out {
 	__le32 stream;
 	__le32 flags;
 };
-/* of VWIRE_OP_BULK_OUT: a later copy of the same stream has the wait, and no other covers this one */
+/* of VWIRE_OP_BULK_OUT: a later part of the same copy is waited for, and this one with it alone */
 #define VWIRE_COPY_F_PART	0x1u
 
 /**

@@ -8,7 +8,7 @@
 
 #define STRIPE	(512ul << 10)		/* as vgpu_wire.h has them: only where to look */
 #define REQUEST	(64 * STRIPE)
-#define SLOTS	(32 * STRIPE)
+#define SLOTS	(16 * STRIPE)
 #define MAX	(2 * REQUEST + SLOTS + 4096)
 #define GUARD	64
 

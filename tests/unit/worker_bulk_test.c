@@ -17,8 +17,8 @@
 
 #undef cuStreamCreate
 
-#define BYTES	(20ull * VWIRE_STRIPE - 3)	/* the last stripe has an odd size */
-#define NR	20u
+#define NR	14u	/* in any order: no more than the worker has slots, so that none waits for another */
+#define BYTES	(NR * (uint64_t)VWIRE_STRIPE - 3)	/* the last stripe has an odd size */
 
 static struct client client;
 static uint8_t data[BYTES + 8], back[BYTES + 8];
@@ -225,6 +225,31 @@ static void stripes_come_in_any_order(void **state)
 	assert_int_equal(client_end(&client), 0);
 }
 
+/* More than all slots, and slots taken up where the copy before has left off. */
+static void copies_one_behind_the_other_share_the_slots(void **state)
+{
+	int fd = open_with_bulk();
+	uint64_t addr = client.welcome.range_base, seq;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		data[BYTES / 2] = i;
+		seq = ask_in(addr, BYTES);
+		for (uint32_t j = 0; j < NR; j++)
+			send_stripe(fd, seq, j);
+	}
+	for (int i = 0; i < 3; i++) {
+		memset(back, 0, BYTES);
+		seq = ask_out(addr, BYTES, 0);
+		receive_stripes(fd, seq, BYTES);
+		assert_int_equal(told(seq), BYTES);
+		assert_memory_equal(back, data, BYTES);
+	}
+	assert_int_equal(client.nr_errors, 0);
+	close(fd);
+	assert_int_equal(client_end(&client), 0);
+}
+
 /* Requests of others are answered while one copy has no data yet; its own stream waits. */
 static void a_copy_without_data_holds_up_its_stream_alone(void **state)
 {
@@ -400,6 +425,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stripes_come_in_any_order),
+		cmocka_unit_test(copies_one_behind_the_other_share_the_slots),
 		cmocka_unit_test(a_copy_without_data_holds_up_its_stream_alone),
 		cmocka_unit_test(a_wrong_address_is_the_copys_error_alone),
 		cmocka_unit_test(a_connection_without_the_token_is_closed),

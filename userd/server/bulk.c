@@ -20,6 +20,8 @@
 
 #define NAP_NS	   20000 /* between two looks at a flag that the device raises */
 #define NAP_MAX_NS 500000
+#define SPINS	   8u	/* looks before the first nap, where there are processors to spare */
+#define SPIN_NS	   2000
 #define LOOK_NAPS  16u	/* naps until the context is asked whether it lives */
 #define SLACK_NS   1000 /* of these threads' timers */
 #define CLOSE_MS                                                                                   \
@@ -124,10 +126,23 @@ static void look_for_loss(struct worker *w)
 	pthread_mutex_unlock(&b->lock);
 }
 
+static void spin_ns(uint64_t ns)
+{
+	uint64_t end = worker_now_ns() + ns;
+
+	while (worker_now_ns() < end)
+		__builtin_ia32_pause();
+}
+
+/* Between two looks. Most flags are raised sooner than a sleep and its end take. */
 static uint64_t nap(struct worker *w, unsigned int *naps, uint64_t ns)
 {
+	if (++*naps <= SPINS && worker_may_spin()) {
+		spin_ns(SPIN_NS);
+		return ns;
+	}
 	sleep_ns(ns);
-	if (++*naps % LOOK_NAPS == 0)
+	if (*naps % LOOK_NAPS == 0)
 		look_for_loss(w);
 	return ns + ns / 4 < NAP_MAX_NS ? ns + ns / 4 : NAP_MAX_NS;
 }
@@ -223,11 +238,8 @@ static struct bulk_copy *claim(struct bulk *b, const struct stripe_head *h)
 static void claim_done(struct bulk *b, struct bulk_copy *c)
 {
 	pthread_mutex_lock(&b->lock);
-	if (++c->nr_done == c->nr) {
-		bulk_del(&b->in, c);
-		pthread_cond_broadcast(&b->changed);
-		free(c);
-	}
+	c->nr_done++;
+	bulk_in_end(b, c);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -351,6 +363,7 @@ static struct bulk_copy *next_full(struct worker *w, uint32_t *stripe)
 			return NULL;
 		if (!any || b->polling) {
 			pthread_cond_wait(&b->work, &b->lock);
+			naps = 0;
 			ns = NAP_NS;
 			continue;
 		}

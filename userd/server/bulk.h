@@ -4,9 +4,11 @@
  *
  * The request comes in the session's order and all of it is put into its stream at once, cut into
  * stripes: wait for a flag, copy between a slot of pinned memory and the device, write another flag.
- * So the executor waits for no data, and what comes behind keeps its place. The flags that a stream
- * waits for are written by threads here and never by another stream: the driver knows nothing of
- * such an order, and might run the two one after the other.
+ * So the executor waits for no data, and what comes behind keeps its place. Stripes in slots that
+ * stand side by side are copied together: what a copy costs the executor, and the device between two
+ * copies, is then shared by a few. The flags that a stream waits for are written by threads here and
+ * never by another stream: the driver knows nothing of such an order, and might run the two one
+ * after the other.
  *
  *	to the device	a receiver fills the slot and raises "full", the stream raises "empty"
  *	to the host	the stream raises "full", a sender sends the slot and raises "empty"
@@ -31,11 +33,13 @@ struct worker;
 
 #define BULK_CONNECTIONS	8u
 /*
- * Slots of VWIRE_STRIPE bytes. To the host there are few: what has left the device and was not sent yet
- * is what the wait of another stream may have to wait for.
+ * Slots of VWIRE_STRIPE bytes. Few: they stay in the caches. To the host there are fewer: what has
+ * left the device and was not sent yet is what the wait of another stream may have to wait for.
  */
-#define BULK_SLOTS_IN		32u
+#define BULK_SLOTS_IN		16u
 #define BULK_SLOTS_OUT		8u
+#define BULK_TOGETHER_IN	4u	/* stripes copied at once, at most */
+#define BULK_TOGETHER_OUT	2u
 #define BULK_COPIES_MAX		1024u	/* unfinished ones; the executor waits with the next */
 
 /* One direction. Stripes are numbered: number n uses slot n % nr_slots. */
@@ -82,11 +86,12 @@ struct bulk_copy {
 	struct bulk_copy *next;
 	uint64_t seq, bytes;
 	uint64_t first;		/* number of its first stripe */
-	uint32_t nr, nr_begun, nr_done;
+	uint32_t nr, nr_begun, nr_done;	/* nr, to the host: those that are in the stream */
 	uint64_t got;		/* stripes that have come, or are coming: bit for bit */
 	uint64_t sent;		/* bytes */
-	uint32_t nr_good;	/* stripes of it that have been copied off the device */
+	uint32_t nr_good;	/* stripes of it that are, or will be, copied off the device */
 	bool discard;		/* nothing of it is copied */
+	bool queued;		/* the executor is through with it */
 };
 
 _Static_assert(VWIRE_BULK_MAX / VWIRE_STRIPE <= 64, "a bit for each stripe");
@@ -121,6 +126,8 @@ static inline bool bulk_reached(const uint32_t *flag, uint32_t turn)
 void bulk_raise(uint32_t *flag, uint32_t turn);
 void bulk_add(struct bulk_ring *r, struct bulk_copy *c);
 void bulk_del(struct bulk_ring *r, struct bulk_copy *c);
+/* With the lock: frees a copy to the device that has all come and is in its stream. */
+void bulk_in_end(struct bulk *b, struct bulk_copy *c);
 size_t bulk_stripe_bytes(const struct bulk_copy *c, uint32_t i);
 
 #endif /* SERVER_BULK_H */

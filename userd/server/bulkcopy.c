@@ -15,22 +15,65 @@
 #include "worker.h"
 
 #define FLAGS_BYTES 4096u
+#define HUGE_PAGE   (2u << 20)
 #define NR_SLOTS    (BULK_SLOTS_IN + BULK_SLOTS_OUT)
 
 _Static_assert(2 * NR_SLOTS * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
 
-static CUresult stream_waits(struct bulk *b, CUstream stream, const uint32_t *flag, uint32_t turn)
+/* Flags for a stream to wait for or to raise, on their way there in one call. */
+struct ops {
+	struct bulk *b;
+	CUstream stream;
+	unsigned int nr;
+	CUstreamBatchMemOpParams op[2 * BULK_TOGETHER_IN];
+};
+
+_Static_assert(BULK_TOGETHER_OUT <= BULK_TOGETHER_IN, "room in struct ops");
+
+static CUdeviceptr on_device(const struct bulk *b, const uint32_t *flag)
 {
-	return real.cuStreamWaitValue32_v2(stream,
-					   b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
-					   turn, CU_STREAM_WAIT_VALUE_GEQ);
+	return b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full);
 }
 
-static CUresult stream_raises(struct bulk *b, CUstream stream, const uint32_t *flag, uint32_t turn)
+static void add_wait(struct ops *o, const uint32_t *flag, uint32_t turn)
 {
-	return real.cuStreamWriteValue32_v2(stream,
-					    b->flags + ((uintptr_t)flag - (uintptr_t)b->in.full),
-					    turn, CU_STREAM_WRITE_VALUE_DEFAULT);
+	CUstreamBatchMemOpParams *op = &o->op[o->nr++];
+
+	*op = (CUstreamBatchMemOpParams){ .operation = CU_STREAM_MEM_OP_WAIT_VALUE_32 };
+	op->waitValue.address = on_device(o->b, flag);
+	op->waitValue.value = turn;
+	op->waitValue.flags = CU_STREAM_WAIT_VALUE_GEQ;
+}
+
+static void add_raise(struct ops *o, const uint32_t *flag, uint32_t turn)
+{
+	CUstreamBatchMemOpParams *op = &o->op[o->nr++];
+
+	*op = (CUstreamBatchMemOpParams){ .operation = CU_STREAM_MEM_OP_WRITE_VALUE_32 };
+	op->writeValue.address = on_device(o->b, flag);
+	op->writeValue.value = turn;
+	op->writeValue.flags = CU_STREAM_WRITE_VALUE_DEFAULT;
+}
+
+static CUresult put(struct ops *o)
+{
+	unsigned int nr = o->nr;
+
+	o->nr = 0;
+	return nr ? real.cuStreamBatchMemOp_v2(o->stream, nr, o->op, 0) : CUDA_SUCCESS;
+}
+
+/* In large pages where there are any: the kernel copies into all of it again and again. */
+static uint8_t *map_slots(size_t bytes)
+{
+	uint8_t *mem = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return NULL;
+	mem += -(uintptr_t)mem % HUGE_PAGE;
+	madvise(mem, bytes, MADV_HUGEPAGE);
+	return mem;
 }
 
 /*
@@ -40,11 +83,11 @@ static CUresult stream_raises(struct bulk *b, CUstream stream, const uint32_t *f
 static CUresult pin(struct bulk *b)
 {
 	size_t slots = (size_t)NR_SLOTS * VWIRE_STRIPE, all = slots + FLAGS_BYTES;
-	uint8_t *mem = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *mem = map_slots(all);
 	uint32_t *flags = (uint32_t *)(mem + slots);
 	CUresult r;
 
-	if (mem == MAP_FAILED)
+	if (!mem)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = real.cuMemHostRegister_v2(mem, all, CU_MEMHOSTREGISTER_DEVICEMAP);
 	if (r == CUDA_SUCCESS)
@@ -63,6 +106,7 @@ static CUresult pin(struct bulk *b)
 int bulk_init(struct worker *w)
 {
 	struct bulk *b = &w->bulk;
+	struct ops o = { .b = b, .stream = CU_STREAM_LEGACY };
 	CUresult r;
 
 	pthread_mutex_init(&b->lock, NULL);
@@ -70,8 +114,8 @@ int bulk_init(struct worker *w)
 	pthread_cond_init(&b->work, NULL);
 	b->in.tail = &b->in.copies;
 	b->out.tail = &b->out.copies;
-	if (!real.cuStreamWaitValue32_v2 || !real.cuStreamWriteValue32_v2 ||
-	    !real.cuMemHostRegister_v2 || !real.cuMemHostGetDevicePointer_v2)
+	if (!real.cuStreamBatchMemOp_v2 || !real.cuMemHostRegister_v2 ||
+	    !real.cuMemHostGetDevicePointer_v2)
 		return 0;
 	r = pin(b);
 	if (r != CUDA_SUCCESS) {
@@ -79,8 +123,9 @@ int bulk_init(struct worker *w)
 		return -ENOMEM;
 	}
 	/* a device that cannot says so here */
-	b->offered = stream_raises(b, CU_STREAM_LEGACY, b->in.full, 0) == CUDA_SUCCESS &&
-		     stream_waits(b, CU_STREAM_LEGACY, b->in.full, 0) == CUDA_SUCCESS &&
+	add_raise(&o, b->in.full, 0);
+	add_wait(&o, b->in.full, 0);
+	b->offered = put(&o) == CUDA_SUCCESS &&
 		     getrandom(b->token, sizeof(b->token), 0) == sizeof(b->token);
 	return 0;
 }
@@ -124,11 +169,38 @@ void bulk_del(struct bulk_ring *r, struct bulk_copy *c)
 	r->nr_copies--;
 }
 
+void bulk_in_end(struct bulk *b, struct bulk_copy *c)
+{
+	if (!c->queued || c->nr_done < c->nr)
+		return;
+	bulk_del(&b->in, c);
+	pthread_cond_broadcast(&b->changed);
+	free(c);
+}
+
+/* Of k stripes, from i on. */
+static size_t bytes_of(const struct bulk_copy *c, uint32_t i, uint32_t k)
+{
+	uint64_t left = c->bytes - (uint64_t)i * VWIRE_STRIPE, most = (uint64_t)k * VWIRE_STRIPE;
+
+	return left < most ? left : most;
+}
+
 size_t bulk_stripe_bytes(const struct bulk_copy *c, uint32_t i)
 {
-	uint64_t left = c->bytes - (uint64_t)i * VWIRE_STRIPE;
+	return bytes_of(c, i, 1);
+}
 
-	return left < VWIRE_STRIPE ? left : VWIRE_STRIPE;
+/*
+ * How many stripes are copied together: those whose slots stand side by side, and towards the end
+ * fewer, so that the last copy is short.
+ */
+static uint32_t together(const struct bulk_ring *r, uint64_t n, uint32_t left, uint32_t most)
+{
+	uint32_t row = r->nr_slots - n % r->nr_slots, k = left / 2 < most ? left / 2 : most;
+
+	k = k < row ? k : row;
+	return k ? k : 1;
 }
 
 /* Bytes that may be, and a connection for them; else the session is closed. */
@@ -183,22 +255,27 @@ static void note_result(struct bulk *b, CUresult r)
  */
 static CUresult begin_in(struct bulk *b, const struct bulk_copy *c, uint64_t dst, CUstream stream)
 {
+	struct ops o = { .b = b, .stream = stream };
 	CUresult first = CUDA_SUCCESS, r;
+	uint32_t i, j, k;
+	uint64_t n;
 
-	for (uint32_t i = 0; i < c->nr; i++) {
-		uint64_t n = c->first + i;
-
-		r = stream_waits(b, stream, bulk_full(&b->in, n), bulk_turn(&b->in, n));
-		if (r == CUDA_SUCCESS && first == CUDA_SUCCESS)
-			first = real.cuMemcpyHtoDAsync_v2(dst + (uint64_t)i * VWIRE_STRIPE,
-							  bulk_slot(&b->in, n),
-							  bulk_stripe_bytes(c, i), stream);
-		if (r == CUDA_SUCCESS)
-			r = stream_raises(b, stream, bulk_empty(&b->in, n), bulk_turn(&b->in, n));
+	for (i = 0; i < c->nr; i += k) {
+		n = c->first + i;
+		k = together(&b->in, n, c->nr - i, BULK_TOGETHER_IN);
+		for (j = 0; j < k; j++)
+			add_wait(&o, bulk_full(&b->in, n + j), bulk_turn(&b->in, n + j));
+		r = put(&o);
 		if (r != CUDA_SUCCESS)
 			return r;
+		if (first == CUDA_SUCCESS)
+			first = real.cuMemcpyHtoDAsync_v2(dst + (uint64_t)i * VWIRE_STRIPE,
+							  bulk_slot(&b->in, n), bytes_of(c, i, k),
+							  stream);
+		for (j = 0; j < k; j++)
+			add_raise(&o, bulk_empty(&b->in, n + j), bulk_turn(&b->in, n + j));
 	}
-	return first;
+	return put(&o) ?: first;
 }
 
 void bulk_in(struct request *rq)
@@ -221,15 +298,17 @@ void bulk_in(struct request *rq)
 	c->first = b->in.next;
 	if (!c->discard)
 		b->in.next += c->nr;
+	b->last_in = c->seq;
+	bulk_add(&b->in, c);
+	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	/* first the stream, then the receivers, who may be through with it and free it */
+	/* its data is received meanwhile */
 	if (!c->discard)
 		r = begin_in(b, c, le64toh(in.dst), q->stream);
 	note_result(b, r);
 	pthread_mutex_lock(&b->lock);
-	b->last_in = c->seq;
-	bulk_add(&b->in, c);
-	pthread_cond_broadcast(&b->changed);
+	c->queued = true;
+	bulk_in_end(b, c);
 	if (b->broken)
 		bulk_release(rq->w);
 	pthread_mutex_unlock(&b->lock);
@@ -266,27 +345,43 @@ static void out_done(struct worker *w, struct job *job, CUresult r)
 		reply_error(w, r, job->op, job->seq);
 }
 
-/* The stripes that were begun are c->nr, those whose copy was are c->nr_good. */
-static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint64_t src, CUstream stream)
+/* Senders may look for k more stripes. */
+static void show(struct bulk *b, struct bulk_copy *c, uint32_t k, CUresult copied)
 {
-	uint32_t want = c->nr;
-	uint64_t n;
-	CUresult r = CUDA_SUCCESS, copied = CUDA_SUCCESS;
+	pthread_mutex_lock(&b->lock);
+	c->nr += k;
+	b->out.next += k;
+	if (copied == CUDA_SUCCESS)
+		c->nr_good = c->nr;
+	pthread_cond_signal(&b->work);
+	pthread_mutex_unlock(&b->lock);
+}
 
-	for (c->nr = 0; c->nr < want && copied == CUDA_SUCCESS; c->nr++) {
-		n = c->first + c->nr;
-		r = stream_waits(b, stream, bulk_empty(&b->out, n), bulk_turn(&b->out, n) - 1);
-		if (r == CUDA_SUCCESS)
-			copied = real.cuMemcpyDtoHAsync_v2(bulk_slot(&b->out, n),
-							   src + (uint64_t)c->nr * VWIRE_STRIPE,
-							   bulk_stripe_bytes(c, c->nr), stream);
-		if (r == CUDA_SUCCESS)
-			r = stream_raises(b, stream, bulk_full(&b->out, n), bulk_turn(&b->out, n));
+/* The stripes that were begun are c->nr, those whose copy was are c->nr_good. */
+static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint32_t nr, uint64_t src,
+			  CUstream stream)
+{
+	struct ops o = { .b = b, .stream = stream };
+	CUresult r, copied = CUDA_SUCCESS;
+	uint32_t i, j, k;
+	uint64_t n;
+
+	for (i = 0; i < nr && copied == CUDA_SUCCESS; i += k) {
+		n = c->first + i;
+		k = together(&b->out, n, nr - i, BULK_TOGETHER_OUT);
+		for (j = 0; j < k; j++)
+			add_wait(&o, bulk_empty(&b->out, n + j), bulk_turn(&b->out, n + j) - 1);
+		r = put(&o);
 		if (r != CUDA_SUCCESS)
 			return r;
-		c->nr_good += copied == CUDA_SUCCESS;
+		copied = real.cuMemcpyDtoHAsync_v2(bulk_slot(&b->out, n),
+						   src + (uint64_t)i * VWIRE_STRIPE,
+						   bytes_of(c, i, k), stream);
+		for (j = 0; j < k; j++)
+			add_raise(&o, bulk_full(&b->out, n + j), bulk_turn(&b->out, n + j));
+		show(b, c, k, copied);
 	}
-	return copied;
+	return put(&o) ?: copied;
 }
 
 void bulk_out(struct request *rq)
@@ -297,6 +392,7 @@ void bulk_out(struct request *rq)
 	struct bulk_copy *c;
 	struct queue *q;
 	struct job *job;
+	uint32_t nr;
 	CUresult r;
 
 	rd_copy(&rq->in, &out, sizeof(out));
@@ -315,16 +411,14 @@ void bulk_out(struct request *rq)
 	pthread_mutex_lock(&b->lock);
 	wait_for_room(b, &b->out);
 	c->first = b->out.next;
+	nr = c->nr;
+	c->nr = 0;
+	bulk_add(&b->out, c);
 	pthread_mutex_unlock(&b->lock);
 	if (r == CUDA_SUCCESS)
-		r = begin_out(b, c, le64toh(out.src), q->stream);
-	else
-		c->nr = 0;
+		r = begin_out(b, c, nr, le64toh(out.src), q->stream);
 	note_result(b, r);
 	pthread_mutex_lock(&b->lock);
-	b->out.next += c->nr;
-	bulk_add(&b->out, c);
-	pthread_cond_signal(&b->work);
 	if (b->broken)
 		bulk_release(w);
 	pthread_mutex_unlock(&b->lock);
