@@ -12,7 +12,8 @@
 # make check-softgpu  of make check what tests softgpu alone
 # make check-vcuda    of make check what tests the library and the daemons alone
 # make check-runtimes  of make check what runs on libcudart of other versions
-# make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-softgpu
+# make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-vgpud, fuzz-softgpu
+# make fuzz-rows      which rows of cuda.def the fuzzer of the worker reaches
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF
 # make gputrips   there too: round trips of PyTorch's programs, and their limits

@@ -8,7 +8,7 @@
 #	build/fuzz/NAME/	the binary, seeds (tests/fuzz/seeds.py), corpus, new findings
 
 fuzz_OUT := build/fuzz
-fuzz_TARGETS := worker client wire image
+fuzz_TARGETS := worker client wire image vgpud
 fuzz_CC ?= clang
 fuzz_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_CFLAGS = $(COMMON_CFLAGS) -Wno-deprecated-declarations -Wno-unknown-warning-option -Itests/fuzz
@@ -17,11 +17,11 @@ FUZZ_SECONDS ?= 600
 fuzz_worker_C := $(filter-out userd/server/worker.c,$(WORKER_SRC:%=userd/server/%.c)) $(WORKER_GEN:%=build/gen/%.gen.c) \
 	userd/common/log.c userd/common/net.c
 fuzz_worker_CFLAGS = $(WORKER_CFLAGS) -DFUZZ_CUDA='"$(CURDIR)/build/softgpu/libcuda.so.1"'
-fuzz_worker_LIBS := -Wl,--wrap=recv,--wrap=sendmsg,--wrap=poll -ldl -lpthread
+fuzz_worker_LIBS := -Wl,--wrap=recv,--wrap=sendmsg,--wrap=poll,--wrap=gen_dispatch_find -ldl -lpthread
 fuzz_worker_MAX := 400000
 
 # With everything that goes to sleep, or wakes a peer, in the target's hands.
-fuzz_client_C := tests/fuzz/client_script.c $(libvcuda_src)
+fuzz_client_C := tests/fuzz/client_script.c tests/fuzz/worker_script.c $(libvcuda_src)
 fuzz_client_CFLAGS = $(libvcuda_cflags)
 fuzz_client_LIBS := $(foreach f,open sleep ring stop close abandon,-Wl,--wrap=vcuda_transport_$(f)) -Wl,--wrap=pthread_atfork -lpthread -ldl
 fuzz_client_MAX := 200000
@@ -33,6 +33,14 @@ fuzz_wire_MAX := 70000
 fuzz_image_C := userd/server/image.c userd/softgpu/fatbin.c
 fuzz_image_CFLAGS = $(WORKER_CFLAGS) -Iuserd/softgpu
 fuzz_image_MAX := 20000
+
+# With the module, the server and the socket of the announcements in the target's hands.
+fuzz_vgpud_C := $(filter-out userd/vgpud/main.c,$(wildcard userd/vgpud/*.c)) $(addprefix userd/common/,$(notdir $(COMMON_OBJS:.o=.c)))
+fuzz_vgpud_CFLAGS = $(VGPUD_CFLAGS)
+fuzz_vgpud_LIBS = $(foreach f,control_attach control_map control_unmap control_report_device control_report_session control_doorbell \
+	device_take_spare genl_connect genl_ctrl_resolve genl_ctrl_resolve_grp genl_send_simple nl_socket_add_membership \
+	nl_socket_set_nonblocking nl_socket_set_buffer_size nl_socket_get_fd,-Wl,--wrap=$(f)) $(VGPUD_LIBS)
+fuzz_vgpud_MAX := 70000
 
 # NAME: instrumented objects, the target, and its twin for make check.
 define fuzz_rules
@@ -62,9 +70,10 @@ fuzz-$(1): $$(fuzz_OUT)/$(1)/$(1)_fuzz fuzz-seeds
 endef
 
 fuzz_worker_REPLAY = $(filter-out %/worker.o,$(WORKER_OBJS)) $(WORKER_COMMON)
-fuzz_client_REPLAY = tests/fuzz/client_script.c $(libvcuda_obj)
+fuzz_client_REPLAY = tests/fuzz/client_script.c tests/fuzz/worker_script.c $(libvcuda_obj)
 fuzz_wire_REPLAY = $(SERVER_OUT)/wire.o $(COMMON_OBJS)
 fuzz_image_REPLAY = $(fuzz_image_C)
+fuzz_vgpud_REPLAY = $(filter-out %/main.o,$(VGPUD_OBJS)) $(COMMON_OBJS)
 
 $(foreach t,$(fuzz_TARGETS),$(eval $(call fuzz_rules,$(t))))
 
@@ -78,15 +87,24 @@ $(fuzz_OUT)/worker/rows: tests/fuzz/rows.c $(filter-out %/roundtrip_test.o,$(too
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(tools_CFLAGS) $^ -o $@
 
-$(fuzz_OUT)/client/client_script: tests/fuzz/client_script.c
+fuzz_SCRIPTS := $(fuzz_OUT)/client/client_script $(fuzz_OUT)/worker/worker_script
+
+$(fuzz_SCRIPTS): $(fuzz_OUT)/%_script: tests/fuzz/worker_script.c tests/fuzz/client_script.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -Wno-deprecated-declarations -DFUZZ_SCRIPT -Itests/fuzz -isystem $(CUDA_HOME)/include $< -o $@ -L$(CUDA_STUBS) -lcuda
+	$(Q)$(CC) $(CFLAGS) -Wno-deprecated-declarations -DFUZZ_SCRIPT -Itests/fuzz -isystem $(CUDA_HOME)/include tests/fuzz/$(@F).c -o $@ -L$(CUDA_STUBS) -lcuda
 
 # Sessions of the programs of tests/cuda as they go over the wire, and a frame of every row.
-fuzz-seeds: all cuda-programs $(fuzz_OUT)/worker/rows $(fuzz_OUT)/client/client_script
+fuzz-seeds: all cuda-programs $(errors_PROGRAMS) $(fuzz_OUT)/worker/rows $(fuzz_SCRIPTS)
 	$(Q)$(PYTHON3) tests/fuzz/seeds.py $(fuzz_OUT)
+
+# Which rows of cuda.def the seeds and the corpus reach: asked for, whole, and with right arguments. One that none asks for is a fault.
+fuzz-rows: $(fuzz_OUT)/worker/worker_fuzz fuzz-seeds
+	@mkdir -p $(fuzz_OUT)/worker/corpus
+	$(Q)cd $(fuzz_OUT)/worker && SOFTGPU_SM=90 FUZZ_ROWS=rows.tsv ./worker_fuzz -runs=0 -max_len=$(fuzz_worker_MAX) corpus seeds 2>/dev/null
+	$(Q)awk '{ n++; asked += $$2 > 0; right += $$4 > 0; if (!$$4) print "  only " ($$3 ? "whole: " : $$2 ? "malformed: " : "NEVER: ") $$1 } \
+		END { print n " rows, " asked " asked for, " right " with right arguments"; exit asked < n }' $(fuzz_OUT)/worker/rows.tsv
 
 fuzz: fuzz-softgpu $(fuzz_TARGETS:%=fuzz-%)
 
-.PHONY: fuzz fuzz-seeds
+.PHONY: fuzz fuzz-rows fuzz-seeds

@@ -4,7 +4,7 @@
  *
  * The library is linked in as it is, but for the transport: whenever a thread of it would sleep
  * until the server has sent something, the next frame of the input goes into the ring, and at its
- * end the server has gone. client_script.c is the program. Between two inputs the library forgets
+ * end the server has gone. client_script.c, or worker_script.c, is the program. Between two inputs the library forgets
  * all as it does in a forked child, by the handler that it gives to pthread_atfork().
  *
  * Slots for calls stand ready, but the calls are only taken: no thread makes them.
@@ -38,8 +38,8 @@ static size_t left;
 static uint64_t cq_head;
 static void (*forget)(void);
 
-/* What a process has at its end is not lost. */
-const char *__asan_default_options(void);
+/* What a process has at its end is not lost. The sanitizer looks for it from outside. */
+const char *__asan_default_options(void) __attribute__((visibility("default")));
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0:handle_segv=1:allow_user_segv_handler=0";
@@ -156,12 +156,29 @@ static void stand_slots(void)
 	vcuda_slot_new(&(struct slot){ .kind = SLOT_PLACE, .copy = copy });
 }
 
+/* An empty frame with this op in front: the answers are for worker_script(). */
+static bool is_other(const uint8_t *data, size_t size)
+{
+	struct vwire_frame f;
+
+	if (size < sizeof(f))
+		return false;
+	memcpy(&f, data, sizeof(f));
+	return le32toh(f.size) == sizeof(f) && le16toh(f.op) == CLIENT_OP_OTHER;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	input = data;
 	left = size;
 	stand_slots();
-	client_script();
+	if (is_other(data, size)) {
+		left = size - sizeof(struct vwire_frame);
+		input = data + sizeof(struct vwire_frame);
+		worker_script();
+	} else {
+		client_script();
+	}
 	if (forget)
 		forget();
 	return 0;

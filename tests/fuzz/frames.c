@@ -110,7 +110,7 @@ static uint64_t number(uint64_t old)
 	}
 }
 
-/* A number of 8 or 4 bytes somewhere in the frame, its op included. */
+/* A number of 8 or 4 bytes somewhere in the payload. */
 static void change_number(uint8_t *p, size_t n)
 {
 	bool wide = pick(2);
@@ -143,6 +143,28 @@ static uint8_t *change_frame(struct row *r, size_t at, size_t max)
 	return p;
 }
 
+/* The frame with the op and the flags of another. */
+static uint8_t *other_op(struct row *r, size_t at)
+{
+	size_t n = r->frames[at].n, from = pick(r->nr);
+	struct vwire_frame f, other;
+	uint8_t *p;
+
+	if (n < sizeof(f) || r->frames[from].n < sizeof(f))
+		return NULL;
+	p = malloc(n);
+	if (!p)
+		return NULL;
+	memcpy(p, r->frames[at].p, n);
+	memcpy(&f, p, sizeof(f));
+	memcpy(&other, r->frames[from].p, sizeof(other));
+	f.op = other.op;
+	f.flags = other.flags;
+	memcpy(p, &f, sizeof(f));
+	r->frames[at] = (struct piece){ p, n };
+	return p;
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed)
 {
 	static struct row r;
@@ -155,7 +177,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	if (!r.nr || !pick(PLAIN))
 		return LLVMFuzzerMutate(data, size, max);
 	at = pick(r.nr);
-	switch (pick(8)) {
+	switch (pick(10)) {
 	case 0:
 		row_remove(&r, at);
 		break;
@@ -166,6 +188,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 		n = pick(r.nr);
 		row_insert(&r, n, r.frames[at]);
 		row_remove(&r, at + (n <= at && r.nr < FRAMES_MAX));
+		break;
+	case 3:
+		changed = other_op(&r, at);
 		break;
 	default:
 		changed = change_frame(&r, at, max);

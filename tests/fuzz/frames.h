@@ -3,7 +3,7 @@
  * frames.h - a custom mutator of libFuzzer for a row of frames
  *
  * Most random bytes are no frames. So a mutation changes the payload of one frame, or one number in
- * it, or takes, doubles, moves or borrows whole frames, and afterwards every size is right and, if
+ * it, gives it the op of another, or takes, doubles, moves or borrows whole frames, and afterwards every size is right and, if
  * the numbers count, every number is greater than the one before. One mutation in 32 is left as
  * libFuzzer made it.
  */

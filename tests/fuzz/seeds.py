@@ -3,11 +3,14 @@
 """
 Seeds for the fuzzers of tests/fuzz: seeds.py FOLDER
 
-FOLDER/worker/seeds   what the programs of tests/cuda send behind the lease, on softgpu; a frame of every generated row
-FOLDER/client/seeds   what the worker sends to the client's fuzzer, of which FOLDER/client/client_script is the plain build
+FOLDER/worker/seeds   what the programs of tests/cuda and tests/errors, and worker_script, send behind the lease, on softgpu; a frame of every
+                      generated row, and one of zeros where no other seed has the row
+FOLDER/client/seeds   what the worker sends to the client's fuzzer, of which client_script and worker_script are the programs
 FOLDER/wire/seeds     leases, and greetings
+FOLDER/vgpud/seeds    announcements and frames, and the configuration
 """
 import os
+import re
 import shutil
 import socket
 import struct
@@ -23,9 +26,11 @@ CUDA = os.path.join(dgsf.BUILD, "tests", "cuda")
 SOFTGPU = os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1")
 SESSION_MAX = 300 << 10
 LAST_GREETING = dgsf.OP_WELCOME
+OTHER_SCRIPT = 0xeeee  # CLIENT_OP_OTHER
 # Name, arguments, and what of a session is enough.
 PROGRAMS = """arrays,async,badimage,capture,contexts,drvptx,fault,graphs,groups,histogram,hostfunc,idle,manykernels,memory,oom,
-pageable,pools,printf,reduce,shared --alone,streams,texture,threads,vecadd,views,upload""".replace("\n", "").split(",")
+cgroups,gridsync,pageable,pools,printf,reduce,shared --alone,streams,texture,threads,vecadd,vecadd_shared,views,upload""".replace("\n", "").split(",")
+ERRORS = "array context graph init launch memory pool stream".split()
 
 
 class Recorder:
@@ -91,22 +96,30 @@ def sessions(out):
                           "--mem-default", "256M"], {"SOFTGPU_SM": "90"})
     try:
         port = int(server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
-        for line in PROGRAMS:
+        for argv in ([os.path.join(CUDA, name), *args] for name, *args in map(str.split, PROGRAMS)):
+            record(argv, port, os.path.join(out, "worker", "seeds"))
+        for argv in [[os.path.join(dgsf.BUILD, "tests", "errors", name)] for name in ERRORS] + [[os.path.join(out, "worker", "worker_script")]]:
+            record(argv, port, os.path.join(out, "worker", "seeds"))
+        for script, before in (("client", b""), ("worker", struct.pack("<IHHQ", 16, OTHER_SCRIPT, 0, 0))):
             recorder = Recorder(port)
-            name, *args = line.split()
-            run([os.path.join(CUDA, name), *args], recorder)
-            for i, (up, _) in enumerate(recorder.sessions):
-                row = list(frames(up))
-                keep(os.path.join(out, "worker", "seeds"), "hello", b"".join(f for f in row if op(f) == dgsf.OP_HELLO))
-                keep(os.path.join(out, "worker", "seeds"), f"{name}.{i}", whole((f for f in row if op(f) < dgsf.OP_LEASE or op(f) > LAST_GREETING), SESSION_MAX))
-        script = os.path.join(out, "client", "client_script")
-        if os.path.exists(script):
-            recorder = Recorder(port)
-            run([script], recorder)
+            run([os.path.join(out, script, f"{script}_script")], recorder)
             for i, (_, down) in enumerate(recorder.sessions):
-                keep(os.path.join(out, "client", "seeds"), f"script.{i}", whole(frames(down), SESSION_MAX))
+                keep(os.path.join(out, "client", "seeds"), f"{script}_script.{i}", before + whole(frames(down), SESSION_MAX))
     finally:
         server.kill()
+
+
+def record(argv, port, folder):
+    """What a program sends, without the greetings, as NAME.N for each of its sessions."""
+    if not os.path.exists(argv[0]):
+        return
+    recorder = Recorder(port)
+    run(argv, recorder)
+    for i, (up, _) in enumerate(recorder.sessions):
+        row = list(frames(up))
+        keep(folder, "hello", b"".join(f for f in row if op(f) == dgsf.OP_HELLO))
+        keep(folder, f"{'.'.join(argv[0].split(os.sep)[-2:])}.{i}",
+             whole((f for f in row if op(f) < dgsf.OP_LEASE or op(f) > LAST_GREETING), SESSION_MAX))
 
 
 def run(argv, recorder):
@@ -117,22 +130,61 @@ def run(argv, recorder):
         print(f"  {argv[0]}: {e}", file=sys.stderr)
 
 
+def others(folder):
+    """A frame of zeros for each row that the worker has and nothing above sends."""
+    with open(os.path.join(dgsf.BUILD, "gen", "dispatch.gen.c")) as f:
+        rows = {int(number, 16): name for number, name in re.findall(r"\{ (0x\w+), (?:gen_)?run_(\w+) \}", f.read())}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as f:
+            for frame in frames(f.read()):
+                rows.pop(op(frame), None)
+    for number, name in rows.items():
+        keep(folder, f"row.{name}", struct.pack("<IHHQ", 16 + 64, number, 0, 2) + bytes(64))
+
+
 def wire(out):
     for name, data in (("lease", dgsf.lease(mem=1 << 30, wait_ms=5)), ("tagged", dgsf.lease(tail=struct.pack("<HHI", 7, 0, 8) + bytes(8))),
                        ("required", dgsf.lease(tail=struct.pack("<HHI", 7, 1, 8) + bytes(8))), ("newer", dgsf.lease(version=9))):
         keep(os.path.join(out, "wire", "seeds"), name, data)
 
 
+def attribute(kind, value):
+    return struct.pack("<HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def message(cmd, *attributes):
+    """A message of the module's family, as long as a frame may be: a multiple of 8."""
+    body = struct.pack("<BBH", cmd, 1, 0) + b"".join(attributes)
+    body += bytes(-len(body) % 8)
+    return struct.pack("<IHHII", 16 + len(body), 29, 0, 0, 0) + body
+
+
+def vgpud(out):
+    """Sessions announced and listed, the end of a list, an error; the configuration; a lease as what a server sends."""
+    folder = os.path.join(out, "vgpud", "seeds")
+    device, number, attached = attribute(2, struct.pack("<I", 0)), attribute(3, struct.pack("<Q", 5)), attribute(6, struct.pack("<I", 1))
+    frame = struct.pack("<IHHQ", 24, 0xf008, 0, 0) + bytes(8)
+    request = struct.pack("<IHHQ", 24, 0x0301, 0, 1) + bytes(8)
+    opened, listed = message(1, device, number), message(3, device, attribute(3, struct.pack("<Q", 7)), attached)
+    keep(folder, "open", opened + frame + request)
+    keep(folder, "list", opened + listed + struct.pack("<IHHIII", 24, 3, 2, 0, 0, 0) + bytes(4))
+    keep(folder, "error", struct.pack("<IHHIIi", 40, 2, 0, 0, 0, -1) + bytes(20))
+    keep(folder, "two", opened + message(1, attribute(3, struct.pack("<Q", 11))) + (frame + request) * 3)
+    shutil.copy(os.path.join(ROOT, "userd", "vgpud", "vgpud.conf"), folder)
+
+
 def main():
     out = os.path.abspath(sys.argv[1])
-    for target in ("worker", "client", "wire"):
+    for target in ("worker", "client", "wire", "vgpud"):
         shutil.rmtree(os.path.join(out, target, "seeds"), ignore_errors=True)
         os.makedirs(os.path.join(out, target, "seeds"))
     rows = os.path.join(out, "worker", "rows")
     if os.path.exists(rows):
         subprocess.run([rows, os.path.join(out, "worker", "seeds")], check=True)
     sessions(out)
+    others(os.path.join(out, "worker", "seeds"))
     wire(out)
+    vgpud(out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@
  * handles and no memory: what the one before has left is ended by the rows that end such objects.
  *
  * What waits for memory to change would wait for ever, so those functions of the driver are absent,
- * and large launches are refused behind the decoder.
+ * and large launches are refused behind the decoder. Texture references, which softgpu has not, are
+ * made here, so that the rows that take one find it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -94,6 +95,50 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 		return __real_poll(p, n, ms);
 	p->revents = worker_now_ns() - begun > ANSWER_NS ? POLLRDHUP : 0;
 	return p->revents != 0;
+}
+
+/* ---- which rows are reached ---- */
+
+/*
+ * FUZZ_ROWS names a file for it: each row the worker has, how often it was asked for, how often the
+ * request was whole, and how often the arguments were right too, so that the driver was called.
+ */
+static struct {
+	unsigned long asked, whole, right;
+} reached[VWIRE_OP_CONTROL];
+static gen_dispatch_fn body;
+
+gen_dispatch_fn __real_gen_dispatch_find(uint16_t op);
+gen_dispatch_fn __wrap_gen_dispatch_find(uint16_t op);
+
+static void counted(struct request *rq)
+{
+	uint16_t op = rq->op;
+
+	reached[op].asked++;
+	body(rq);
+	if (!rd_end(&rq->in))
+		return;
+	reached[op].whole++;
+	reached[op].right += rq->err == CUDA_SUCCESS;
+}
+
+gen_dispatch_fn __wrap_gen_dispatch_find(uint16_t op)
+{
+	body = __real_gen_dispatch_find(op);
+	return body ? counted : NULL;
+}
+
+static void write_rows(void)
+{
+	FILE *out = fopen(getenv("FUZZ_ROWS"), "w");
+
+	for (unsigned int op = 0; out && op < VWIRE_OP_CONTROL; op++)
+		if (__real_gen_dispatch_find(op))
+			fprintf(out, "%s\t%lu\t%lu\t%lu\n", gen_name(op), reached[op].asked,
+				reached[op].whole, reached[op].right);
+	if (out)
+		fclose(out);
 }
 
 /* ---- once ---- */
@@ -188,6 +233,39 @@ static void no_large_launches(void)
 	real.cuGraphExecKernelNodeSetParams_v2 = set_node;
 }
 
+static CUresult make_ref(CUtexref *out)
+{
+	static uint8_t one;
+
+	*out = (CUtexref)(void *)&one;
+	return CUDA_SUCCESS;
+}
+
+static CUresult end_ref(CUtexref ref)
+{
+	(void)ref;
+	return CUDA_SUCCESS;
+}
+
+static CUresult find_ref(CUtexref *out, CUmodule m, const char *name)
+{
+	(void)m, (void)name;
+	return make_ref(out);
+}
+
+static CUresult find_surface(CUsurfref *out, CUmodule m, const char *name)
+{
+	return find_ref((CUtexref *)(void *)out, m, name);
+}
+
+static void with_references(void)
+{
+	real.cuTexRefCreate = make_ref;
+	real.cuTexRefDestroy = end_ref;
+	real.cuModuleGetTexRef = find_ref;
+	real.cuModuleGetSurfRef = find_surface;
+}
+
 static void start(void)
 {
 	const char *path = getenv("FUZZ_CUDA");
@@ -203,6 +281,7 @@ static void start(void)
 	realcuda_load(&real, lib);
 	no_endless_waits();
 	no_large_launches();
+	with_references();
 	must(real.cuInit(0), "cuInit");
 	must(real.cuDeviceGetCount(&w->device.nr_devices), "devices");
 	make_context();
@@ -216,6 +295,8 @@ static void start(void)
 	strcpy(w->lease.lease.tenant, "fuzz");
 	strcpy(w->lease.client, "fuzz");
 	must(reply_init(w), "replies");
+	if (getenv("FUZZ_ROWS"))
+		atexit(write_rows);
 }
 
 /* ---- the input at hand ---- */
@@ -291,7 +372,7 @@ static void end_object(uint16_t op, size_t bytes, uint32_t number)
 {
 	uint64_t payload[4] = { number };
 	static struct request rq;
-	gen_dispatch_fn fn = gen_dispatch_find(op);
+	gen_dispatch_fn fn = __real_gen_dispatch_find(op);
 
 	rq = (struct request){ .w = w, .op = op, .seq = ++w->last_seq };
 	rq.in = rd_init(payload, bytes);

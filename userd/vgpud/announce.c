@@ -26,6 +26,12 @@ static int ask(struct announce *a)
 	return 0;
 }
 
+/* A u32 or u64 that is shorter makes no sense of the whole message. */
+static struct nla_policy policy[VGPU_A_MAX + 1] = {
+	[VGPU_A_SESSION] = { .type = NLA_U64 },
+	[VGPU_A_ATTACHED] = { .type = NLA_U32 },
+};
+
 static int take_message(struct nl_msg *msg, void *arg)
 {
 	struct genlmsghdr *h = genlmsg_hdr(nlmsg_hdr(msg));
@@ -34,8 +40,8 @@ static int take_message(struct nl_msg *msg, void *arg)
 
 	if (h->cmd != VGPU_CMD_SESSION_OPEN && h->cmd != VGPU_CMD_SESSION_GET)
 		return NL_OK;
-	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, VGPU_A_MAX, NULL) < 0 ||
-	    !attrs[VGPU_A_SESSION] || nla_len(attrs[VGPU_A_SESSION]) != sizeof(uint64_t)) {
+	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, VGPU_A_MAX, policy) < 0 ||
+	    !attrs[VGPU_A_SESSION]) {
 		log_err("the module's announcement makes no sense");
 		return NL_OK;
 	}
