@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-# libvcuda: the libcuda.so.1 of a function. Links libc only.
+# libvcuda: the libcuda.so.1 of a function. Needs libc only: what takes compressed images apart is linked in.
 
 # What graphs and captures are, as in softgpu; libvcuda/graph stands for what is around it there.
 libvcuda_graph := $(wildcard userd/graph/*.c libvcuda/graph/*.c)
 
 libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
-	userd/common/forward.c userd/common/net.c userd/common/env.c userd/softgpu/fatbin.c $(wildcard userd/cudart/*.c) \
+	userd/common/forward.c userd/common/net.c userd/common/env.c userd/softgpu/fatbin.c userd/softgpu/decompress.c $(wildcard userd/cudart/*.c) \
 	$(libvcuda_graph)
 libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
 libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Ilibvcuda/graph -Iuserd/graph -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
@@ -22,7 +22,7 @@ build/libvcuda/obj/%.o: %.c | build/gen/made build/gen/handnames.gen.h
 build/libvcuda/libcuda.so.1: $(libvcuda_obj) build/gen/libcuda.map
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 -Wl,--version-script=build/gen/libcuda.map -Wl,-z,defs -Wl,-z,now \
-		-o $@ $(libvcuda_obj)
+		-o $@ $(libvcuda_obj) -l:libzstd.a -Wl,--exclude-libs,libzstd.a
 	$(Q)ln -sf libcuda.so.1 build/libvcuda/libcuda.so
 
 libvcuda: build/libvcuda/libcuda.so.1

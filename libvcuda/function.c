@@ -119,20 +119,28 @@ static CUresult take_attributes(struct vcuda_kernel *k, unsigned int n, const st
  */
 static CUresult ask_attributes(struct vcuda_kernel *k)
 {
-	unsigned int n;
-	struct vcuda_kernel *block = vcuda_kernel_block(k, &n);
-	struct vwire_ask_attributes h = { .function = htole32(block->function),
-					  .count = htole32(n) };
+	struct vwire_ask_attributes h;
 	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_kernel *block;
 	struct vcuda_wait w = { 0 };
-	CUresult r = vcuda_submit(CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, &iov, 1, &w, NULL);
+	unsigned int n;
+	CUresult r = vcuda_kernel_block(k, &block, &n);
 
+	if (r)
+		return r;
+	h = (struct vwire_ask_attributes){ htole32(block->function), htole32(n) };
+	r = vcuda_submit(CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, &iov, 1, &w, NULL);
 	if (!r)
 		r = vcuda_wait(&w);
 	if (!r)
 		r = take_attributes(block, n, &w);
 	free(w.reply);
 	return r;
+}
+
+CUresult vcuda_kernel_attributes(struct vcuda_kernel *k)
+{
+	return k->attribute_mask ? CUDA_SUCCESS : ask_attributes(k);
 }
 
 static CUresult get_attribute(int *value, CUfunction_attribute which, const void *handle)
@@ -142,8 +150,8 @@ static CUresult get_attribute(int *value, CUfunction_attribute which, const void
 
 	if (!r && (unsigned int)which >= VWIRE_KERNEL_ATTRIBUTES)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && !k->attribute_mask)
-		r = ask_attributes(k);
+	if (!r)
+		r = vcuda_kernel_attributes(k);
 	if (!r && !(k->attribute_mask >> which & 1))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
@@ -156,7 +164,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
 	int old;
-	CUresult r = vcuda_kernel_get(handle, &k);
+	CUresult r = vcuda_kernel_use(handle, &k);
 
 	if (!r)
 		r = get_attribute(&old, which, handle);
@@ -217,7 +225,7 @@ CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
 {
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
-	CUresult r = vcuda_kernel_get(fn, &k);
+	CUresult r = vcuda_kernel_use(fn, &k);
 
 	if (!r && (unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -258,7 +266,7 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 {
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
-	CUresult r = vcuda_kernel_get(fn, &k);
+	CUresult r = vcuda_kernel_use(fn, &k);
 
 	if (r)
 		return r;
@@ -285,7 +293,7 @@ CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction 
 {
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
-	CUresult r = vcuda_kernel_get(fn, &k);
+	CUresult r = vcuda_kernel_use(fn, &k);
 
 	if (r)
 		return r;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * image.c - images: how long one is (CUDA's calls give an address and no size), from a file, and
- * on their way to the server
+ * image.c - images: how long one is (CUDA's calls give an address and no size), which of its code
+ * is for a device, from a file, and on their way to the server
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "decompress.h"
 #include "fatbin.h"
 #include "module.h"
 
@@ -75,6 +76,78 @@ void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16])
 		XXH3_128bits_update(&s, image->pieces[i].p, image->pieces[i].n);
 	XXH128_canonicalFromHash(&c, XXH3_128bits_digest(&s));
 	memcpy(hash, c.digest, 16);
+}
+
+/* ---- the code for the device ---- */
+
+/* 0: does not run on the device; the greater, the sooner the driver takes it. */
+static unsigned int preference(const struct fatbin_entry *e, unsigned int sm)
+{
+	if (e->kind != FATBIN_ELF || e->arch / 10 != sm / 10 || e->arch > sm ||
+	    e->flags & FATBIN_F_FAMILY)
+		return 0;
+	if (e->flags & FATBIN_F_ARCH_SPECIFIC)
+		return e->arch == sm ? 2 * sm + 1 : 0;
+	return 2 * e->arch;
+}
+
+static bool find_entry(const struct vcuda_iov *fatbin, unsigned int sm, struct fatbin_entry *best)
+{
+	struct fatbin_entry e;
+	struct fatbin_walk w;
+	unsigned int found = 0;
+	int r;
+
+	if (!fatbin_begin(&w, fatbin->p, fatbin->n))
+		return false;
+	while ((r = fatbin_next(&w, &e)) > 0)
+		if (preference(&e, sm) > found) {
+			found = preference(&e, sm);
+			*best = e;
+		}
+	return !r && found && best->plain_size <= VWIRE_IMAGE_MAX;
+}
+
+bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct vcuda_iov *cubin,
+		       void **own)
+{
+	struct fatbin_entry e;
+
+	*own = NULL;
+	if (image->nr != 1)
+		return false;
+	*cubin = image->pieces[0];
+	if (image_form(cubin->p, cubin->n) == IMAGE_ELF)
+		return true;
+	if (image_form(cubin->p, cubin->n) != IMAGE_FATBIN || !find_entry(cubin, sm, &e))
+		return false;
+	*cubin = (struct vcuda_iov){ e.data, e.size };
+	if (e.codec == FATBIN_STORED)
+		return true;
+	*own = malloc(e.plain_size + 1);
+	*cubin = (struct vcuda_iov){ *own, e.plain_size };
+	if (*own && fatbin_decompress(&e, *own))
+		return true;
+	free(*own);
+	return false;
+}
+
+/* ---- on its way ---- */
+
+CUresult vcuda_image_keep(struct vcuda_image *image, void **own)
+{
+	uint8_t *at = malloc(image->bytes + 1);
+	unsigned int i;
+
+	*own = at;
+	if (!at)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (i = 0; i < image->nr; i++) {
+		memcpy(at, image->pieces[i].p, image->pieces[i].n);
+		image->pieces[i].p = at;
+		at += image->pieces[i].n;
+	}
+	return CUDA_SUCCESS;
 }
 
 /* The image in parts, one after the other, with the submission lock held. */

@@ -26,20 +26,34 @@ static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
 	return k->attribute_mask >> which & 1;
 }
 
+#define SHARED_DEFAULT	49152u	/* CUDA programming guide: more must be asked for */
+
 /*
  * A kernel takes fewer threads than the device where its registers, which warps get in units of
  * 256, would not suffice, or where the compiler was told so.
  */
-static bool registers_suffice(const struct vcuda_kernel *k, uint64_t threads, const int *d)
+static bool registers_suffice(unsigned int registers, uint64_t threads, const int *d)
 {
-	uint64_t of_warp = ((uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_NUM_REGS] * 32 + 255) & ~255ull;
+	uint64_t of_warp = ((uint64_t)registers * 32 + 255) & ~255ull;
 
 	return (threads + 31) / 32 * of_warp <=
 	       (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK];
 }
 
+/*
+ * Whether the driver might refuse it for what the kernel needs, warps taken in fours. Where the
+ * image told nothing of that, only the shared memory is looked at.
+ */
+static bool near_limits(const struct vcuda_kernel *k, uint64_t threads, unsigned int shared,
+			const int *d)
+{
+	return (uint64_t)shared + k->shared_bytes > SHARED_DEFAULT ||
+	       (k->max_threads && threads > k->max_threads) ||
+	       !registers_suffice(k->registers, (threads + 127) & ~127ull, d);
+}
+
 /* What the driver refuses at the call itself. */
-CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
+CUresult vcuda_launch_check(struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared)
 {
 	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
@@ -54,10 +68,17 @@ CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int gri
 	if (threads > (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] ||
 	    shared > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN])
 		return CUDA_ERROR_INVALID_VALUE;
+	if (!k->attribute_mask && near_limits(k, threads, shared, d)) {
+		CUresult r = vcuda_kernel_attributes(k);
+
+		if (r)
+			return r;
+	}
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) &&
 	    threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
-		return registers_suffice(k, threads, d) ? CUDA_ERROR_INVALID_VALUE
-							: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+		return registers_suffice(k->attributes[CU_FUNC_ATTRIBUTE_NUM_REGS], threads, d)
+			       ? CUDA_ERROR_INVALID_VALUE
+			       : CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) &&
 	    shared > (unsigned int)k->attributes[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
 		return CUDA_ERROR_INVALID_VALUE;
@@ -171,7 +192,7 @@ static CUresult prepare(struct launch *l, const void *fn, const unsigned int gri
 	struct vwire_launch *w = &l->wire.launch;
 	struct vcuda_kernel *k;
 	uint32_t number;
-	CUresult r = vcuda_kernel_get(fn, &k);
+	CUresult r = vcuda_kernel_use(fn, &k);
 	int i;
 
 	if (!r)
@@ -415,7 +436,7 @@ static CUresult ask_clusters(enum cuda_id id, int *out, CUfunction fn, const CUl
 
 	if (!out || !c)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = vcuda_kernel_get(fn, &k);
+	r = vcuda_kernel_use(fn, &k);
 	if (!r)
 		r = take_attributes(&l, c);
 	if (r)

@@ -1,218 +1,51 @@
 // SPDX-License-Identifier: MIT
 /*
- * module.c - modules and libraries: an image goes to the server once, its table of kernels comes
- * back, and then every look-up is answered here
+ * module.c - modules and libraries: handles, look-ups, which are answered here, and unloading
  *
  * A library whose image the program promises to keep (CU_LIBRARY_BINARY_IS_PRESERVED, as libcudart
- * does) is loaded at its first use. So one that is never used is never sent, and a forked child,
- * whose session is its own, gets its libraries back without the program's doing.
+ * does) is listed at its first look-up, and a forked child, whose session is its own, gets its
+ * libraries back without the program's doing.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fatbin.h"
-#include "jit.h"
-#include "module.h"
+#include "load.h"
 #include "texture.h"
-
-struct vcuda_module {
-	struct vcuda_module *next;
-	uint64_t handle;		/* CUmodule or CUlibrary */
-	CUmodule alias;			/* cuLibraryGetModule() of a library */
-	bool library;
-	CUcontext ctx;			/* of a module; a library is of no context */
-	const void *preserved;		/* the program keeps the image here; NULL: it may be gone */
-	_Atomic bool loaded;
-	CUresult failed;		/* why a preserved image could not be loaded */
-	uint64_t image_bytes;
-	unsigned int nr_kernels;
-	struct vcuda_kernel *kernels;
-	uint8_t *table;			/* what parameters point into */
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the list; loading */
 static struct vcuda_module *modules;
-static uint8_t (*at_server)[16];
-static size_t nr_at_server;
 
-void vcuda_images_at_server(const uint8_t *hashes, size_t n)
+/* A library that waits for its first look-up. */
+static CUresult ensure_listed(struct vcuda_module *m)
 {
-	free(at_server);
-	at_server = malloc(n * 16);
-	nr_at_server = at_server ? n : 0;
-	if (nr_at_server)
-		memcpy(at_server, hashes, n * 16);
-}
-
-static bool server_has(const uint8_t hash[16])
-{
-	size_t i;
-
-	for (i = 0; i < nr_at_server; i++)
-		if (!memcmp(at_server[i], hash, 16))
-			return true;
-	return false;
-}
-
-/* ---- the request ---- */
-
-static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
-			const uint8_t hash[16], bool cached, struct vcuda_jit *j, struct vcuda_wait *w)
-{
-	struct vwire_module_load h = {
-		.module = htole32((uint32_t)m->handle),
-		.bytes = htole64(image->bytes),
-		.log_bytes = htole32(j->error_bytes < VWIRE_LOG_MAX ? j->error_bytes : VWIRE_LOG_MAX),
-		.nr_options = htole32(j->nr),
-		.flags = htole32((m->library ? VWIRE_MODULE_F_LIBRARY : 0) |
-				 (cached ? VWIRE_MODULE_F_CACHED : 0) | image->flags),
-	};
-	struct vcuda_iov iov[2] = { { &h, sizeof(h) },
-				    { j->options, j->nr * sizeof(j->options[0]) } };
-	CUresult r = CUDA_SUCCESS;
-
-	m->image_bytes = image->bytes;
-	memcpy(h.hash, hash, 16);
-	memset(w, 0, sizeof(*w));
-	vcuda_submit_lock();
-	if (!cached)
-		r = vcuda_image_send(image);
-	if (!r)
-		r = vcuda_submit_locked(CUDA_ID_cuModuleLoadData, VWIRE_F_WAIT, iov, 2, w, NULL);
-	vcuda_submit_unlock();
-	return r ? r : vcuda_wait(w);
-}
-
-/* ---- the table of kernels ---- */
-
-static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct vwire_rd *rd,
-			bool again)
-{
-	const struct vwire_param *p;
-	struct vcuda_param *own;
-	struct vcuda_object *o;
-	struct vwire_kernel v;
-	const char *name;
-	uint32_t i, n;
-
-	rd_copy(rd, &v, sizeof(v));
-	n = le32toh(v.nr_params);
-	if (n > 4096 || le32toh(v.name_len) > 65535)
-		return false;
-	p = rd_bytes(rd, n * sizeof(*p));
-	name = rd_bytes(rd, le32toh(v.name_len));
-	if (!p || !name)
-		return false;
-	/* the table is ours: turned into the machine's order in place */
-	own = (struct vcuda_param *)p;
-	k->param_bytes = 0;
-	for (i = 0; i < n; i++) {
-		own[i] = (struct vcuda_param){ le32toh(p[i].offset), le32toh(p[i].size) };
-		if (own[i].offset > 65535 || own[i].size > 65535)
-			return false;
-		if (own[i].offset + own[i].size > k->param_bytes)
-			k->param_bytes = own[i].offset + own[i].size;
-	}
-	free(k->name);
-	k->name = strndup(name, le32toh(v.name_len));
-	if (!k->name)
-		return false;
-	k->module = m;
-	k->params = own;
-	k->nr_params = n;
-	k->function = le32toh(v.function);
-	k->attribute_mask = le32toh(v.attribute_mask);
-	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		k->attributes[i] = (int)le32toh(v.attributes[i]);
-	if (!again) {
-		k->handle = (CUfunction)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_function, &o);
-		if (!k->handle)
-			return false;
-		o->p = k;
-	}
-	return true;
-}
-
-/*
- * In a forked child the handles are kept: the same image gives the same kernels in the same order.
- */
-static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct vcuda_jit *j, uint64_t ns,
-			   CUresult result)
-{
-	struct vwire_rd rd = rd_init(w->reply, w->reply_len);
-	bool again = m->kernels != NULL;
-	struct vwire_module v;
-	const char *log;
-	uint32_t i, n;
-
-	rd_copy(&rd, &v, sizeof(v));
-	n = le32toh(v.nr_kernels);
-	if (!result && (rd.err || n > w->reply_len / sizeof(struct vwire_kernel) ||
-			(again && n != m->nr_kernels)))
-		goto wrong;
-	if (!result && !again) {
-		m->kernels = calloc(n ? n : 1, sizeof(*m->kernels));
-		if (!m->kernels)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		m->nr_kernels = n;
-	}
-	for (i = 0; !result && i < n; i++)
-		if (!take_kernel(m, &m->kernels[i], &rd, again))
-			goto wrong;
-	log = rd_bytes(&rd, le32toh(v.log_bytes));
-	vcuda_jit_give(j, (struct vcuda_iov){ log, log ? le32toh(v.log_bytes) : 0 },
-		       (struct vcuda_iov){ 0 }, ns);
-	if (!result) {
-		free(m->table);
-		m->table = w->reply;
-		w->reply = NULL;
-	}
-	return result;
-wrong:
-	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "a module's table that does not fit");
-	return CUDA_ERROR_DEVICE_UNAVAILABLE;
-}
-
-static CUresult load(struct vcuda_module *m, const struct vcuda_image *image, struct vcuda_jit *j)
-{
-	uint64_t start = vcuda_now_ns();
-	struct vcuda_wait w;
-	uint8_t hash[16];
-	bool cached;
-	CUresult r;
-
-	vcuda_image_hash(image, hash);
-	cached = server_has(hash);
-	r = request(m, image, hash, cached, j, &w);
-	if (r == CUDA_ERROR_NOT_FOUND && cached && w.reserved & VWIRE_MODULE_F_SEND) {
-		free(w.reply);
-		r = request(m, image, hash, false, j, &w);
-	}
-	r = take_table(m, &w, j, vcuda_now_ns() - start, r);
-	free(w.reply);
-	if (!r)
-		atomic_store_explicit(&m->loaded, true, memory_order_release);
-	return r;
-}
-
-/* A library that waits for its first use. */
-static CUresult ensure_loaded(struct vcuda_module *m)
-{
-	struct vcuda_image image;
 	struct vcuda_jit none = { 0 };
+	struct vcuda_image image;
 	CUresult r = CUDA_SUCCESS;
 
-	if (atomic_load_explicit(&m->loaded, memory_order_acquire))
+	if (atomic_load_explicit(&m->listed, memory_order_acquire))
 		return CUDA_SUCCESS;
 	pthread_mutex_lock(&lock);
-	if (!atomic_load(&m->loaded)) {
+	if (!atomic_load(&m->listed)) {
 		r = m->failed;
 		if (!r)
 			r = vcuda_image_find(m->preserved, &image);
 		if (!r)
-			r = load(m, &image, &none);
+			r = vcuda_module_list(m, &image, &none);
 		m->failed = r;
 	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+static CUresult ensure_sent(struct vcuda_module *m)
+{
+	CUresult r = ensure_listed(m);
+
+	if (r || atomic_load_explicit(&m->sent, memory_order_acquire))
+		return r;
+	pthread_mutex_lock(&lock);
+	r = vcuda_module_send(m);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -257,7 +90,8 @@ static void forget(struct vcuda_module *m)
 	if (*p)
 		*p = m->next;
 	for (i = 0; i < m->nr_kernels; i++) {
-		vcuda_handle_del(CUDA_HANDLE_function, m->kernels[i].handle);
+		if (m->kernels[i].handle)
+			vcuda_handle_del(CUDA_HANDLE_function, m->kernels[i].handle);
 		free(m->kernels[i].name);
 		free(m->kernels[i].frame);
 	}
@@ -265,7 +99,8 @@ static void forget(struct vcuda_module *m)
 		vcuda_handle_del(CUDA_HANDLE_module, m->alias);
 	vcuda_handle_del(kind_of(m), (void *)(uintptr_t)m->handle);
 	free(m->kernels);
-	free(m->table);
+	free(m->params);
+	free(m->kept);
 	free(m);
 }
 
@@ -274,7 +109,7 @@ static CUresult unload(struct vcuda_module *m)
 	struct vcuda_call c;
 	CUresult r = CUDA_SUCCESS;
 
-	if (atomic_load(&m->loaded)) {
+	if (atomic_load(&m->sent)) {
 		vcuda_begin(&c, m->library ? CUDA_ID_cuLibraryUnload : CUDA_ID_cuModuleUnload);
 		vcuda_put_u64(&c, (uint32_t)m->handle);
 		r = vcuda_async(&c);
@@ -299,17 +134,34 @@ void vcuda_context_unload(CUcontext ctx)
 	}
 }
 
+/* As it was before anything of it was used. */
+static void unsend(struct vcuda_module *m)
+{
+	unsigned int i;
+
+	m->failed = CUDA_SUCCESS;
+	atomic_store(&m->sent, false);
+	/* a table came from the server, with numbers of its own */
+	if (!m->read_here)
+		atomic_store(&m->listed, false);
+	for (i = 0; i < m->nr_kernels; i++) {
+		m->kernels[i].function = 0;
+		m->kernels[i].attribute_mask = 0;
+	}
+}
+
 void vcuda_module_reset(void)
 {
 	struct vcuda_module *m, *next;
 
 	pthread_mutex_init(&lock, NULL);
 	vcuda_memo_reset();
+	vcuda_load_reset();
 	for (m = modules; m; m = next) {
 		next = m->next;
-		atomic_store(&m->loaded, false);
-		m->failed = CUDA_SUCCESS;
-		if (!m->preserved)
+		if (m->preserved)
+			unsend(m);
+		else
 			forget(m);
 	}
 }
@@ -333,7 +185,7 @@ static CUresult load_module(CUmodule *out, const void *image, struct vcuda_jit *
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&lock);
-	r = load(m, &im, j);
+	r = vcuda_module_list(m, &im, j);
 	if (r)
 		forget(m);
 	pthread_mutex_unlock(&lock);
@@ -379,7 +231,7 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!preserved) {
 		pthread_mutex_lock(&lock);
-		r = load(m, &im, j);
+		r = vcuda_module_list(m, &im, j);
 		if (r)
 			forget(m);
 		pthread_mutex_unlock(&lock);
@@ -484,10 +336,18 @@ CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 
 /* ---- look-ups ---- */
 
-static CUresult get_loaded(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m)
+static CUresult get_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m)
 {
 	*m = get(kind, handle);
-	return *m ? ensure_loaded(*m) : CUDA_ERROR_INVALID_HANDLE;
+	return *m ? ensure_listed(*m) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static CUresult kernel_handle(struct vcuda_kernel *k, CUfunction *out)
+{
+	pthread_mutex_lock(&lock);
+	*out = vcuda_kernel_handle(k);
+	pthread_mutex_unlock(&lock);
+	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, const char *name,
@@ -499,21 +359,19 @@ static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, cons
 
 	if (!out || !name)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = get_loaded(kind, handle, &m);
+	r = get_listed(kind, handle, &m);
 	if (r)
 		return r;
 	for (i = 0; i < m->nr_kernels; i++)
-		if (!strcmp(m->kernels[i].name, name)) {
-			*out = m->kernels[i].handle;
-			return CUDA_SUCCESS;
-		}
+		if (!strcmp(m->kernels[i].name, name))
+			return kernel_handle(&m->kernels[i], out);
 	return CUDA_ERROR_NOT_FOUND;
 }
 
 static CUresult count(enum cuda_handle_kind kind, const void *handle, unsigned int *n)
 {
 	struct vcuda_module *m;
-	CUresult r = n ? get_loaded(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = n ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
 
 	if (!r)
 		*n = m->nr_kernels;
@@ -525,10 +383,10 @@ static CUresult enumerate(enum cuda_handle_kind kind, const void *handle, unsign
 {
 	struct vcuda_module *m;
 	unsigned int i;
-	CUresult r = out ? get_loaded(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = out ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
 
 	for (i = 0; !r && i < n && i < m->nr_kernels; i++)
-		out[i] = m->kernels[i].handle;
+		r = kernel_handle(&m->kernels[i], &out[i]);
 	return r;
 }
 
@@ -594,8 +452,10 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	uint64_t addr, size, is_managed;
 	struct vcuda_module *m;
 	struct vcuda_call c;
-	CUresult r = name ? get_loaded(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = name ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
 
+	if (!r)
+		r = ensure_sent(m);
 	if (r)
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuModuleGetGlobal_v2);
@@ -643,7 +503,7 @@ CUresult hand_cuLibraryGetManaged(CUdeviceptr *ptr, size_t *bytes, CUlibrary han
 CUresult hand_cuLibraryGetUnifiedFunction(void **fn, CUlibrary handle, const char *name)
 {
 	struct vcuda_module *m;
-	CUresult r = fn && name ? get_loaded(CUDA_HANDLE_library, handle, &m)
+	CUresult r = fn && name ? get_listed(CUDA_HANDLE_library, handle, &m)
 				: CUDA_ERROR_INVALID_VALUE;
 
 	return r ? r : CUDA_ERROR_NOT_FOUND;
@@ -656,19 +516,60 @@ CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
 	if (!o)
 		return CUDA_ERROR_INVALID_HANDLE;
 	*k = o->p;
-	return ensure_loaded((*k)->module);
+	return ensure_listed((*k)->module);
 }
 
-struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
+static CUresult name(struct vcuda_kernel *k)
 {
 	struct vcuda_module *m = k->module;
-	unsigned int first = (k - m->kernels) / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&lock);
+	if (!k->function)
+		r = vcuda_module_send(m);
+	if (!r && !k->function)
+		r = vcuda_module_name(m, k - m->kernels, 1);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k)
+{
+	CUresult r = vcuda_kernel_get(handle, k);
+
+	if (r || atomic_load_explicit(&(*k)->function, memory_order_acquire))
+		return r;
+	return name(*k);
+}
+
+CUresult vcuda_module_use(CUmodule handle)
+{
+	struct vcuda_module *m;
+	CUresult r = get_listed(CUDA_HANDLE_module, handle, &m);
+
+	return r ? r : ensure_sent(m);
+}
+
+CUresult vcuda_kernel_block(struct vcuda_kernel *k, struct vcuda_kernel **block, unsigned int *n)
+{
+	struct vcuda_module *m = k->module;
+	unsigned int first = k - m->kernels;
+	CUresult r = CUDA_SUCCESS;
 
 	*n = 1;
-	if (m->image_bytes > VWIRE_ASK_IMAGE_MAX)
-		return k;
-	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
-	return &m->kernels[first];
+	if (m->image_bytes <= VWIRE_ASK_IMAGE_MAX) {
+		first = first / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
+		*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first
+							       : VWIRE_KERNELS_ASK;
+	}
+	*block = &m->kernels[first];
+	pthread_mutex_lock(&lock);
+	if (m->read_here)
+		r = vcuda_module_send(m);
+	if (!r && m->read_here && (*n > 1 || !k->function))
+		r = vcuda_module_name(m, first, *n);
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
 CUresult hand_cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)

@@ -5,6 +5,7 @@
 #ifndef VCUDA_MODULE_H
 #define VCUDA_MODULE_H
 
+#include "cubin.h"
 #include "vcuda.h"
 
 #define VCUDA_IMAGE_PIECES	64
@@ -25,42 +26,56 @@ CUresult vcuda_image_find(const void *image, struct vcuda_image *out);
 void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16]);
 /* In parts, one after the other; with the submission lock held. */
 CUresult vcuda_image_send(const struct vcuda_image *image);
+/*
+ * The cubin that a driver takes out of the image for a device of that compute capability (90: 9.0).
+ * *own: what to free, NULL where it lies in the image. false: none, or several pieces.
+ */
+bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct vcuda_iov *cubin,
+		       void **own);
+/* Into memory of ours, *own, to be freed, which its pieces point to then. */
+CUresult vcuda_image_keep(struct vcuda_image *image, void **own);
 /* A file's contents, to be freed, with NULs behind them; n: bytes of the file. */
 CUresult vcuda_image_map(const char *name, void **p, size_t *n);
-
-struct vcuda_param {
-	uint32_t offset, size;
-};
 
 struct vcuda_module;
 
 struct vcuda_kernel {
-	CUfunction handle;		/* stands for CUkernel too */
+	CUfunction handle;		/* stands for CUkernel too; 0: nobody has asked for it */
 	struct vcuda_module *module;
 	char *name;
-	uint32_t function;		/* the worker's number */
+	_Atomic uint32_t function;	/* the worker's number; 0: it has not heard of the kernel */
 	uint32_t nr_params, param_bytes;
 	const struct vcuda_param *params;
+	uint32_t registers, max_threads, shared_bytes;	/* as in struct cubin_kernel; 0: unknown */
 	uint32_t attribute_mask;
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
 	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */
 };
 
 /*
- * From a CUfunction or a CUkernel; loads the library again where a fork has left it behind. NULL:
- * no such handle.
+ * From a CUfunction or a CUkernel. CUDA_ERROR_INVALID_HANDLE, or why its library could not be
+ * loaded.
  */
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
+/* The same, and the worker knows it after the frames sent so far: function is not 0. */
+CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k);
+/* Its attributes are known: asks where they are not. */
+CUresult vcuda_kernel_attributes(struct vcuda_kernel *k);
+/* Before a frame that names a module: it is at the server. */
+CUresult vcuda_module_use(CUmodule module);
 
 /* ---- launch.c ---- */
 
 /* What the driver refuses at the call itself. */
-CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
+CUresult vcuda_launch_check(struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared);
 /* The parameter block, k->param_bytes of it. */
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
 
-/* Those of its module that are asked about together, VWIRE_KERNELS_ASK at most. */
-struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n);
+/*
+ * Those of its module that are asked about together, VWIRE_KERNELS_ASK at most; the worker knows
+ * them by numbers in a row.
+ */
+CUresult vcuda_kernel_block(struct vcuda_kernel *k, struct vcuda_kernel **block, unsigned int *n);
 
 #endif

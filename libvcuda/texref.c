@@ -6,6 +6,7 @@
  * Which array it was set to is kept here, as the driver's answer would be a handle of its own.
  */
 #include "array.h"
+#include "module.h"
 #include "texture.h"
 
 static struct vcuda_object *ref(enum cuda_handle_kind kind, const void *handle)
@@ -17,7 +18,7 @@ static CUresult find(enum cuda_id id, enum cuda_handle_kind kind, void **out, CU
 		     const char *name)
 {
 	struct vcuda_call c;
-	CUresult r = out && name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = out && name ? vcuda_module_use(module) : CUDA_ERROR_INVALID_VALUE;
 
 	if (r)
 		return r;

@@ -20,7 +20,22 @@ $(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bu
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
 
--include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d)
+# Cubins as nvcc writes them.
+tests_vcuda_cubin := build/tests/unit/vcuda_cubin_test
+tests_CUBINS := build/tests/unit/cubins
+UNIT_TESTS += $(tests_vcuda_cubin)
+
+$(tests_CUBINS)/%.cubin: tests/unit/vcuda_cubin.cu
+	@echo "  NVCC    $@"
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) -cubin -arch=sm_$* $(if $(filter 90,$*),-DWIDE) $< -o $@
+
+$(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c libvcuda/cubin.c | $(tests_CUBINS)/75.cubin $(tests_CUBINS)/90.cubin
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -DCUBINS='"$(tests_CUBINS)"' -MMD -MF $@.d $^ -o $@ -lcmocka
+
+-include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 

@@ -533,12 +533,35 @@ struct vwire_module_load {
 /* the image is several fatbins back to back: a wrapper of version 2 */
 #define VWIRE_MODULE_F_RDC	0x4u
 #define VWIRE_MODULE_F_SEND	0x8u
+/*
+ * The client has read the kernels out of the image and names those it uses (struct vwire_function):
+ * no table, and no reply unless VWIRE_F_WAIT asks for one.
+ */
+#define VWIRE_MODULE_F_LISTED	0x10u
 #define VWIRE_F_MORE		0x0004
 
 /* cuModuleGetGlobal_v2: in what the name is looked up; MANAGED: a library, for managed variables. */
 #define VWIRE_GLOBAL_MODULE	0u
 #define VWIRE_GLOBAL_LIBRARY	1u
 #define VWIRE_GLOBAL_MANAGED	2u
+
+/**
+ * struct vwire_function - cuModuleGetFunction: a kernel that the client uses
+ * @function: its number from now on: VWIRE_FUNCTION_NAMED, plus 0, 1, 2 ... in a session
+ * @module: the module, or with VWIRE_MODULE_F_LIBRARY in @flags the library
+ * @nr_params: what the client takes for its parameters, and
+ * @param_bytes: for their block; where the driver says otherwise, the number stands for nothing
+ * @name_len: bytes of the name that follows, without NUL, padded to 8
+ */
+struct vwire_function {
+	__le32 function;
+	__le32 module;
+	__le32 flags;
+	__le32 nr_params;
+	__le32 param_bytes;
+	__le32 name_len;
+};
+#define VWIRE_FUNCTION_NAMED	0x80000000u
 
 struct vwire_jit_option {
 	__le32 option;			/* CUjit_option with a plain value */
@@ -554,7 +577,7 @@ struct vwire_module {
 /* attributes[i]: CUfunction_attribute i, valid where the bit is set in attribute_mask. */
 #define VWIRE_KERNEL_ATTRIBUTES	16
 struct vwire_kernel {
-	/* id for launches, from the worker, never used twice in a session */
+	/* id for launches, from the worker, below VWIRE_FUNCTION_NAMED, never used twice in a session */
 	__le32 function;
 	/* without NUL; the name follows the parameters, padded to 8 */
 	__le32 name_len;

@@ -35,10 +35,11 @@ class Done:
 
 class ProgramsTest(unittest.TestCase):
     server_args = ("--workers", "2", "--mem-default", "512M")
+    server_env = {}
 
     def setUp(self):
         self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU,
-                                   "--log-level", "debug", *self.server_args])
+                                   "--log-level", "debug", *self.server_args], self.server_env)
         self.addCleanup(self.server.kill)
         self.port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
         self.server.wait_log(r"is warm")
@@ -211,6 +212,25 @@ class Programs(ProgramsTest):
             out, err = p.communicate(timeout=100)
             self.assertEqual(p.returncode, 0, err)
             self.assertIn("PASS", out)
+
+
+class Cubins(ProgramsTest):
+    """A device for which nvcc left machine code in the programs: the library reads its kernels itself, and waits for no module."""
+
+    server_env = {"SOFTGPU_SM": "75"}
+
+    def test_a_module_costs_no_round_trip(self):
+        self.passes("vecadd", round_trips=2)
+        self.passes("matmul", round_trips=2)
+        self.passes("histogram", round_trips=2)
+
+    def test_results(self):
+        for name in ("streams", "threads", "graphs", "capture", "texture", "printf", "memory", "wmma", "cub_sort", "hostfunc"):
+            with self.subTest(name):
+                self.passes(name)
+
+    def test_a_fault_is_told(self):
+        self.passes("fault")
 
 
 class HostFunctions(ProgramsTest):

@@ -362,7 +362,8 @@ uint64_t client_image(struct client *c, const void *image, size_t n, uint32_t mo
 		memcpy(part.bytes, (const uint8_t *)image + at, len);
 		client_send(c, VWIRE_OP_IMAGE, 0, &part, sizeof(part.head) + len);
 	}
-	return client_send(c, CUDA_ID_cuModuleLoadData, VWIRE_F_WAIT, &l, sizeof(l));
+	return client_send(c, CUDA_ID_cuModuleLoadData, flags & VWIRE_MODULE_F_LISTED ? 0 : VWIRE_F_WAIT,
+			   &l, sizeof(l));
 }
 
 void client_kernels(struct client *c, uint32_t module, uint32_t flags, uint32_t ids[3])

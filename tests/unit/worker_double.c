@@ -436,6 +436,23 @@ CUresult cuLibraryEnumerateKernels(CUkernel *list, unsigned int n, CUlibrary l)
 	return cuModuleEnumerateFunctions((CUfunction *)list, n, NULL);
 }
 
+CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)
+{
+	(void)m;
+	for (unsigned int i = 0; i < NR_KERNELS; i++) {
+		*f = (CUfunction)&kernels[i];
+		if (!strcmp(kernels[i].name, name))
+			return CUDA_SUCCESS;
+	}
+	return CUDA_ERROR_NOT_FOUND;
+}
+
+CUresult cuLibraryGetKernel(CUkernel *k, CUlibrary l, const char *name)
+{
+	(void)l;
+	return cuModuleGetFunction((CUfunction *)k, NULL, name);
+}
+
 CUresult cuFuncGetName(const char **name, CUfunction f)
 {
 	*name = ((const struct kernel *)f)->name;

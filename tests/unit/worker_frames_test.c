@@ -88,6 +88,7 @@ static const uint16_t rows[] = {
 	CUDA_ID_cuCtxSetLimit,
 	CUDA_ID_cuCtxGetLimit,
 	CUDA_ID_cuModuleLoadData,
+	CUDA_ID_cuModuleGetFunction,
 	CUDA_ID_cuModuleUnload,
 	CUDA_ID_cuModuleGetGlobal_v2,
 	CUDA_ID_cuLibraryUnload,
@@ -250,6 +251,10 @@ static void fields_that_lie(void **state)
 		   .o = { { .option = 7 }, { .option = 7 } } };
 	struct vwire_copy_out out = { .bytes = 64 };
 	struct {
+		struct vwire_function f;
+		char name[8];
+	} function = { { VWIRE_FUNCTION_NAMED, 1, 0, 1, 8, 5 }, "scale" };
+	struct {
 		struct vwire_box h;
 		uint8_t data[64];
 	} box_in = { .h = { .dst = { .kind = VWIRE_END_DEVICE, .addr = client.welcome.range_base,
@@ -276,6 +281,7 @@ static void fields_that_lie(void **state)
 		{ CUDA_ID_cuLaunchKernelEx, &launch, sizeof(launch), 8 },
 		{ CUDA_ID_cuLaunchKernel, &launch, sizeof(launch), 5 },
 		{ CUDA_ID_cuModuleLoadData, &load, sizeof(load), 7 },
+		{ CUDA_ID_cuModuleGetFunction, &function, sizeof(function), 4 },
 		{ CUDA_ID_cuMemAlloc_v2, &map, sizeof(map), 2 },
 		{ CUDA_ID_cuModuleGetGlobal_v2, &global, sizeof(global), 4 },
 		{ CUDA_ID_cuMemcpy3DAsync_v2, &box_in, sizeof(box_in), 18 },

@@ -74,6 +74,25 @@ static uint32_t load(uint32_t flags)
 	return k.function;
 }
 
+static uint64_t name(uint32_t function, uint32_t flags, uint32_t nr_params, uint32_t param_bytes,
+		     uint16_t frame_flags)
+{
+	struct {
+		struct vwire_function f;
+		char name[8];
+	} m = { { function, 1, flags, nr_params, param_bytes, 5 }, "scale" };
+
+	return client_send(&client, CUDA_ID_cuModuleGetFunction, frame_flags, &m, sizeof(m));
+}
+
+/* The same, of a client that knows its kernels: nothing comes back. */
+static uint32_t load_listed(uint32_t flags)
+{
+	client_image(&client, ptx, sizeof(ptx), 1, flags, 0);
+	name(VWIRE_FUNCTION_NAMED, flags & VWIRE_MODULE_F_LIBRARY, 3, 16, 0);
+	return VWIRE_FUNCTION_NAMED;
+}
+
 static void scale(uint32_t flags)
 {
 	struct {
@@ -92,7 +111,7 @@ static void scale(uint32_t flags)
 		data[i] = i;
 	client_map(&client, 0, PAGE, 0);
 	client_u64(&client, CUDA_ID_cuStreamCreate, 0, 2, 1ull, 1ull);
-	m.l.function = load(flags);
+	m.l.function = flags & VWIRE_MODULE_F_LISTED ? load_listed(flags) : load(flags);
 	m.p = client.welcome.range_base;
 	client_copy_in(&client, m.p, data, sizeof(data), 1);
 	client_send(&client, CUDA_ID_cuLaunchKernel, 0, &m, sizeof(m));
@@ -119,6 +138,67 @@ static void a_library_of_ptx_text_runs(void **state)
 {
 	(void)state;
 	scale(VWIRE_MODULE_F_LIBRARY);
+}
+
+static void a_module_whose_kernels_the_client_names_runs(void **state)
+{
+	(void)state;
+	scale(VWIRE_MODULE_F_LISTED);
+	scale(VWIRE_MODULE_F_LISTED | VWIRE_MODULE_F_LIBRARY);
+}
+
+static uint32_t launch_named(uint32_t function)
+{
+	struct {
+		struct vwire_launch l;
+		uint8_t params[16];
+	} m = { .l = { .function = function, .grid = { 1, 1, 1 }, .block = { 1, 1, 1 } } };
+
+	return client_reply(&client,
+			    client_send(&client, CUDA_ID_cuLaunchKernel, VWIRE_F_WAIT, &m, sizeof(m)),
+			    NULL);
+}
+
+/* What a name stands for is the driver's to say; the session goes on. */
+static void a_kernel_that_a_client_names_wrongly_is_none(void **state)
+{
+	(void)state;
+	client_open(&client);
+	client_map(&client, 0, PAGE, 0);
+	client_image(&client, ptx, sizeof(ptx), 1, VWIRE_MODULE_F_LISTED, 0);
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED, 0, 3, 24, VWIRE_F_WAIT), NULL),
+			 CUDA_ERROR_INVALID_IMAGE);
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED + 1, 0, 2, 16, VWIRE_F_WAIT),
+				      NULL), CUDA_ERROR_INVALID_IMAGE);
+	/* of a library that there is not; out of turn; given by the worker */
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED + 2, VWIRE_MODULE_F_LIBRARY, 3,
+						    16, VWIRE_F_WAIT), NULL), CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED + 9, 0, 3, 16, VWIRE_F_WAIT),
+				      NULL), CUDA_ERROR_OUT_OF_MEMORY);
+	assert_int_equal(client_reply(&client, name(1, 0, 3, 16, VWIRE_F_WAIT), NULL),
+			 CUDA_ERROR_OUT_OF_MEMORY);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(launch_named(VWIRE_FUNCTION_NAMED + i), CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED + 3, 0, 3, 16, VWIRE_F_WAIT),
+				      NULL), CUDA_SUCCESS);
+	/* gone with its module */
+	client_u64(&client, CUDA_ID_cuModuleUnload, 0, 1, 1ull);
+	assert_int_equal(launch_named(VWIRE_FUNCTION_NAMED + 3), CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client_end(&client), 0);
+}
+
+/* Told by the first thing that waits, as any error of a frame without a reply. */
+static void a_listed_image_that_is_none_is_an_error_later(void **state)
+{
+	static const char text[] = "no image";
+
+	(void)state;
+	client_open(&client);
+	client_image(&client, text, sizeof(text), 1, VWIRE_MODULE_F_LISTED, 0);
+	assert_int_equal(client_reply(&client, name(VWIRE_FUNCTION_NAMED, 0, 3, 16, VWIRE_F_WAIT), NULL),
+			 CUDA_ERROR_INVALID_HANDLE);
+	assert_int_equal(client.nr_errors, 1);
+	assert_int_equal(client_end(&client), 0);
 }
 
 /* An address that nothing is mapped at. */
@@ -406,6 +486,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_module_of_ptx_text_runs),
 		cmocka_unit_test(a_library_of_ptx_text_runs),
+		cmocka_unit_test(a_module_whose_kernels_the_client_names_runs),
+		cmocka_unit_test(a_kernel_that_a_client_names_wrongly_is_none),
+		cmocka_unit_test(a_listed_image_that_is_none_is_an_error_later),
 		cmocka_unit_test(a_kernel_that_faults_loses_the_context),
 		cmocka_unit_test(memory_of_a_client_stays_in_its_range_and_limit),
 		cmocka_unit_test(a_name_that_was_not_given_opens_nothing),

@@ -164,7 +164,7 @@ static CUresult take_kernel(struct request *rq, struct vwire_rd *in, struct kern
 		return CUDA_ERROR_INVALID_HANDLE;
 	block = rd_bytes(in, fn->param_bytes);
 	for (uint32_t i = 0; block && i < fn->nr_params; i++)
-		f->pointers[i] = (void *)(block + fn->offsets[i]);
+		f->pointers[i] = (void *)(block + fn->params[i].offset);
 	k->params = (CUDA_KERNEL_NODE_PARAMS){
 		.gridDimX = le32toh(l->grid[0]), .gridDimY = le32toh(l->grid[1]),
 		.gridDimZ = le32toh(l->grid[2]), .blockDimX = le32toh(l->block[0]),

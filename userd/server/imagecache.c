@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,8 @@ void imagecache_open(struct imagecache *c, int root, const char *tenant)
 	c->dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (c->dir < 0)
 		log_warn("image cache: cannot open %s: %s", name, strerror(errno));
+	else
+		flock(c->dir, LOCK_SH);
 }
 
 static void name_of(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
@@ -145,6 +148,23 @@ static size_t read_entries(DIR *d, struct entry **out)
 	return nr;
 }
 
+/*
+ * What another session was told of it may still ask for, and does not send again: so nothing goes
+ * while there is one. Where there always is, the folder is full in the end, and no more is kept.
+ */
+static void remove_rest(struct imagecache *c, const struct entry *list, size_t nr)
+{
+	if (!nr)
+		return;
+	if (flock(c->dir, LOCK_EX | LOCK_NB)) {
+		c->full = true;
+		return;
+	}
+	for (size_t i = 0; i < nr; i++)
+		unlinkat(c->dir, list[i].name, 0);
+	flock(c->dir, LOCK_SH);
+}
+
 unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HASH])
 {
 	unsigned int nr_listed = 0;
@@ -159,15 +179,15 @@ unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HA
 	if (!d)
 		return 0;
 	nr = read_entries(d, &entries);
-	for (size_t i = 0; i < nr; i++) {
-		bytes += entries[i].bytes;
-		if (nr_listed < IMAGECACHE_LIST_MAX && bytes <= IMAGECACHE_BYTES_MAX)
-			hash_of(entries[i].name, list[nr_listed++]);
-		else
-			unlinkat(c->dir, entries[i].name, 0);
-	}
-	free(entries);
 	closedir(d);
+	while (nr_listed < nr && nr_listed < IMAGECACHE_LIST_MAX &&
+	       bytes + entries[nr_listed].bytes <= IMAGECACHE_BYTES_MAX) {
+		bytes += entries[nr_listed].bytes;
+		hash_of(entries[nr_listed].name, list[nr_listed]);
+		nr_listed++;
+	}
+	remove_rest(c, entries + nr_listed, nr - nr_listed);
+	free(entries);
 	return nr_listed;
 }
 
@@ -247,7 +267,7 @@ void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], c
 	bool ok;
 	int fd;
 
-	if (c->dir < 0)
+	if (c->dir < 0 || c->full)
 		return;
 	name_of(hash, name);
 	if (!faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))

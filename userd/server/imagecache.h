@@ -9,6 +9,7 @@
 #ifndef SERVER_IMAGECACHE_H
 #define SERVER_IMAGECACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,13 +18,17 @@
 #define IMAGECACHE_BYTES_MAX	(8ull << 30)	/* of a tenant */
 
 struct imagecache {
-	int dir;	/* of the tenant; -1: no cache */
+	int dir;	/* of the tenant, locked shared by each session; -1: no cache */
+	bool full;	/* of what could not be removed */
 };
 
 void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH]);
 /* root -1: no cache. */
 void imagecache_open(struct imagecache *c, int root, const char *tenant);
-/* Hashes of the newest images into list, up to IMAGECACHE_LIST_MAX; removes what is too much. */
+/*
+ * Hashes of the newest images into list, up to IMAGECACHE_LIST_MAX: there as long as the session is.
+ * Removes what is too much, unless another session has the folder open.
+ */
 unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HASH]);
 /*
  * The image in fresh memory with pad zero bytes behind it; NULL: not there, or not what it should

@@ -1,66 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "launch.h"
-
+/*
+ * launch.c - launches, and what programs ask about functions
+ */
 #include <stdlib.h>
 #include <string.h>
 
+#include "function.h"
 #include "run.h"
 #include "worker.h"
 
 #define NR_ATTRIBUTES_MAX	32u
-
-static bool room_for_pointers(struct functions *f, uint32_t nr)
-{
-	void **pointers;
-
-	if (nr <= f->nr_pointers)
-		return true;
-	pointers = realloc(f->pointers, nr * sizeof(*pointers));
-	if (!pointers)
-		return false;
-	f->pointers = pointers;
-	f->nr_pointers = nr;
-	return true;
-}
-
-uint32_t functions_add(struct functions *f, const struct function *fn)
-{
-	if (f->nr == f->room) {
-		uint32_t room = f->room ? f->room * 2 : 256;
-		struct function *list;
-
-		if (room > FUNCTIONS_MAX)
-			return 0;
-		list = realloc(f->list, room * sizeof(*list));
-		if (!list)
-			return 0;
-		f->list = list;
-		f->room = room;
-	}
-	if (!room_for_pointers(f, fn->nr_params))
-		return 0;
-	f->list[f->nr++] = *fn;
-	return f->nr;
-}
-
-void functions_del(struct functions *f, uint32_t first, uint32_t nr)
-{
-	for (uint32_t id = first; id < first + nr; id++) {
-		struct function *fn = functions_find(f, id);
-
-		if (!fn)
-			continue;
-		free(fn->offsets);
-		*fn = (struct function){ 0 };
-	}
-}
-
-struct function *functions_find(struct functions *f, uint32_t id)
-{
-	if (!id || id > f->nr || !f->list[id - 1].fn)
-		return NULL;
-	return &f->list[id - 1];
-}
 
 /* The function, or err set as for any other handle. */
 static struct function *take_function(struct request *rq, uint32_t id)
@@ -85,7 +34,7 @@ static void **take_params(struct request *rq, const struct function *fn)
 		return NULL;
 	block = rd_bytes(&rq->in, fn->param_bytes);
 	for (uint32_t i = 0; block && i < fn->nr_params; i++)
-		pointers[i] = (void *)(block + fn->offsets[i]);
+		pointers[i] = (void *)(block + fn->params[i].offset);
 	return fn->nr_params ? pointers : NULL;
 }
 
@@ -238,39 +187,6 @@ void run_cuLaunchKernelEx(struct request *rq)
 
 /* ---- attributes and occupancy ---- */
 
-static CUresult get_attribute(struct worker *w, const struct function *fn, int attribute,
-			      int *value)
-{
-	CUresult r;
-
-	if (fn->is_kernel)
-		return real.cuKernelGetAttribute(value, attribute, (CUkernel)fn->fn, w->device.dev);
-	r = real.cuFuncGetAttribute(value, attribute, fn->fn);
-	/*
-	 * A function that came from cuModuleEnumerateFunctions() may not be loaded yet, and then
-	 * has few attributes.
-	 */
-	if (r == CUDA_ERROR_FUNCTION_NOT_LOADED && real.cuFuncLoad) {
-		r = real.cuFuncLoad(fn->fn);
-		if (!r)
-			r = real.cuFuncGetAttribute(value, attribute, fn->fn);
-	}
-	return r;
-}
-
-uint32_t function_attributes(struct worker *w, const struct function *fn,
-			     int values[VWIRE_KERNEL_ATTRIBUTES])
-{
-	uint32_t mask = 0;
-
-	for (int i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++) {
-		values[i] = 0;
-		if (get_attribute(w, fn, i, &values[i]) == CUDA_SUCCESS)
-			mask |= 1u << i;
-	}
-	return mask;
-}
-
 static bool args_end(struct request *rq)
 {
 	if (run_ready(rq))
@@ -317,8 +233,8 @@ void run_cuFuncGetAttribute(struct request *rq)
 	}
 	/* a kernel that has none at all: the driver says why */
 	if (list && !list[0].mask)
-		r = get_attribute(rq->w, functions_find(&rq->w->functions, le32toh(in.function)),
-				  0, &value);
+		r = function_attribute(rq->w, functions_find(&rq->w->functions, le32toh(in.function)),
+				       0, &value);
 	reply_table(rq->w, rq->op, rq->seq, r, 0, list, list ? n * sizeof(*list) : 0);
 	free(list);
 }

@@ -184,30 +184,14 @@ static void *table_add(struct load *l, const void *p, size_t n)
 	return at;
 }
 
-static CUresult param_info(const struct function *fn, size_t i, size_t *offset, size_t *size)
+static CUresult add_params(struct load *l, const struct function *fn)
 {
-	if (fn->is_kernel)
-		return real.cuKernelGetParamInfo((CUkernel)fn->fn, i, offset, size);
-	return real.cuFuncGetParamInfo(fn->fn, i, offset, size);
-}
+	for (uint32_t i = 0; i < fn->nr_params; i++) {
+		struct vwire_param p = { .offset = htole32(fn->params[i].offset),
+					 .size = htole32(fn->params[i].size) };
 
-/* Parameters into the table and into fn. The driver says by an error that there are no more. */
-static CUresult add_params(struct load *l, struct function *fn)
-{
-	size_t offset, size;
-
-	while (param_info(fn, fn->nr_params, &offset, &size) == CUDA_SUCCESS) {
-		struct vwire_param p = { .offset = htole32(offset), .size = htole32(size) };
-		uint32_t *offsets = realloc(fn->offsets, (fn->nr_params + 1) * sizeof(*offsets));
-
-		if (!offsets)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		fn->offsets = offsets;
 		if (!table_add(l, &p, sizeof(p)))
 			return CUDA_ERROR_OUT_OF_MEMORY;
-		fn->offsets[fn->nr_params++] = offset;
-		if (offset + size > fn->param_bytes)
-			fn->param_bytes = offset + size;
 	}
 	return CUDA_SUCCESS;
 }
@@ -247,7 +231,9 @@ static CUresult add_kernel(struct load *l, struct function *fn, bool ask)
 		put_attributes(l, fn, &k);
 	if (!table_add(l, NULL, sizeof(k)))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = add_params(l, fn);
+	r = function_read(fn);
+	if (r == CUDA_SUCCESS)
+		r = add_params(l, fn);
 	if (r == CUDA_SUCCESS && !table_add(l, name, strlen(name)))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (r != CUDA_SUCCESS)
@@ -255,7 +241,7 @@ static CUresult add_kernel(struct load *l, struct function *fn, bool ask)
 	k.function = htole32(functions_add(&l->rq->w->functions, fn));
 	if (!k.function)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	fn->offsets = NULL;
+	fn->params = NULL;
 	k.name_len = htole32(strlen(name));
 	k.nr_params = htole32(fn->nr_params);
 	memcpy(l->table + at, &k, sizeof(k));
@@ -293,12 +279,12 @@ static CUresult make_table(struct load *l)
 	if (!table_add(l, NULL, sizeof(head)))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = list_kernels(l, &list, &nr);
-	m->first = l->rq->w->functions.nr + 1;
+	m->first = l->rq->w->functions.given.nr + 1;
 	for (unsigned int i = 0; r == CUDA_SUCCESS && i < nr; i++) {
 		struct function fn = { .fn = list[i], .is_kernel = m->library };
 
 		r = add_kernel(l, &fn, nr <= VWIRE_KERNELS_ASK && l->bytes <= VWIRE_ASK_IMAGE_MAX);
-		free(fn.offsets);
+		free(fn.params);
 		m->nr += r == CUDA_SUCCESS;
 	}
 	free(list);
@@ -344,7 +330,7 @@ static CUresult load_run(struct load *l)
 	if (!l->module)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = load_image(l);
-	return r == CUDA_SUCCESS ? make_table(l) : r;
+	return r == CUDA_SUCCESS && !is_set(l, VWIRE_MODULE_F_LISTED) ? make_table(l) : r;
 }
 
 static CUresult load_bind(struct load *l, uint32_t kind)
@@ -372,6 +358,10 @@ static void load_reply(struct load *l, CUresult r)
 		add_log(l);
 	if (run_is_sticky(r))
 		rq->w->lost = r;
+	if (!(rq->flags & VWIRE_F_WAIT)) {
+		run_result(rq, r);
+		return;
+	}
 	reply_table(rq->w, rq->op, rq->seq, r, send ? VWIRE_MODULE_F_SEND : 0, l->table,
 		    l->table_len);
 }
@@ -454,6 +444,7 @@ static void unload(struct request *rq, uint32_t kind)
 	}
 	m = h->aux;
 	functions_del(&rq->w->functions, m->first, m->nr);
+	functions_drop(&rq->w->functions, m);
 	if (m->has_refs) {
 		handles_drop(&rq->w->handles, CUDA_HANDLE_texref, m);
 		handles_drop(&rq->w->handles, CUDA_HANDLE_surfref, m);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * load.h - modules on their way to the server
+ *
+ * A module is listed once its kernels are known here, and sent once the server has it. The kernels
+ * of a cubin are read here, so it is sent when something of it is used, without a wait; what else
+ * there is (PTX, linked code) is sent at once, and the table comes back.
+ */
+#ifndef VCUDA_LOAD_H
+#define VCUDA_LOAD_H
+
+#include "jit.h"
+#include "module.h"
+
+struct vcuda_module {
+	struct vcuda_module *next;
+	uint64_t handle;		/* CUmodule or CUlibrary */
+	CUmodule alias;			/* cuLibraryGetModule() of a library */
+	bool library;
+	CUcontext ctx;			/* of a module; a library is of no context */
+	const void *preserved;		/* the program keeps the image here; NULL: it may be gone */
+	_Atomic bool listed, sent;
+	bool read_here;			/* the kernels are from a cubin */
+	CUresult failed;		/* why a preserved image could not be loaded */
+	struct vcuda_image image;	/* not sent yet and not preserved: in kept, to be freed */
+	void *kept;
+	uint64_t image_bytes;
+	unsigned int nr_kernels;
+	struct vcuda_kernel *kernels;
+	void *params;			/* what kernels point into */
+};
+
+/* All of these with the list's lock held. */
+
+/* Of the image, which lasts for the call only. The log and the time go where j says. */
+CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j);
+/* A listed module. */
+CUresult vcuda_module_send(struct vcuda_module *m);
+/* nr of its kernels, from first on, get numbers in a row. The module is sent. */
+CUresult vcuda_module_name(struct vcuda_module *m, unsigned int first, unsigned int nr);
+/* NULL: no memory. */
+CUfunction vcuda_kernel_handle(struct vcuda_kernel *k);
+/* In a forked child: numbers start anew. */
+void vcuda_load_reset(void);
+
+#endif /* VCUDA_LOAD_H */
