@@ -4,7 +4,9 @@
  *
  * gen_procaddr[] is sorted by name, then by since. The answer is the newest variant that is not
  * newer than the version asked for; a twin for the per-thread default stream where one was asked
- * for and exists.
+ * for and exists. What is newer than the server's driver does not exist, once that is known: names
+ * are asked for before cuInit() too, and to ask for one must not take a lease. Who got such a
+ * function so is told at the call.
  */
 #include <string.h>
 
@@ -25,15 +27,25 @@ static size_t first_row(const char *name)
 	return lo;
 }
 
-/* The row, NULL for none; *known: the name exists in some version. */
+static bool has_rows(const char *name)
+{
+	size_t i = first_row(name);
+
+	return i < gen_procaddr_count && !strcmp(gen_procaddr[i].name, name);
+}
+
+/* The row, NULL for none; *known: the name exists in some version that the server's driver has. */
 static const struct gen_procaddr *choose(const char *name, int version, bool per_thread,
 					 bool *known)
 {
 	const struct gen_procaddr *p, *plain = NULL, *twin = NULL;
+	int newest = vcuda_driver_version();
 	size_t i = first_row(name);
 
 	for (; i < gen_procaddr_count && !strcmp(gen_procaddr[i].name, name); i++) {
 		p = &gen_procaddr[i];
+		if (newest && p->since > newest)
+			continue;
 		*known = true;
 		if (p->since > version)
 			continue;
@@ -70,6 +82,15 @@ static void say_unknown(const char *name)
 		vcuda_say("%.64s is not known here: a function of a newer CUDA?", name);
 }
 
+int vcuda_since(const char *symbol)
+{
+	size_t i = 0;
+
+	while (i < gen_procaddr_count && strcmp(gen_procaddr[i].symbol, symbol))
+		i++;
+	return i < gen_procaddr_count ? gen_procaddr[i].since : 0;
+}
+
 CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuuint64_t flags,
 				  CUdriverProcAddressQueryResult *status)
 {
@@ -89,7 +110,7 @@ CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuu
 				  : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
 	if (p)
 		*pfn = p->fn;
-	else if (!known)
+	else if (!known && !has_rows(name))
 		say_unknown(name);
 	/* as the driver, which tells the rest by *pfn and *status */
 	return CUDA_SUCCESS;

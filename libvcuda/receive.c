@@ -401,6 +401,8 @@ static void on_error(struct vwire_rd *rd)
 	rd_copy(rd, &e, sizeof(e));
 	if (rd->err || !e.result)
 		return;
+	if (le32toh(e.result) == CUDA_ERROR_NOT_SUPPORTED)
+		vcuda_tell_newer(le16toh(e.op));
 	vcuda_async_error(le32toh(e.result), e.sticky != 0);
 	/* what failed calls nothing; a context that is lost, nothing at all */
 	if (e.sticky || le16toh(e.op) == CUDA_ID_cuLaunchHostFunc ||

@@ -46,6 +46,11 @@ const struct vcuda_lease *vcuda_lease(void)
 	return &lease;
 }
 
+int vcuda_driver_version(void)
+{
+	return atomic_load_explicit(&state, memory_order_acquire) == READY ? lease.driver_version : 0;
+}
+
 void vcuda_say(const char *fmt, ...)
 {
 	char line[VWIRE_TEXT_MAX + 128];

@@ -149,6 +149,8 @@ CUresult vcuda_leave(struct vcuda_scope *s, CUresult r)
 	uint64_t now;
 	int n;
 
+	if (r == CUDA_ERROR_NOT_SUPPORTED)
+		vcuda_tell_newer(s->id);
 	if (!s->trace)
 		return r;
 	now = vcuda_now_ns();
@@ -162,11 +164,26 @@ CUresult vcuda_leave(struct vcuda_scope *s, CUresult r)
 	return r;
 }
 
-CUresult vcuda_refuse(enum cuda_id id, const char *why)
+static bool first_time(enum cuda_id id)
 {
 	uint8_t bit = 1 << id % 8;
 
-	if (!(atomic_fetch_or(&said[(uint16_t)id / 8], bit) & bit))
+	return !(atomic_fetch_or(&said[(uint16_t)id / 8], bit) & bit);
+}
+
+void vcuda_tell_newer(enum cuda_id id)
+{
+	const char *name = gen_name(id);
+	int since = name ? vcuda_since(name) : 0, has = vcuda_driver_version();
+
+	if (has && since > has && first_time(id))
+		vcuda_say("%s is of CUDA %d.%d, the server's driver of %d.%d", name,
+			  since / 1000, since % 1000 / 10, has / 1000, has % 1000 / 10);
+}
+
+CUresult vcuda_refuse(enum cuda_id id, const char *why)
+{
+	if (first_time(id))
 		vcuda_say("%s is not supported%s%s", gen_name(id), why ? ": " : "",
 			  why ? why : "");
 	return CUDA_ERROR_NOT_SUPPORTED;

@@ -49,6 +49,8 @@ CUresult vcuda_session_init(void);
 CUresult vcuda_session_check(void);
 /* The greeting's answer; constant once vcuda_session_check() succeeded. */
 const struct vcuda_lease *vcuda_lease(void);
+/* The server's, as cuDriverGetVersion() says; 0 while there is no session. */
+int vcuda_driver_version(void);
 /* Ends the session for good: every later call that needs it returns r. text goes to stderr once. */
 void vcuda_session_lose(CUresult r, const char *text);
 /* CUDA_SUCCESS while the session is alive. */
@@ -277,8 +279,14 @@ void vcuda_context_unload(CUcontext ctx);
 void vcuda_memo_forget(void);
 void vcuda_memo_reset(void);		/* in a forked child */
 
+/* ---- procaddr.c: the version of CUDA that brought a function ---- */
+
+int vcuda_since(const char *symbol);
+
 /* ---- stats.c ---- */
 
+/* After CUDA_ERROR_NOT_SUPPORTED: one line where the function is newer than the server's driver. */
+void vcuda_tell_newer(enum cuda_id id);
 void vcuda_stats_round_trip(uint64_t waited_ns);
 /* A system call to wake the peer. */
 void vcuda_stats_wake(void);

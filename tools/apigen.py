@@ -17,8 +17,12 @@ from roundtrip import emit_roundtrip
 # ---- ids ----
 
 def emit_ids_h(t):
-    out = "/* Of the rows that go over the wire. */\n"
-    out += f"#define GEN_TABLE_HASH\t0x{t.hash():016x}ull\n"
+    out = "/* Of the rows that go over the wire, and of the sizes of their types in cuda.h. */\n"
+    out += f"#define GEN_ROWS_HASH\t0x{t.hash():016x}ull\n"
+    out += "#define GEN_TABLE_HASH\t(GEN_ROWS_HASH"
+    for i, name in enumerate(t.sized_types(), 1):
+        out += f" \\\n\t+ sizeof({name}) * {hex(2654435761 * i)}ull"
+    out += ")\n"
     out += f"#define GEN_BLOB_MAX\t{BLOB_MAX}\t/* bytes behind one pointer of a row */\n\n"
     out += "enum cuda_mode {\n" + "".join(f"\tCUDA_MODE_{m},\n" for m in MODES) + "};\n\n"
     out += "enum cuda_handle_kind {\n"

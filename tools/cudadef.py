@@ -6,6 +6,8 @@ The form of a row is described at the top of the table.
 import hashlib
 import re
 
+from ctext import CUDA_H_OLDEST
+
 MODES = ("NONE", "LOCAL", "MEMO", "ASYNC", "SYNC", "HAND", "REFUSE")
 UNDONE = ("NONE", "REFUSE")
 GENERATED = ("MEMO", "ASYNC", "SYNC")
@@ -210,6 +212,11 @@ class Table:
         text = "\n".join(" ".join([hex(r.id), r.mode, r.name] + [p.text + ";" for p in r.params])
                          for r in sorted(self.wire_rows(), key=lambda r: r.id))
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+    def sized_types(self):
+        """Types of cuda.h in rows that go over the wire, whose sizes both ends must agree on."""
+        named = {p.base for r in self.wire_rows() if r.since <= CUDA_H_OLDEST for p in r.params}
+        return sorted(n for n in named if n.startswith(("CU", "cuuint")) and n not in self.handles)
 
 
 def check(row):

@@ -188,7 +188,7 @@ struct vwire_refused {
  * @version: VWIRE_VERSION of the library
  * @reply_max: bytes of the largest frame the library takes
  * @features: VWIRE_FEAT_* offered
- * @table_hash: GEN_TABLE_HASH, of the rows of cuda.def as the library was built
+ * @table_hash: GEN_TABLE_HASH, of the rows of cuda.def and the sizes of their types as the library was built
  * @cuda_version: CUDA_VERSION of the cuda.h it was built with
  * @pid: of the program, for the log
  */

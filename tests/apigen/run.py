@@ -100,7 +100,7 @@ def refused(name):
 
 
 def table_hash(out):
-    return re.search(r"GEN_TABLE_HASH\s+(\w+)", read(os.path.join(out, "cuda_ids.gen.h")))[1]
+    return re.search(r"GEN_ROWS_HASH\s+(\w+)", read(os.path.join(out, "cuda_ids.gen.h")))[1]
 
 
 def the_hash_is_of_the_rows_that_go_over_the_wire(tmp):

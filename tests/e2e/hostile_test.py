@@ -4,6 +4,7 @@
 A malformed frame of every row, each from a session of its own, on softgpu: that session is closed and the reason logged, and one
 beside it goes on computing.
 """
+import functools
 import os
 import re
 import struct
@@ -30,8 +31,17 @@ def rows():
     return {name: int(op, 16) for op, name in found}
 
 
-def hello():
-    table = int(re.search(r"GEN_TABLE_HASH\s+0x([0-9a-f]+)", read("cuda_ids.gen.h"))[1], 16)
+@functools.lru_cache(maxsize=None)
+def table_of(port):
+    """The server's hash, from its refusal of another."""
+    with Client(port, lease() + hello(0), timeout=30) as c:
+        op, payload = c.recv()
+        while op == dgsf.OP_QUEUED:
+            op, payload = c.recv()
+    return int(re.search(rb"the server .* with table ([0-9a-f]{16})", payload)[1], 16)
+
+
+def hello(table):
     return frame(dgsf.OP_HELLO, struct.pack("<IIQQII", dgsf.VERSION, 1 << 20, 0, table, 13000, os.getpid()), seq=1)
 
 
@@ -39,7 +49,7 @@ class Session(Client):
     """From the lease to the greeting's answer."""
 
     def __init__(self, port):
-        super().__init__(port, lease(mem=8 << 20) + hello(), timeout=30)
+        super().__init__(port, lease(mem=8 << 20) + hello(table_of(port)), timeout=30)
         op, welcome = self.recv()
         while op == dgsf.OP_QUEUED:
             op, welcome = self.recv()

@@ -9,7 +9,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
 
 import dgsf
 
@@ -117,7 +119,7 @@ class EntryPointsTest(unittest.TestCase):
     def ask(self, library, name, version, flags):
         got, status = ctypes.c_void_p(), ctypes.c_int(-1)
         result = library.cuGetProcAddress_v2(name.encode(), ctypes.byref(got), version, ctypes.c_uint64(flags), ctypes.byref(status))
-        self.assertEqual(result == 0, status.value == 0 and bool(got.value), name)
+        self.assertEqual((result, status.value == 0), (0, bool(got.value)), name)
         return got.value
 
     def chosen(self, library, symbols, include):
@@ -133,6 +135,7 @@ class EntryPointsTest(unittest.TestCase):
             pairs += [(f"PFN_{name}_v{version}{twin}", symbols[fn]) for fn, (version, twin) in zip(given, versions)]
         return pairs
 
+    @unittest.mock.patch.dict(os.environ, SOFTGPU_DRIVER_VERSION="99990")
     def compare(self, include):
         for directory in (SOFTGPU, LIBVCUDA):
             path = os.path.join(directory, "libcuda.so.1")
@@ -148,6 +151,112 @@ class EntryPointsTest(unittest.TestCase):
             p = subprocess.run([os.environ.get("CC", "gcc"), "-fsyntax-only", "-w", "-x", "c", "-", "-I", include], input=source, capture_output=True,
                                text=True, check=False)
             self.assertEqual((p.returncode, p.stderr[-2000:]), (0, ""), directory)
+
+
+class OtherDriverTest(unittest.TestCase):
+    """A server whose driver is older than the library's table, and one whose driver is newer: softgpu that says so."""
+
+    def serve(self, version, driver=os.path.join(SOFTGPU, "libcuda.so.1")):
+        server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--workers", "2", "--mem-default", "256M",
+                              "--cuda", driver], {"SOFTGPU_DRIVER_VERSION": str(version)})
+        self.addCleanup(server.kill)
+        port = int(server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        self.env = {**os.environ, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{port}"}
+
+    def serve_old(self):
+        """A driver of CUDA 12.4: the symbols that are newer are not in it, by names that nobody asks for."""
+        newer = {symbol for (name, _), versions in EntryPointsTest.forms(os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "include")).items()
+                 for symbol in self.newer_symbols(name, versions)}
+        with open(os.path.join(SOFTGPU, "libcuda.so.1"), "rb") as f:
+            data = f.read()
+        for symbol in newer:
+            data = data.replace(b"\0" + symbol.encode() + b"\0", b"\0x" + symbol[1:].encode() + b"\0")
+        old = tempfile.NamedTemporaryFile(prefix="libcuda-12.4-", suffix=".so")
+        self.addCleanup(old.close)
+        old.write(data)
+        old.flush()
+        self.serve(12040, old.name)
+        self.assertIn("cuEventElapsedTime_v2", newer)
+
+    @staticmethod
+    def newer_symbols(name, versions):
+        """Those of NAME, NAME_v2, ... that 12.4 has not: the last form has the largest number."""
+        plain = sorted({v for v, _ in versions})
+        return [name if i == 0 else f"{name}_v{i + 1}" for i, v in enumerate(plain) if v > 12040]
+
+    def run_python(self, lines):
+        p = subprocess.run([sys.executable, "-c", "import ctypes as c\nl = c.CDLL('libcuda.so.1')\nv, s, f = c.c_int(), c.c_int(), c.c_void_p()\n" + lines],
+                           env=self.env, capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        return p.stdout.split(), p.stderr
+
+    def run_program(self, version, name):
+        path = os.path.join(PROGRAMS, version, name)
+        if not os.path.exists(path):
+            self.skipTest(f"no {path}: make runtimes")
+        return subprocess.run([path], env=self.env, capture_output=True, text=True, timeout=60, check=False)
+
+    ASK = """
+def ask(name, version):
+    r = l.cuGetProcAddress_v2(name, c.byref(f), version, c.c_uint64(0), c.byref(s))
+    print(r, s.value, bool(f.value))
+"""
+
+    def test_an_older_driver_lacks_what_came_later(self):
+        self.serve_old()
+        out, err = self.run_python(self.ASK + """
+assert l.cuInit(0) == 0 and l.cuDriverGetVersion(c.byref(v)) == 0
+print(v.value)
+ask(b"cuMemcpyBatchAsync", 13000)
+ask(b"cuEventElapsedTime", 13000)
+old = f.value
+ask(b"cuEventElapsedTime", 12000)
+print(old == f.value)
+""")
+        self.assertEqual(out, ["12040", "0", "1", "False", "0", "0", "True", "0", "0", "True", "True"])
+        self.assertEqual(err, "")
+
+    def test_a_newer_function_is_refused_by_name_at_the_call(self):
+        self.serve_old()
+        out, err = self.run_python(self.ASK + """
+ask(b"cuCheckpointProcessLock", 12080)
+ask(b"cuTensorMapEncodeIm2colWide", 13000)
+wide = c.CFUNCTYPE(c.c_int, *[c.c_void_p] * 17)(f.value)
+ctx, m, n = c.c_void_p(), (c.c_uint64 * 16)(), (c.c_uint64 * 8)(*[64] * 8)
+assert l.cuInit(0) == 0 and l.cuDevicePrimaryCtxRetain(c.byref(ctx), 0) == 0 and l.cuCtxSetCurrent(ctx) == 0
+u = (c.c_uint32 * 8)(*[1] * 8)
+print(wide(c.addressof(m) + 63 & ~63, 7, 3, 1 << 33, c.addressof(n), c.addressof(n), 0, 0, 8, 8, c.addressof(u), 0, 0, 1, 0, 0, 0))
+""")
+        self.assertEqual(out[:6], ["0", "0", "True"] * 2)
+        self.assertEqual(out[6:], ["801"])
+        self.assertIn("libvcuda: cuTensorMapEncodeIm2colWide is of CUDA 12.8, the server's driver of 12.4", err)
+
+    def test_programs_of_a_runtime_that_an_older_driver_takes(self):
+        self.serve_old()
+        for version in ("12.2", "12.4", "12.8"):
+            p = self.run_program(version, "runtime")
+            self.assertEqual((p.returncode, p.stdout, p.stderr), (0, "PASS\n", ""), version)
+
+    def test_a_runtime_newer_than_the_driver_says_so(self):
+        self.serve_old()
+        p = self.run_program("13.5", "vecadd")
+        self.assertIn("cudaErrorInsufficientDriver", p.stdout)
+
+    def test_a_newer_driver(self):
+        self.serve(13050)
+        for version in ("12.4", "13.5"):
+            p = self.run_program(version, "runtime")
+            self.assertEqual((p.returncode, p.stdout), (0, "PASS\n"), version)
+            for line in p.stderr.splitlines():      # what a runtime asks such a driver for, and cuda.h does not have
+                self.assertRegex(line, r"^libvcuda: cu\w+ is not known here: a function of a newer CUDA\?$")
+        out, err = self.run_python(self.ASK + """
+assert l.cuInit(0) == 0 and l.cuDriverGetVersion(c.byref(v)) == 0
+print(v.value)
+ask(b"cuOfTheNextCentury", 13050)
+ask(b"cuOfTheNextCentury", 13050)
+""")
+        self.assertEqual(out, ["13050"] + ["0", "1", "False"] * 2)
+        self.assertEqual(err, "libvcuda: cuOfTheNextCentury is not known here: a function of a newer CUDA?\n")
 
 
 for _version in VERSIONS + ("toolkit",):

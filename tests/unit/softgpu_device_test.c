@@ -338,6 +338,8 @@ static void settings_that_are_none_are_refused(void **state)
 	IN_CHILD(no_device, "SOFTGPU_THREADS=4 ");
 	IN_CHILD(no_device, "SOFTGPU_ISA=v5");
 	IN_CHILD(no_device, "SOFTGPU_ISA=sse2");
+	IN_CHILD(no_device, "SOFTGPU_DRIVER_VERSION=12.4");
+	IN_CHILD(no_device, "SOFTGPU_DRIVER_VERSION=10999");
 }
 
 static void threads(void)

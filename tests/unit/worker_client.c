@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker_client.h"
 
+#include <cuda.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>

@@ -147,6 +147,9 @@ static int open_driver(struct worker *w)
 		return -ENOENT;
 	}
 	realcuda_load(&real, lib);
+	/* The same function; a runtime of CUDA 12.8 asks an older driver for the one it has, and cannot know here. */
+	if (!real.cuEventElapsedTime_v2)
+		real.cuEventElapsedTime_v2 = real.cuEventElapsedTime;
 	if (missing_function()) {
 		log_err("%s has no %s: a driver of CUDA 12.4 or newer is needed", w->cuda_path,
 			missing_function());

@@ -10,6 +10,7 @@
 #include "cudart.h"
 #include "device.h"
 #include "init.h"
+#include "settings.h"
 
 CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
@@ -51,7 +52,7 @@ static uint32_t pci(CUdevice_attribute attribute, CUdevice dev)
 
 void cudart_facts(struct cudart_facts *f)
 {
-	f->driver_version = SOFTGPU_DRIVER_VERSION;
+	f->driver_version = driver_version();
 	cuDeviceGetCount(&f->nr_devices);
 	for (int i = 0; i < f->nr_devices; i++) {
 		CUuuid uuid;

@@ -115,6 +115,6 @@ CUresult cuDriverGetVersion(int *version)
 {
 	if (!version)
 		return CUDA_ERROR_INVALID_VALUE;
-	*version = SOFTGPU_DRIVER_VERSION;
+	*version = driver_version();
 	return CUDA_SUCCESS;
 }

@@ -3,8 +3,9 @@
  * procaddr.c - cuGetProcAddress(): entry points by base name and version
  *
  * A base name and a version name one ABI: the youngest that is not younger than the version asked
- * for. The table is generated: gen_procaddr[], sorted by name. Of a name that is not there
- * cuGetProcAddress_v2() gives NULL, its status, and success, as a GPU's driver does.
+ * for and not younger than this driver. The table is generated: gen_procaddr[], sorted by name. Of
+ * a name that is not there cuGetProcAddress_v2() gives NULL, its status, and success, as a GPU's
+ * driver does.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "api.h"
 #include "procaddr.gen.h"
+#include "settings.h"
 
 static int compare(const void *name, const void *row)
 {
@@ -25,20 +27,24 @@ static bool is_better(const struct gen_procaddr *r, const struct gen_procaddr *b
 	return r->since > best->since;
 }
 
-/* NULL: none that is old enough. *known: the name has rows. */
+/* NULL: none that is old enough. *known: the name has rows that the driver has. */
 static const struct gen_procaddr *lookup(const char *name, int version, bool per_thread,
 					 bool *known)
 {
 	const struct gen_procaddr *end = gen_procaddr + gen_procaddr_count, *best = NULL, *r;
 
 	r = bsearch(name, gen_procaddr, gen_procaddr_count, sizeof(*r), compare);
-	*known = r != NULL;
+	*known = false;
 	while (r && r > gen_procaddr && !strcmp(r[-1].name, name))
 		r--;
-	for (; r && r < end && !strcmp(r->name, name); r++)
+	for (; r && r < end && !strcmp(r->name, name); r++) {
+		if (r->since > driver_version())
+			continue;
+		*known = true;
 		if (r->fn && r->since <= version && (per_thread || !r->per_thread) &&
 		    is_better(r, best))
 			best = r;
+	}
 	return best;
 }
 

@@ -17,6 +17,8 @@
 #define SM_DEFAULT	75
 #define MEMORY_DEFAULT	(4ull << 30)
 #define MEMORY_MIN	(16ull << 20)
+#define VERSION_MIN	11000
+#define VERSION_MAX	99990
 
 static unsigned int sm = SM_DEFAULT;
 static size_t memory = MEMORY_DEFAULT;
@@ -192,6 +194,31 @@ static bool read_isa(void)
 	return false;
 }
 
+static bool parse_version(const char *s, unsigned int *version)
+{
+	return parse_number(s, s + strlen(s), VERSION_MAX, version) && *version >= VERSION_MIN;
+}
+
+static bool read_version(void)
+{
+	const char *s = setting("SOFTGPU_DRIVER_VERSION");
+	unsigned int n;
+
+	if (!s || parse_version(s, &n))
+		return true;
+	driver_log("SOFTGPU_DRIVER_VERSION=%.20s: not a version of %d to %d", s, VERSION_MIN, VERSION_MAX);
+	return false;
+}
+
+/* Asked before cuInit() too. */
+int driver_version(void)
+{
+	const char *s = setting("SOFTGPU_DRIVER_VERSION");
+	unsigned int n;
+
+	return s && parse_version(s, &n) ? (int)n : SOFTGPU_DRIVER_VERSION;
+}
+
 /*
  * The device that [s, end) names: an index, or GPU- and the beginning of a UUID that no other
  * device has. -1: none.
@@ -255,7 +282,7 @@ CUresult settings_read(void)
 	unsigned int nr;
 
 	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_step_limit() ||
-	    !read_threads() || !read_isa())
+	    !read_threads() || !read_isa() || !read_version())
 		return CUDA_ERROR_NO_DEVICE;
 	read_visible(nr);
 	return nr_visible ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;

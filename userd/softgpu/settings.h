@@ -14,7 +14,7 @@
 
 /*
  * Reads SOFTGPU_SM, SOFTGPU_MEMORY, SOFTGPU_DEVICES, SOFTGPU_CHECK, SOFTGPU_STEP_LIMIT,
- * SOFTGPU_THREADS, SOFTGPU_ISA and CUDA_VISIBLE_DEVICES, once. A value that is none:
+ * SOFTGPU_THREADS, SOFTGPU_ISA, SOFTGPU_DRIVER_VERSION and CUDA_VISIBLE_DEVICES, once. A value that is none:
  * CUDA_ERROR_NO_DEVICE, and a line on stderr but for the last, of which CUDA says nothing.
  */
 CUresult settings_read(void);
@@ -25,6 +25,8 @@ int device_number(CUdevice dev);
 /* The capability, 75 for 7.5, and the bytes of one device. */
 unsigned int driver_sm(void);
 size_t driver_memory(void);
+/* SOFTGPU_DRIVER_VERSION, or what it is by default: of CUDA, as cuDriverGetVersion() says. */
+int driver_version(void);
 /* SOFTGPU_CHECK: enum sg_check, or'ed. */
 uint32_t driver_check(void);
 

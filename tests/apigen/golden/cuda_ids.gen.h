@@ -5,8 +5,15 @@
 
 #include <stdint.h>
 
-/* Of the rows that go over the wire. */
-#define GEN_TABLE_HASH	0xeb83758b85046055ull
+/* Of the rows that go over the wire, and of the sizes of their types in cuda.h. */
+#define GEN_ROWS_HASH	0xeb83758b85046055ull
+#define GEN_TABLE_HASH	(GEN_ROWS_HASH \
+	+ sizeof(CUdevice) * 0x9e3779b1ull \
+	+ sizeof(CUdeviceptr) * 0x13c6ef362ull \
+	+ sizeof(CUexecAffinityParam) * 0x1daa66d13ull \
+	+ sizeof(CUmemAccessDesc) * 0x278dde6c4ull \
+	+ sizeof(CUstreamCaptureMode) * 0x317156075ull \
+	+ sizeof(CUuuid) * 0x3b54cda26ull)
 #define GEN_BLOB_MAX	512	/* bytes behind one pointer of a row */
 
 enum cuda_mode {
