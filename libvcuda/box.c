@@ -214,7 +214,11 @@ static CUresult to_host(const struct end *dst, const struct end *src, const stru
 	w.data_bytes = b->width * b->height * b->depth;
 	if (!async) {
 		r = vcuda_submit(CUDA_ID_cuMemcpy3DAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
-		return r ? r : vcuda_wait(&w);
+		if (!r)
+			r = vcuda_wait(&w);
+		if (!r)
+			vcuda_stream_waited(stream, w.seq);
+		return r;
 	}
 	vcuda_submit_lock();
 	seq = vcuda_next_seq();

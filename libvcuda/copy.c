@@ -189,8 +189,8 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 		if (!r)
 			r = vcuda_wait(&w);
 	}
-	if (!r && h.stream == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
-		vcuda_note_idle(w.seq);
+	if (!r)
+		vcuda_stream_waited(le32toh(h.stream), w.seq);
 	return !r && vcuda_has_views() ? vcuda_views_waited() : r;
 }
 

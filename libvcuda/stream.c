@@ -16,6 +16,13 @@ static __thread CUstream own;
 static pthread_key_t own_key;
 static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 
+/* The stream that the calling thread has waited for last, and up to which frame. */
+static __thread struct {
+	CUcontext ctx;
+	uint32_t number;
+	uint64_t seq;
+} waited;
+
 static int clamp_priority(int priority)
 {
 	const struct vcuda_device *d = &vcuda_lease()->devices[vcuda_current_device()];
@@ -63,6 +70,7 @@ void vcuda_stream_reset(void)
 	vcuda_handle_reset(CUDA_HANDLE_stream);
 	vcuda_handle_reset(CUDA_HANDLE_event);
 	own = NULL;
+	waited.seq = 0;
 	atomic_store(&nonblocking, false);
 }
 
@@ -258,6 +266,40 @@ static CUresult wait_there(void)
 	return r ? r : vcuda_take_error(CUDA_SUCCESS);
 }
 
+/* The legacy stream's turn comes when all others are done, but for those that ignore it. */
+void vcuda_stream_waited(uint32_t number, uint64_t seq)
+{
+	if (number == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
+		vcuda_note_idle(seq);
+	waited.ctx = vcuda_current();
+	waited.number = number;
+	waited.seq = seq;
+}
+
+/*
+ * What was waited for is not waited for again: by a copy to pageable memory, mostly, behind which
+ * programs put a wait all the same. Nothing at all was put on the device since.
+ */
+static bool was_waited(uint32_t number)
+{
+	return waited.seq >= vcuda_last_work() && waited.number == number &&
+	       waited.ctx == vcuda_current() && waited.seq && !vcuda_has_views() &&
+	       !vcuda_is_sharing();
+}
+
+/* Without a question: nothing is under way, in the stream at least. */
+static bool is_done(CUstream s, CUresult *r)
+{
+	uint32_t number = 0;
+
+	*r = vcuda_stream_number(s, &number);
+	if (!*r && !vcuda_device_idle() && !was_waited(number))
+		return false;
+	if (!*r)
+		*r = vcuda_take_error(CUDA_SUCCESS);
+	return true;
+}
+
 CUresult hand_cuStreamSynchronize(CUstream s)
 {
 	struct vcuda_fetch *fetch;
@@ -267,23 +309,19 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 
 	if (r)
 		return r;
-	/* what was waited for is not waited for again: a copy to pageable memory, mostly */
-	if (vcuda_device_idle()) {
-		r = vcuda_stream_number(s, &number);
+	if (is_done(s, &r)) {
 		if (!r)
 			vcuda_pools_synchronized();
-		return r ? r : vcuda_take_error(CUDA_SUCCESS);
+		return r;
 	}
-	if (!vcuda_wait_shows()) {
-		r = vcuda_stream_number(s, &number);
-		return r ? r : wait_there();
-	}
+	if (!vcuda_wait_shows())
+		return wait_there();
 	fetch = vcuda_views_fetch(s);
 	vcuda_begin(&c, CUDA_ID_cuStreamSynchronize);
 	vcuda_put_stream(&c, s);
 	r = vcuda_sync(&c);
-	if (!r && (!s || s == CU_STREAM_LEGACY) && !vcuda_has_nonblocking())
-		vcuda_note_idle(c.seq);
+	if (!r && !vcuda_stream_number(s, &number))
+		vcuda_stream_waited(number, c.seq);
 	vcuda_views_fetched(fetch, !r);
 	if (!r)
 		vcuda_pools_synchronized();
@@ -293,8 +331,10 @@ CUresult hand_cuStreamSynchronize(CUstream s)
 CUresult hand_cuStreamQuery(CUstream s)
 {
 	struct vcuda_call c;
-	CUresult r;
+	CUresult r = vcuda_capture_refuse_wait(s);
 
+	if (r || is_done(s, &r))
+		return r;
 	vcuda_begin(&c, CUDA_ID_cuStreamQuery);
 	vcuda_put_stream(&c, s);
 	r = vcuda_sync(&c);
@@ -354,17 +394,34 @@ static CUresult ask_event(enum cuda_id id, CUevent event)
 	return vcuda_sync(&c);
 }
 
+/* Without a question, as for streams; not for what another process or a capture has recorded. */
+static bool has_happened(CUevent event)
+{
+	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_event, event);
+
+	return o && vcuda_device_idle() && !(o->event.flags & CU_EVENT_INTERPROCESS) && !capture_ever;
+}
+
 CUresult hand_cuEventQuery(CUevent event)
 {
-	CUresult r = ask_event(CUDA_ID_cuEventQuery, event);
+	CUresult r;
 
+	if (has_happened(event))
+		return vcuda_take_error(CUDA_SUCCESS);
+	r = ask_event(CUDA_ID_cuEventQuery, event);
 	return r ? r : vcuda_views_waited();
 }
 
 CUresult hand_cuEventSynchronize(CUevent event)
 {
-	CUresult r = ask_event(CUDA_ID_cuEventSynchronize, event);
+	bool happened = has_happened(event);
+	CUresult r = happened ? vcuda_take_error(CUDA_SUCCESS)
+			      : ask_event(CUDA_ID_cuEventSynchronize, event);
 
+	if (!r && happened)
+		vcuda_pools_synchronized();
+	if (happened)
+		return r;
 	if (!r)
 		r = vcuda_views_waited();
 	if (!r)

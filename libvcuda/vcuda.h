@@ -205,6 +205,8 @@ CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
 /* What is known of it; NULL: a default stream that is not a thread's own, or none. */
 struct vcuda_object *vcuda_stream_object(CUstream stream);
+/* The calling thread has waited for all in the stream up to that frame, which waited itself. */
+void vcuda_stream_waited(uint32_t number, uint64_t seq);
 /* true once a stream exists that the legacy stream does not wait for. */
 bool vcuda_has_nonblocking(void);
 void vcuda_stream_made(void *handle, struct vwire_rd args);

@@ -45,9 +45,10 @@ def unlisted(names):
 
 class Measured:
     def __init__(self, done, trace):
-        m = STATS.search(done.stderr)
         self.code, self.err = done.returncode, done.stderr
-        self.calls, self.trips, self.out, self.back = (int(x) for x in m.groups()) if m else (0, 0, 0, 0)
+        # of the program's children, too
+        found = [[int(x) for x in m] for m in STATS.findall(done.stderr)] or [[0] * 4]
+        self.calls, self.trips, self.out, self.back = (sum(x) for x in zip(*found))
         trace = list(trace)
         self.waits = sum(1 for line in trace if WAITS.search(line))
         self.paid = collections.Counter()
