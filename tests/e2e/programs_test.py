@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -372,6 +373,38 @@ class Trouble(ProgramsTest):
         before = ticks()
         time.sleep(3)
         self.assertEqual(ticks() - before, 0)
+
+
+class Memory(ProgramsTest):
+    """Copies use no more memory for being large."""
+    server_args = ("--workers", "1", "--mem-default", "600M")
+    GROWTH_MAX = 16 << 20       # stacks, and buffers of a fixed size that small copies did not fill
+
+    def peak(self, pid):
+        with open(f"/proc/{pid}/status") as f:
+            return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) << 10
+
+    def grows_little(self, mib, **env):
+        p = subprocess.Popen([sys.executable, os.path.join(dgsf.HERE, "bulkmem.py"), str(mib)], env=self.env(**env), text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(lambda: (p.poll() is None and p.kill(), p.wait(), p.stdin.close(), p.stdout.close(), p.stderr.close()))
+        peaks = []
+        for _ in range(2):
+            line = p.stdout.readline()
+            self.assertTrue(line, p.stderr.read() if p.poll() is not None else "nothing was said")
+            pids = (p.pid, int(self.server.wait_log(r"lease \d+: tenant .* worker (\d+)")), self.server.pid)
+            peaks.append([int(line)] + [self.peak(pid) for pid in pids[1:]])
+            p.stdin.write("\n")
+            p.stdin.flush()
+        self.assertEqual(p.wait(10), 0)
+        for before, after, who in zip(*peaks, ("program", "worker", "server")):
+            self.assertLess(after - before, self.GROWTH_MAX, f"the {who} grew from {before} to {after} bytes")
+
+    def test_large_copies_over_several_connections(self):
+        self.grows_little(512)
+
+    def test_large_copies_over_one_connection(self):
+        self.grows_little(128, VGPU_BULK="0")
 
 
 class OnSoftgpu(unittest.TestCase):
