@@ -34,7 +34,8 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static struct vcuda_wait *waits;
 static struct expected *expected[EXPECT_BUCKETS];
 static unsigned int nr_expected;
-static bool reading;
+static _Atomic bool reading;
+static bool watching; /* a thread looks for its reply, which another is to read */
 static uint64_t cq_tail;		/* of the reader */
 static _Atomic unsigned int sleepers;
 static _Atomic uint64_t freed_seq;
@@ -53,7 +54,7 @@ void vcuda_receive_reset(void)
 	waits = NULL;
 	memset(expected, 0, sizeof(expected));
 	nr_expected = 0;
-	reading = false;
+	reading = watching = false;
 	sleepers = 0;
 	freed_seq = work_seq = shown_seq = idle_seq = 0;
 	pending_error = sticky_error = CUDA_SUCCESS;
@@ -669,12 +670,32 @@ static void read_once(void)
 	pthread_cond_broadcast(&cond);
 }
 
+/*
+ * With the lock, which is dropped meanwhile. A thread that has others' data come in handles this
+ * reply too; being woken by it takes longer than most replies. One thread at a time looks for that.
+ */
+static void watch_reader(const struct vcuda_wait *w)
+{
+	uint64_t spin = vcuda_transport()->spin_ns, start = vcuda_now_ns();
+
+	if (!reading || watching || !spin || w->done)
+		return;
+	watching = true;
+	pthread_mutex_unlock(&lock);
+	while (!w->done && reading && vcuda_now_ns() - start < spin)
+		__builtin_ia32_pause();
+	pthread_mutex_lock(&lock);
+	watching = false;
+}
+
 /* Until w is done, or, without w, until freed_seq has reached freed. */
 static void wait_for(const struct vcuda_wait *w, uint64_t freed)
 {
 	uint64_t start = vcuda_now_ns();
 
 	pthread_mutex_lock(&lock);
+	if (w)
+		watch_reader(w);
 	while (!wait_over(w, freed))
 		read_once();
 	/* The session is lost: the reader may still be writing to what w names. It leaves soon. */

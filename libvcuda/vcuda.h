@@ -83,7 +83,8 @@ struct vcuda_wait {
 	uint32_t reserved;		/* of struct vwire_reply */
 	CUresult result;
 	uint64_t told;			/* ends of large copies that came ahead of the reply */
-	bool replied, done;
+	bool replied;
+	_Atomic bool done;
 };
 
 /*

@@ -6,8 +6,8 @@
  *
  * Plain TCP: as many loopback connections to another process, a thread at each end of each, pieces
  * as large as a stripe, read into the same place each time. It and the copies take turns, five
- * times; medians. Then one thread copies 512 MiB again and again while another launches an empty
- * kernel and waits for it: how long that takes, in microseconds.
+ * times, to pageable and to pinned memory; medians. Then one thread copies 512 MiB again and again
+ * while another launches an empty kernel and waits for it: how long that takes, in microseconds.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -198,6 +198,19 @@ static void copies(CUdeviceptr dev, uint8_t *mem, double *up, double *down)
 	*down = bytes / (now() - start) / 1e9;
 }
 
+static void pinned_copies(CUdeviceptr dev, uint8_t *mem, double *up, double *down)
+{
+	double start = now();
+
+	CHECK(cuMemcpyHtoDAsync(dev, mem, bytes, CU_STREAM_LEGACY));
+	CHECK(cuCtxSynchronize());
+	*up = bytes / (now() - start) / 1e9;
+	start = now();
+	CHECK(cuMemcpyDtoHAsync(mem, dev, bytes, CU_STREAM_LEGACY));
+	CHECK(cuCtxSynchronize());
+	*down = bytes / (now() - start) / 1e9;
+}
+
 struct way {
 	CUdeviceptr dev;
 	uint8_t *mem;
@@ -231,10 +244,24 @@ static double both(struct way *ways)
 	return 2 * bytes / (now() - start) / 1e9;
 }
 
-static void bandwidth(CUdeviceptr dev, uint8_t *mem)
+static double median(double *v)
+{
+	qsort(v, ROUNDS, sizeof(double), by_value);
+	return v[ROUNDS / 2];
+}
+
+static void print_way(const char *what, double *v)
+{
+	double plain = median(v), copies = median(v + ROUNDS), pinned = median(v + 2 * ROUNDS);
+
+	printf("%s\tplain %.2f GB/s\tcopies %.2f GB/s\tratio %.2f\tpinned %.2f GB/s\tratio %.2f\n",
+	       what, plain, copies, copies / plain, pinned, pinned / plain);
+}
+
+static void bandwidth(CUdeviceptr dev, uint8_t *mem, uint8_t *pinned)
 {
 	struct way ways[2] = { { dev, mem, NULL, true }, { dev + bytes, mem + bytes, NULL, false } };
-	double up[2][ROUNDS], down[2][ROUNDS], two[ROUNDS], x, y;
+	double up[3][ROUNDS], down[3][ROUNDS], two[ROUNDS], x, y;
 	int fds[LINKS_MAX];
 
 	for (int i = 0; i < 2; i++)
@@ -246,21 +273,14 @@ static void bandwidth(CUdeviceptr dev, uint8_t *mem)
 	for (int i = 0; i < ROUNDS; i++) {
 		plain(fds, mem, &up[0][i], &down[0][i]);
 		copies(dev, mem, &up[1][i], &down[1][i]);
+		pinned_copies(dev, pinned, &up[2][i], &down[2][i]);
 		two[i] = both(ways);
 	}
-	for (int i = 0; i < 2; i++) {
-		qsort(up[i], ROUNDS, sizeof(double), by_value);
-		qsort(down[i], ROUNDS, sizeof(double), by_value);
+	for (int i = 0; i < 2; i++)
 		CHECK(cuStreamDestroy(ways[i].stream));
-	}
-	qsort(two, ROUNDS, sizeof(double), by_value);
-	x = up[1][ROUNDS / 2] / up[0][ROUNDS / 2];
-	y = down[1][ROUNDS / 2] / down[0][ROUNDS / 2];
-	printf("to the device\tplain %.2f GB/s\tcopies %.2f GB/s\tratio %.2f\n", up[0][ROUNDS / 2],
-	       up[1][ROUNDS / 2], x);
-	printf("to the host\tplain %.2f GB/s\tcopies %.2f GB/s\tratio %.2f\n", down[0][ROUNDS / 2],
-	       down[1][ROUNDS / 2], y);
-	printf("both at once\tcopies %.2f GB/s\n", two[ROUNDS / 2]);
+	print_way("to the device", up[0]);
+	print_way("to the host", down[0]);
+	printf("both at once\tcopies %.2f GB/s\n", median(two));
 	for (int i = 0; i < links; i++)
 		close(fds[i]);
 }
@@ -350,8 +370,8 @@ int main(int argc, char **argv)
 	CHECK(cuMemAlloc(&dev, most));
 	CHECK(cuModuleLoadData(&m, ptx));
 	CHECK(cuModuleGetFunction(&f, m, "empty"));
-	bandwidth(dev, mem);
-	CHECK(cuMemHostAlloc((void **)&pinned, LATENCY_BYTES, 0));
+	CHECK(cuMemHostAlloc((void **)&pinned, most, 0));
+	bandwidth(dev, mem, pinned);
 	for (int kind = 0; seconds > 0 && kind < 4; kind++)
 		latency(f, (struct copier){ dev, kind == 3 ? pinned : mem, kind });
 	CHECK(cuMemFree(dev));
