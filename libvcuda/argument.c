@@ -83,6 +83,40 @@ static bool set_box_wrong(struct vwire_rd args, unsigned int size)
 	return height > 1 && (pitch % size || width > pitch / size);
 }
 
+/* address, value, count; or address, pitch, value, width, height */
+static CUresult set_range(struct vcuda_call *c, unsigned int size, bool rows)
+{
+	struct vwire_rd args = rd_init(c->buf, wr_len(&c->wr));
+	uint64_t at = argument(args, 0);
+	uint64_t width = argument(args, rows ? 3 : 2), height = rows ? argument(args, 4) : 1;
+
+	if (!width || !height)
+		return CUDA_SUCCESS;
+	/* the driver tells at the call whether there is anything, so that the call waits for its word */
+	c->tells = !vcuda_is_known(at);
+	return vcuda_check_rows(at, rows ? argument(args, 1) : 0, width, height, size);
+}
+
+CUresult vcuda_ranges_check(struct vcuda_call *c)
+{
+	switch (c->id) {
+	case CUDA_ID_cuMemsetD8Async:
+		return set_range(c, 1, false);
+	case CUDA_ID_cuMemsetD16Async:
+		return set_range(c, 2, false);
+	case CUDA_ID_cuMemsetD32Async:
+		return set_range(c, 4, false);
+	case CUDA_ID_cuMemsetD2D8Async:
+		return set_range(c, 1, true);
+	case CUDA_ID_cuMemsetD2D16Async:
+		return set_range(c, 2, true);
+	case CUDA_ID_cuMemsetD2D32Async:
+		return set_range(c, 4, true);
+	default:
+		return CUDA_SUCCESS;
+	}
+}
+
 CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args)
 {
 	bool wrong = false;

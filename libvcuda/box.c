@@ -64,6 +64,10 @@ static CUresult array_end(struct end *e, const struct place *p, const struct box
 /* Pitch and slice: 0 means packed. */
 static CUresult shape_end(struct end *e, const struct place *p, const struct box *b)
 {
+	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
+
+	if (p->pitch > (uint64_t)dev[CU_DEVICE_ATTRIBUTE_MAX_PITCH])
+		return CUDA_ERROR_INVALID_VALUE;
 	e->pitch = p->pitch;
 	e->rows = p->rows ? p->rows : b->height;
 	if (!e->pitch && __builtin_add_overflow(b->width, p->x, &e->pitch))

@@ -210,6 +210,8 @@ CUresult vcuda_async(struct vcuda_call *c)
 		r = vcuda_capture_async(c, &done);
 	if (done)
 		return settle(c, r);
+	if (!r)
+		r = vcuda_ranges_check(c);
 	if (!r && c->has_stream && vcuda_has_views())
 		r = vcuda_views_flush(c->stream);
 	if (!r)

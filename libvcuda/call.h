@@ -101,6 +101,8 @@ CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle);
 CUresult vcuda_null_error(enum cuda_id id);
 /* What an ASYNC row's arguments say by themselves, as they are encoded. */
 CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args);
+/* What the memory that they name says, of a call that is not made a graph's node. */
+CUresult vcuda_ranges_check(struct vcuda_call *c);
 
 CUresult vcuda_sync(struct vcuda_call *c);
 CUresult vcuda_async(struct vcuda_call *c);

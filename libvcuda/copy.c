@@ -29,7 +29,7 @@ static CUresult check_device(CUdeviceptr p, size_t n)
 }
 
 /* false: the driver tells at the call whether there is anything, so the call waits for its word. */
-static bool is_known(CUdeviceptr p)
+bool vcuda_is_known(CUdeviceptr p)
 {
 	uint64_t start, size;
 	CUcontext ctx;
@@ -124,7 +124,7 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 	if (!r && n && vcuda_expects(src, n))
 		r = hand_cuCtxSynchronize();
 	h.stream = htole32(number);
-	asks = !r && n && !is_known(dst);
+	asks = !r && n && !vcuda_is_known(dst);
 	for (done = 0; !r && done < n; done += part) {
 		if (!asks && vcuda_bulk_takes(n - done, false)) {
 			part = n - done;
@@ -247,7 +247,7 @@ static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream s
 	vcuda_put_u64(&c, src);
 	vcuda_put_u64(&c, n);
 	vcuda_put_stream(&c, stream);
-	c.tells = !is_known(dst) || !is_known(src);
+	c.tells = !vcuda_is_known(dst) || !vcuda_is_known(src);
 	return vcuda_async(&c);
 }
 
@@ -383,7 +383,6 @@ static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t
 	vcuda_put_u64(&c, value);
 	vcuda_put_u64(&c, n);
 	vcuda_put_stream(&c, stream);
-	c.tells = !is_known(dst);
 	r = vcuda_async(&c);
 	return r ? r : settle_view(dst, n * width, stream);
 }
@@ -403,9 +402,8 @@ CUresult hand_cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n, CUstream
 	return set(CUDA_ID_cuMemsetD32Async, dst, v, n, 4, stream);
 }
 
-/* Where the last row ends. */
-static CUresult check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
-			   unsigned int size)
+CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
+			  unsigned int size)
 {
 	size_t bytes, span;
 
@@ -424,9 +422,6 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 
 	if (!width || !height)
 		return vcuda_need_context();
-	r = check_rows(dst, pitch, width, height, size);
-	if (r)
-		return r;
 	vcuda_begin(&c, id);
 	vcuda_put_u64(&c, dst);
 	vcuda_put_u64(&c, pitch);
@@ -434,7 +429,6 @@ static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned 
 	vcuda_put_u64(&c, width);
 	vcuda_put_u64(&c, height);
 	vcuda_put_stream(&c, stream);
-	c.tells = !is_known(dst);
 	r = vcuda_async(&c);
 	return r ? r : settle_view(dst, pitch * (height - 1) + width * size, stream);
 }

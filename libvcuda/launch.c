@@ -125,21 +125,20 @@ static CUresult take_extra(struct launch *l, void **extra)
 		else
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	if (!size || (*size && !l->params) || *size > PARAM_BYTES_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	l->param_bytes = *size;
-	return CUDA_SUCCESS;
+	l->param_bytes = size ? *size : 0;
+	return l->param_bytes > PARAM_BYTES_MAX || (l->param_bytes && !l->params)
+		       ? CUDA_ERROR_INVALID_VALUE
+		       : CUDA_SUCCESS;
 }
 
 /* What a list leaves out is 0. */
 static CUresult pad_extra(struct launch *l, const struct vcuda_kernel *k)
 {
-	CUresult r = clear_packed(l, k);
+	CUresult r = l->params ? clear_packed(l, k) : CUDA_ERROR_INVALID_VALUE;
 
 	if (r)
 		return r;
-	if (l->param_bytes)
-		memcpy(l->packed, l->params, l->param_bytes);
+	memcpy(l->packed, l->params, l->param_bytes);
 	l->params = l->packed;
 	l->param_bytes = k->param_bytes;
 	return CUDA_SUCCESS;

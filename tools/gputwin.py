@@ -39,6 +39,7 @@ POLLS = re.compile(r"cu(Stream|Event)Query(_ptsz)?$")
 NOT_READY = 600
 LIMIT_S = 120
 DIED = ("crashed", "hung")
+TOLD = 60		# differences of one program
 
 
 def said_file(name):
@@ -177,6 +178,13 @@ def arguments(line):
     return [os.path.join(gpucheck.DATA, x[1:]) if x.startswith("@") else x for x in line.split()[1:]]
 
 
+def tell(texts):
+    for text in texts[:TOLD]:
+        print(f"# {text}")
+    if len(texts) > TOLD:
+        print(f"# and {len(texts) - TOLD} more")
+
+
 def check(sides, rules, number, directory, line):
     name = line.split()[0]
     skip = rules.find(name, "skip", line)
@@ -194,11 +202,10 @@ def check(sides, rules, number, directory, line):
         wrong += told
     said = f"{sum(len(x) for x in driver.threads)} calls" if record else f"{sum(x[:1] not in '#' + chr(9) for x in driver.out.splitlines())} bad calls"
     print(f"{'not ok' if wrong else 'ok'} {number} {line}, {said}")
-    for text in wrong:
-        print(f"# {text}")
+    tell(wrong)
     if not sides.softgpu:
-        for text in told + [f"softgpu: {x}" for x in compare(NoRules(), name, driver, sides.run(argv, "softgpu", record))]:
-            print(f"# {text}")
+        tell(told)
+        tell([f"softgpu: {x}" for x in compare(NoRules(), name, driver, sides.run(argv, "softgpu", record))])
     if sides.write and not record:
         with open(said_file(name), "w") as f:
             f.write(driver.out)

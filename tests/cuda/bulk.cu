@@ -97,10 +97,10 @@ static void order(unsigned char *dev)
 		compare(s ? "in a stream" : "in the default stream", first, n, s);
 		/* from where an earlier copy goes */
 		CHECK(cudaMemcpyAsync(dev, pinned, n, cudaMemcpyHostToDevice, stream));
-		memset(pinned, 0, n);
 		CHECK(cudaMemcpyAsync(first, dev, n, cudaMemcpyDeviceToHost, stream));
 		CHECK(cudaMemcpyAsync(dev + n, first, n, cudaMemcpyHostToDevice, stream));
 		CHECK(cudaStreamSynchronize(stream));
+		memset(pinned, 0, n);
 		CHECK(cudaMemcpy(pinned, dev + n, n, cudaMemcpyDeviceToHost));
 		compare("by way of the host", pinned, n, s);
 	}

@@ -65,6 +65,72 @@ static void arrays(void)
 	BAD(cuMemcpyHtoA(JUNK(CUarray), 0, bytes, 16));
 }
 
+/* Rows that are not whole texels, and boxes that reach beyond their ends. */
+static void boxes(void)
+{
+	CUDA_ARRAY_DESCRIPTOR d = { 4, 2, CU_AD_FORMAT_FLOAT, 1 };
+	CUDA_MEMCPY3D box = { .WidthInBytes = 16, .Height = 2, .Depth = 1 };
+	CUarray array;
+	char in[32], out[32];
+
+	start();
+	memset(in, 1, sizeof(in));
+	NEED(cuArrayCreate(&array, &d));
+	box.srcMemoryType = CU_MEMORYTYPE_HOST;
+	box.srcHost = in;
+	box.srcPitch = 16;
+	box.dstMemoryType = CU_MEMORYTYPE_ARRAY;
+	box.dstArray = array;
+	NEED(cuMemcpy3D(&box));
+	memset(in, 2, sizeof(in));
+	box.WidthInBytes = 15;
+	BAD(cuMemcpy3D(&box));
+	box.dstXInBytes = 2;
+	box.WidthInBytes = 8;
+	BAD(cuMemcpy3D(&box));
+	box.dstXInBytes = 0;
+	box.dstZ = 1;
+	BAD(cuMemcpy3D(&box));
+	box.dstZ = 0;
+	box.dstY = 1;
+	BAD(cuMemcpy3D(&box));
+	box = (CUDA_MEMCPY3D){ .WidthInBytes = 16, .Height = 2, .Depth = 1 };
+	box.srcMemoryType = CU_MEMORYTYPE_ARRAY;
+	box.srcArray = array;
+	box.dstMemoryType = CU_MEMORYTYPE_HOST;
+	box.dstHost = out;
+	box.dstPitch = 16;
+	BAD(cuMemcpy3D(&box));
+	SHOW(out[14]);
+	SHOW(out[15]);
+	box.dstPitch = (size_t)-1 / 2;
+	BAD(cuMemcpy3D(&box));
+	box.dstPitch = 16;
+	box.dstHeight = (size_t)-1 / 2;
+	BAD(cuMemcpy3D(&box));
+	box.dstHeight = 0;
+	box.dstHost = NULL;
+	BAD(cuMemcpy3D(&box));
+	box.dstHost = out;
+	box.srcArray = NULL;
+	BAD(cuMemcpy3D(&box));
+}
+
+/* An array whose context has ended. */
+static void gone(void)
+{
+	CUDA_ARRAY_DESCRIPTOR d = { 4, 2, CU_AD_FORMAT_FLOAT, 1 };
+	CUcontext primary = start(), other;
+	CUarray array;
+
+	NEED(cuCtxCreate(&other, NULL, 0, 0));
+	NEED(cuArrayCreate(&array, &d));
+	NEED(cuCtxDestroy(other));
+	NEED(cuCtxSetCurrent(primary));
+	BAD(cuArrayGetDescriptor(&d, array));
+	BAD(cuArrayDestroy(array));
+}
+
 static void textures(void)
 {
 	CUDA_RESOURCE_DESC resource = { 0 };
@@ -108,4 +174,4 @@ static void textures(void)
 	BAD(cuTensorMapReplaceAddress(NULL, (void *)p));
 }
 
-PARTS({ "arrays", arrays }, { "textures", textures })
+PARTS({ "arrays", arrays }, { "boxes", boxes }, { "gone", gone }, { "textures", textures })

@@ -34,6 +34,7 @@ static void graphs(void)
 	BAD(cuGraphAddMemcpyNode(&c, graph, NULL, 0, NULL, NULL));
 	BAD(cuGraphAddHostNode(&c, graph, NULL, 0, NULL));
 	BAD(cuGraphAddEventRecordNode(&c, graph, NULL, 0, NULL));
+	BAD(cuGraphAddEventWaitNode(&c, graph, NULL, 0, NULL));
 	BAD(cuGraphAddChildGraphNode(&c, graph, NULL, 0, NULL));
 	BAD(cuGraphAddNode(&c, graph, NULL, NULL, 0, NULL));
 	BAD(cuGraphNodeGetType(a, NULL));

@@ -117,6 +117,7 @@ static void devices(void)
 static void lookup(void)
 {
 	CUdriverProcAddressQueryResult found;
+	CUresult (*first)(const char *, void **, int, cuuint64_t);
 	void *fn = junk;
 
 	NEED(cuInit(0));
@@ -128,12 +129,23 @@ static void lookup(void)
 	SHOW(found);
 	BAD(cuGetProcAddress("cuMemAlloc", NULL, 12000, 0, &found));
 	BAD(cuGetProcAddress(NULL, &fn, 12000, 0, &found));
+	fn = junk;
 	BAD(cuGetProcAddress("", &fn, 12000, 0, &found));
+	SHOW(fn == NULL);
+	SHOW(found);
 	BAD(cuGetProcAddress("cuMemAlloc_v2", &fn, 12000, 0, &found));
 	BAD(cuGetProcAddress("cuMemAlloc", &fn, 12000, 0xff00, &found));
 	BAD(cuGetProcAddress("cuMemAlloc", &fn, -1, 0, &found));
 	BAD(cuGetProcAddress("cuNoSuchThing", &fn, 12000, 0, NULL));
 	BAD(cuGetExportTable(NULL, NULL));
+	/* its first form, which has no status */
+	NEED(cuGetProcAddress("cuGetProcAddress", (void **)&first, 11030, 0, &found));
+	fn = junk;
+	BAD(first("cuNoSuchThing", &fn, 12000, 0));
+	SHOW(fn == NULL);
+	BAD(first("cuMemAlloc", &fn, 1000, 0));
+	BAD(first("", &fn, 12000, 0));
+	BAD(first("cuMemAlloc", NULL, 12000, 0));
 }
 
 PARTS({ "before", before }, { "texts", texts }, { "devices", devices }, { "lookup", lookup })

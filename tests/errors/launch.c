@@ -77,7 +77,10 @@ static void functions(void)
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(NULL, f, 32, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 0, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, -1, 0));
+	n = 77;
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 4096, 0));
+	SHOW(n);
+	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&n, f, 4096, 0, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 32, 1 << 24));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, NULL, 32, 0));
 	BAD(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&n, f, 32, 0, 99));
@@ -104,6 +107,7 @@ static void launches(void)
 	size_t size = 4;
 	void *extra[] = { CU_LAUNCH_PARAM_BUFFER_POINTER, &p, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
 			  CU_LAUNCH_PARAM_END };
+	void *no_buffer[] = { CU_LAUNCH_PARAM_END };
 	void *strange[] = { (void *)99, CU_LAUNCH_PARAM_END };
 
 	start();
@@ -131,6 +135,8 @@ static void launches(void)
 	BAD(cuLaunchKernel(two, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
 	BAD(cuLaunchKernel(two, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
 	BAD(cuLaunchKernel(two, 1, 1, 1, 1, 1, 1, 0, NULL, params, extra));
+	BAD(cuLaunchKernel(two, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, no_buffer));
+	BAD(cuLaunchKernel(nothing, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, no_buffer));
 	BAD(cuLaunchKernel(two, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, strange));
 	BAD(cuLaunchKernel(nothing, 1, 1, 1, 1, 1, 1, 0, (CUstream)-1, NULL, NULL));
 	BAD(cuLaunchKernel(nothing, 1, 1, 1, 1, 1, 1, 0, JUNK(CUstream), NULL, NULL));
@@ -158,6 +164,8 @@ static void launches(void)
 	BAD(cuLaunchKernel(nothing, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
 }
 
+static const char bad_ptx[] = ".version 7.0\n.target sm_70\n.entry x() { nonsense; }\n";
+
 static void libraries(void)
 {
 	CUlibrary library = NULL;
@@ -169,11 +177,21 @@ static void libraries(void)
 	size_t size;
 	void *image;
 	int n = 0;
+	unsigned int count = 77;
 
 	start();
 	BAD(cuLibraryLoadData(NULL, kernels_ptx, NULL, NULL, 0, NULL, NULL, 0));
 	BAD(cuLibraryLoadData(&library, NULL, NULL, NULL, 0, NULL, NULL, 0));
 	BAD(cuLibraryLoadData(&library, "nonsense", NULL, NULL, 0, NULL, NULL, 0));
+	BAD(cuLibraryGetKernelCount(&count, library));
+	SHOW(count);
+	BAD(cuLibraryGetKernel(&kernel, library, "nothing"));
+	BAD(cuLibraryGetModule(&module, library));
+	BAD(cuLibraryUnload(library));
+	BAD(cuLibraryLoadData(&library, bad_ptx, NULL, NULL, 0, NULL, NULL, 0));
+	BAD(cuLibraryGetKernelCount(&count, library));
+	BAD(cuLibraryGetKernel(&kernel, library, "x"));
+	BAD(cuLibraryGetModule(&module, library));
 	BAD(cuLibraryLoadFromFile(&library, "/nonexistent", NULL, NULL, 0, NULL, NULL, 0));
 	BAD(cuLibraryUnload(NULL));
 	NEED(cuLibraryLoadData(&library, kernels_ptx, NULL, NULL, 0, NULL, NULL, 0));

@@ -71,7 +71,13 @@ static void copies(void)
 	BAD(cuMemcpy(0, p, 16));
 	BAD(cuMemcpyHtoDAsync(0, bytes, 16, NULL));
 	BAD(cuMemcpyDtoHAsync(NULL, p, 16, NULL));
+	BAD(cuMemcpyHtoD((CUdeviceptr)bytes, bytes + 64, 16));
+	BAD(cuMemcpyDtoH(bytes, (CUdeviceptr)bytes + 64, 16));
+	BAD(cuMemcpyDtoD(p, (CUdeviceptr)bytes, 16));
+	BAD(cuMemcpyHtoDAsync((CUdeviceptr)bytes, bytes + 64, 16, NULL));
+	BAD(cuMemcpy((CUdeviceptr)bytes, (CUdeviceptr)bytes + 64, 16));
 	BAD(cuMemcpyPeer(p, NULL, p, NULL, 16));
+	BAD(cuMemcpyPeer(p, (CUcontext)0x99, p, NULL, 16));
 	BAD(cuMemcpy2D(NULL));
 	BAD(cuMemcpy2D(&box));
 	box.srcMemoryType = CU_MEMORYTYPE_HOST;
@@ -134,6 +140,10 @@ static void sets(void)
 	BAD(cuMemsetD2D32(p, 64, 1, 16, 4096));
 	BAD(cuMemsetD2D32(p, 66, 1, 16, 4));
 	BAD(cuMemsetD8Async(0, 1, 16, NULL));
+	BAD(cuMemsetD8Async(1, 1, 16, NULL));
+	BAD(cuMemsetD8Async((CUdeviceptr)bytes, 1, 16, NULL));
+	BAD(cuMemsetD8Async(p, 1, 8192, NULL));
+	BAD(cuMemsetD2D8Async(p, 64, 1, 32, 4096, NULL));
 	BAD(cuMemsetD32Async(p + 2, 1, 4, NULL));
 	BAD(cuCtxSynchronize());
 }
@@ -179,6 +189,9 @@ static void host(void)
 	start();
 	BAD(cuMemHostAlloc(NULL, 16, 0));
 	BAD(cuMemHostAlloc(&h, 0, 0));
+	SHOW(h == NULL);
+	BAD(cuMemAllocHost(&h, 0));
+	SHOW(h == NULL);
 	BAD(cuMemHostAlloc(&h, 16, 0xff00));
 	BAD(cuMemAllocHost(NULL, 16));
 	BAD(cuMemFreeHost(NULL));
@@ -193,6 +206,8 @@ static void host(void)
 	BAD(cuMemHostGetFlags(&flags, bytes));
 	BAD(cuMemHostRegister(h, 64, 0));
 	BAD(cuMemHostRegister(NULL, 64, 0));
+	NEED(cuMemAlloc(&p, 64));
+	BAD(cuMemHostRegister((void *)p, 64, 0));
 	BAD(cuMemHostRegister(bytes, 0, 0));
 	BAD(cuMemHostRegister(bytes, 64, 0xff00));
 	BAD(cuMemHostUnregister(bytes));
@@ -209,7 +224,7 @@ static void host(void)
 
 static void ipc(void)
 {
-	CUdeviceptr p;
+	CUdeviceptr p, q;
 	CUevent event;
 	CUipcMemHandle mem = { { 0 } };
 	CUipcEventHandle remote = { { 0 } };
@@ -220,6 +235,8 @@ static void ipc(void)
 	BAD(cuIpcGetMemHandle(NULL, p));
 	BAD(cuIpcGetMemHandle(&mem, 0));
 	BAD(cuIpcGetMemHandle(&mem, (CUdeviceptr)bytes));
+	NEED(cuIpcGetMemHandle(&mem, p));
+	BAD(cuIpcOpenMemHandle(&q, mem, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
 	memset(&mem, 0, sizeof(mem));
 	BAD(cuIpcOpenMemHandle(&p, mem, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
 	BAD(cuIpcOpenMemHandle(&p, mem, 0));
@@ -227,6 +244,7 @@ static void ipc(void)
 	BAD(cuIpcGetEventHandle(NULL, event));
 	BAD(cuIpcGetEventHandle(&remote, event));
 	BAD(cuIpcOpenEventHandle(NULL, remote));
+	BAD(cuIpcOpenEventHandle(&event, remote));
 }
 
 PARTS({ "memory", memory }, { "copies", copies }, { "sets", sets }, { "pointers", pointers },

@@ -40,9 +40,13 @@ static void pools(void)
 	BAD(cuMemPoolTrimTo(NULL, 0));
 	BAD(cuMemPoolGetAccess(&flags, pool, NULL));
 	BAD(cuMemPoolGetAccess(&flags, pool, &where));
+	where.type = CU_MEM_LOCATION_TYPE_HOST;
+	BAD(cuMemPoolGetAccess(&flags, pool, &where));
 	BAD(cuMemPoolSetAccess(pool, NULL, 1));
 	BAD(cuMemAllocFromPoolAsync(NULL, 64, pool, NULL));
+	p = 1;
 	BAD(cuMemAllocFromPoolAsync(&p, 0, pool, NULL));
+	SHOW(p);
 	BAD(cuMemAllocFromPoolAsync(&p, 64, NULL, NULL));
 	BAD(cuMemAllocFromPoolAsync(&p, 1ul << 50, pool, NULL));
 	BAD(cuMemAllocAsync(NULL, 64, NULL));
@@ -51,6 +55,7 @@ static void pools(void)
 	BAD(cuMemFreeAsync(0, NULL));
 	BAD(cuMemFreeAsync(1, NULL));
 	NEED(cuMemAllocAsync(&p, 64, NULL));
+	BAD(cuMemFreeAsync(p + 1, NULL));
 	NEED(cuMemFreeAsync(p, NULL));
 	BAD(cuMemFreeAsync(p, NULL));
 	BAD(cuMemPoolDestroy(NULL));
@@ -83,6 +88,9 @@ static void virtual_memory(void)
 	BAD(cuMemCreate(&h, GRAIN, NULL, 0));
 	BAD(cuMemCreate(&h, GRAIN, &prop, 99));
 	BAD(cuMemCreate(&h, 1ul << 50, &prop, 0));
+	prop.location.id = 77;
+	BAD(cuMemCreate(&h, GRAIN, &prop, 0));
+	prop.location.id = 0;
 	BAD(cuMemAddressReserve(NULL, GRAIN, 0, 0, 0));
 	BAD(cuMemAddressReserve(&p, 0, 0, 0, 0));
 	BAD(cuMemAddressReserve(&p, 100, 0, 0, 0));
@@ -95,6 +103,8 @@ static void virtual_memory(void)
 	BAD(cuMemMap(p, 100, 0, h, 0));
 	BAD(cuMemMap(p, 2 * GRAIN, 0, h, 0));
 	BAD(cuMemMap(p, GRAIN, 16, h, 0));
+	BAD(cuMemMap(p + 1, GRAIN, 0, h, 0));
+	BAD(cuMemMap(p + 2 * GRAIN, GRAIN, 0, h, 0));
 	BAD(cuMemMap(p, GRAIN, 0, h, 99));
 	BAD(cuMemMap(p, GRAIN, 0, 0, 0));
 	BAD(cuMemMap(p, GRAIN, 0, (CUmemGenericAllocationHandle)junk, 0));
@@ -115,6 +125,10 @@ static void virtual_memory(void)
 	BAD(cuMemUnmap(p + GRAIN, GRAIN));
 	BAD(cuMemUnmap(p, GRAIN));
 	BAD(cuMemUnmap(p, GRAIN));
+	NEED(cuMemMap(p, GRAIN, 0, h, 0));
+	BAD(cuMemUnmap(p, 2 * GRAIN));
+	BAD(cuMemUnmap(p, 2 * GRAIN));
+	BAD(cuMemUnmap(p, 4 * GRAIN));
 	BAD(cuMemAddressFree(p, GRAIN));
 	BAD(cuMemAddressFree(p + 4096, GRAIN));
 	BAD(cuMemAddressFree(p, 2 * GRAIN));
@@ -131,4 +145,48 @@ static void virtual_memory(void)
 	BAD(cuMemAddressFree(q, 16));
 }
 
-PARTS({ "pools", pools }, { "virtual memory", virtual_memory })
+/* Memory that is larger than what is mapped of it. */
+static void part_of_memory(void)
+{
+	CUmemAllocationProp prop = { 0 };
+	CUmemGenericAllocationHandle h;
+	CUdeviceptr p;
+
+	start();
+	prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+	prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+	NEED(cuMemAddressReserve(&p, 2 * GRAIN, 0, 0, 0));
+	NEED(cuMemCreate(&h, 2 * GRAIN, &prop, 0));
+	BAD(cuMemMap(p, GRAIN, GRAIN, h, 0));
+	BAD(cuMemMap(p, GRAIN, 0, h, 0));
+}
+
+static void batches(void)
+{
+	CUmemcpyAttributes attribute = { .srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM };
+	size_t size = 64, first = 0;
+	CUdeviceptr from, to;
+	CUstream stream;
+
+	start();
+	NEED(cuStreamCreate(&stream, 0));
+	NEED(cuMemAlloc(&from, 64));
+	NEED(cuMemAlloc(&to, 64));
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, &attribute, &first, 1, NULL));
+	BAD(cuMemcpyBatchAsync(NULL, &from, &size, 1, &attribute, &first, 1, stream));
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, NULL, &first, 1, stream));
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 0, &attribute, &first, 1, stream));
+	size = 65;
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, &attribute, &first, 1, stream));
+	size = 0;
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, &attribute, &first, 1, stream));
+	size = 64;
+	first = 1;
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, &attribute, &first, 1, stream));
+	first = 0;
+	attribute.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID;
+	BAD(cuMemcpyBatchAsync(&to, &from, &size, 1, &attribute, &first, 1, stream));
+	BAD(cuStreamSynchronize(stream));
+}
+
+PARTS({ "pools", pools }, { "part of memory", part_of_memory }, { "batches", batches }, { "virtual memory", virtual_memory })

@@ -116,13 +116,14 @@ static void captures(void)
 	CUstreamCaptureStatus status;
 	CUgraph graph = NULL;
 	CUevent event;
-	CUdeviceptr p;
+	CUdeviceptr p, q;
 	CUstreamCaptureMode mode = (CUstreamCaptureMode)99;
 
 	start();
 	NEED(cuStreamCreate(&stream, 0));
 	NEED(cuStreamCreate(&other, 0));
 	NEED(cuEventCreate(&event, 0));
+	NEED(cuMemAlloc(&p, 64));
 	BAD(cuStreamBeginCapture(NULL, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	BAD(cuStreamBeginCapture(stream, (CUstreamCaptureMode)99));
 	BAD(cuStreamEndCapture(stream, &graph));
@@ -130,6 +131,9 @@ static void captures(void)
 	BAD(cuStreamIsCapturing(stream, NULL));
 	BAD(cuThreadExchangeStreamCaptureMode(NULL));
 	BAD(cuThreadExchangeStreamCaptureMode(&mode));
+	SHOW(mode);
+	BAD(cuThreadExchangeStreamCaptureMode(&mode));
+	SHOW(mode);
 	BAD(cuStreamUpdateCaptureDependencies(stream, NULL, NULL, 0, 0));
 	NEED(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	BAD(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
@@ -145,7 +149,7 @@ static void captures(void)
 	BAD(cuStreamEndCapture(stream, &graph));
 	SHOW(graph == NULL);
 	NEED(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
-	BAD(cuMemAlloc(&p, 16));
+	BAD(cuMemAlloc(&q, 16));
 	BAD(cuStreamEndCapture(stream, &graph));
 	SHOW(graph == NULL);
 	NEED(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
@@ -166,6 +170,18 @@ static void captures(void)
 	BAD(cuStreamEndCapture(stream, &graph));
 	BAD(cuStreamIsCapturing(other, &status));
 	SHOW(status);
+	NEED(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	NEED(cuEventRecord(event, stream));
+	BAD(cuEventSynchronize(event));
+	BAD(cuEventSynchronize(event));
+	BAD(cuEventQuery(event));
+	BAD(cuStreamSynchronize(stream));
+	BAD(cuStreamQuery(stream));
+	BAD(cuCtxSynchronize());
+	BAD(cuMemcpyHtoD(p, junk, 16));
+	BAD(cuStreamEndCapture(stream, &graph));
+	BAD(cuEventQuery(event));
+	BAD(cuEventSynchronize(event));
 	NEED(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
 	NEED(cuEventRecord(event, stream));
 	NEED(cuStreamWaitEvent(other, event, 0));

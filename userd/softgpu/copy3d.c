@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "copy.h"
+#include "device.h"
 
 static bool add_product(uint64_t *sum, size_t a, size_t b)
 {
@@ -33,6 +34,8 @@ CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struc
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
+	if (p->pitch > (size_t)device_attribute(CU_DEVICE_ATTRIBUTE_MAX_PITCH))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (!e->pitch && __builtin_add_overflow(c->width, p->x, &e->pitch)) /* "tightly packed" */
 		return CUDA_ERROR_INVALID_VALUE;
 	if (p->x > e->pitch || c->width > e->pitch - p->x)

@@ -130,12 +130,15 @@ static CUresult enter(CUlibrary handle, struct library **lib)
 	return *lib ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_HANDLE);
 }
 
-/* Each context's launches end before its module goes. A poisoned context's work is over, too. */
+/*
+ * Each context's launches end before its module goes. A poisoned context's work is over, too; that
+ * it is poisoned is told here as everywhere.
+ */
 CUresult cuLibraryUnload(CUlibrary handle)
 {
 	struct library *lib;
 	struct module *m;
-	CUresult r = enter(handle, &lib);
+	CUresult told, r = enter(handle, &lib);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -146,15 +149,18 @@ CUresult cuLibraryUnload(CUlibrary handle)
 		struct context *ctx = m->ctx;
 
 		/* Its end takes the module along, and waits for nobody's library. */
-		if (context_drain(ctx) == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+		told = context_drain(ctx);
+		if (told == CUDA_ERROR_CONTEXT_IS_DESTROYED) {
 			driver_wait();
-		else
-			module_destroy(m);
+			continue;
+		}
+		module_destroy(m);
+		r = r ? r : told;
 	}
 	library_free(lib);
 	driver_unlock();
 	print_flush();
-	return CUDA_SUCCESS;
+	return r;
 }
 
 CUresult library_code(struct library *lib, struct sg_module **out)
