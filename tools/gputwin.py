@@ -140,7 +140,7 @@ def compare(rules, program, driver, dgsf):
         wrong.append(f"exit status {dgsf.code}, the driver's {driver.code}")
     wrong += compare_output(rules, program, "output", driver.out, dgsf.out)
     sides = [x.threads for x in (driver, dgsf)]
-    if rules.find(program, "threads", ""):
+    if rules.find(program, "threads", "all"):
         sides = [[sorted(call for thread in side for call in thread)] for side in sides]
     for number, (a, b) in enumerate(itertools.zip_longest(*sides, fillvalue=[])):
         for x, y in pairs(a, b):
