@@ -11,7 +11,7 @@ softgpu_LIB := $(softgpu_OUT)/libcuda.so.1
 softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo decompress device error event \
 	export fatbin funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
-	streamapi surface texture vmm
+	streamapi surface tensormap texture vmm
 softgpu_NAMES += atomicity ctxorder launch_legacy limit logs
 softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
