@@ -19,6 +19,7 @@
 # make gputrips   there too: round trips of PyTorch's programs, and their limits
 # make gpubench   there too: calls, copies and PyTorch, in figures
 # make bulkbench  large copies beside plain TCP, in one run
+# make bench-launch   launches of 1, 2, 4 and 8 threads at once
 # make bench-softgpu  softgpu beside plain C
 # make modules    vgpu.ko for the running kernel
 # make V=1 ...    shows the commands

@@ -522,11 +522,14 @@ bool vcuda_receive_ready(void)
 static void consumed(struct vcuda_transport *t, size_t n)
 {
 	struct vgpu_control *c = t->ring.control;
+	uint32_t wanted;
 
 	cq_tail += n;
 	__atomic_store_n(&c->cq_tail.index, cq_tail, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	vcuda_transport_ring(t, &c->cq_head);
+	wanted = vcuda_transport_asleep(&c->cq_head);
+	if (wanted && available() + wanted <= t->ring.cq_bytes)
+		vcuda_transport_ring(t);
 	vcuda_stats_bytes(0, n);
 }
 

@@ -12,17 +12,20 @@
 #include "ring.h"
 #include "vcuda.h"
 
-static pthread_mutex_t submit_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Held for some dozens of nanoseconds, mostly: who finds it taken looks again before it sleeps. */
+static pthread_mutex_t submit_mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static uint64_t sq_head, last_seq;	/* under submit_mutex */
+static uint64_t rung_at;		/* the peer's index when it was last woken */
 
 void vcuda_submit_start(void)
 {
 	sq_head = last_seq = 0;
+	rung_at = UINT64_MAX;
 }
 
 void vcuda_submit_reset(void)
 {
-	pthread_mutex_init(&submit_mutex, NULL);
+	submit_mutex = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 	vcuda_receive_reset();
 }
 
@@ -96,6 +99,21 @@ static void write_frame(const struct fwd_ring *r, const struct vwire_frame *f,
 	}
 }
 
+/*
+ * A peer that was woken and has not moved its index since has not got a processor yet: when it has,
+ * it finds this frame with the one that it was woken for. Should it have moved already and be about
+ * to sleep, then of its barrier and ours one shows it this frame, or us its new index.
+ */
+static void wake_peer(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
+{
+	uint64_t at = __atomic_load_n(&peer->index, __ATOMIC_ACQUIRE);
+
+	if (at == rung_at || !vcuda_transport_asleep(peer))
+		return;
+	rung_at = at;
+	vcuda_transport_ring(t);
+}
+
 static void publish(struct vcuda_transport *t, size_t n)
 {
 	struct vgpu_control *c = t->ring.control;
@@ -103,7 +121,7 @@ static void publish(struct vcuda_transport *t, size_t n)
 	sq_head += n;
 	__atomic_store_n(&c->sq_head.index, sq_head, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	vcuda_transport_ring(t, &c->sq_tail);
+	wake_peer(t, &c->sq_tail);
 	vcuda_stats_bytes(n, 0);
 }
 

@@ -306,12 +306,15 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 	return open_first_device(t, why, why_len);
 }
 
-void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
+uint32_t vcuda_transport_asleep(const struct vgpu_ring_side *peer)
+{
+	return __atomic_load_n(&peer->asleep, __ATOMIC_RELAXED);
+}
+
+void vcuda_transport_ring(struct vcuda_transport *t)
 {
 	struct vgpu_doorbell d = { .size = sizeof(d) };
 
-	if (!__atomic_load_n(&peer->asleep, __ATOMIC_RELAXED))
-		return;
 	vcuda_stats_wake();
 	if (t->direct)
 		eventfd_add(t->kick);

@@ -35,8 +35,13 @@ struct vcuda_transport {
  * -ENODEV when nothing is named and there is no device.
  */
 int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len);
-/* Wakes the peer when it sleeps; call after a full barrier behind the store of one's own index. */
-void vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer);
+/*
+ * Not 0: the peer sleeps, or is about to; ask after a full barrier behind the store of one's own
+ * index. A producer that waits for room says for how many bytes.
+ */
+uint32_t vcuda_transport_asleep(const struct vgpu_ring_side *peer);
+/* Wakes the peer: a system call. */
+void vcuda_transport_ring(struct vcuda_transport *t);
 /*
  * Sleeps until the completion ring has something (want_data) or the submission ring has room
  * (want_room). The asleep flags are set and the rings looked at again by the caller. -EPIPE: the

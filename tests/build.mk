@@ -35,7 +35,15 @@ $(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c libvcuda/cubin.c | $(tests_C
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -DCUBINS='"$(tests_CUBINS)"' -MMD -MF $@.d $^ -o $@ -lcmocka
 
--include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d)
+tests_vcuda_submit := build/tests/unit/vcuda_submit_test
+UNIT_TESTS += $(tests_vcuda_submit)
+
+$(tests_vcuda_submit): tests/unit/vcuda_submit_test.c build/libvcuda/obj/libvcuda/submit.o
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
+
+-include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d) $(tests_vcuda_submit:=.d)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 

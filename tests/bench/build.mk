@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
+# make bench-launch: launches of several threads at once.
 # make bench-softgpu: softgpu beside plain C. The plain side is what gcc -O2 makes of it.
 
 bench_OUT := build/tests/bench
@@ -17,4 +18,15 @@ $(bench_softgpu): tests/bench/softgpu.cu $(bench_OUT)/plain.o tests/cuda/check.h
 bench-softgpu: $(bench_softgpu) $(softgpu_LIB)
 	$(Q)LD_LIBRARY_PATH=build/softgpu $(bench_softgpu) $(BENCH_ARGS)
 
-.PHONY: bench-softgpu
+# Launches of several threads at once, for the server that VGPU_SERVER names, or natively.
+bench_launch := $(bench_OUT)/launch_threads
+
+$(bench_launch): tests/bench/launch_threads.c uapi/vgpu_stats.h
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Iuapi -isystem $(CUDA_HOME)/include -o $@ $< -L$(CUDA_STUBS) -lcuda -pthread
+
+bench-launch: $(bench_launch) build/libvcuda/libcuda.so.1
+	$(Q)LD_LIBRARY_PATH=build/libvcuda $(bench_launch) $(BENCH_ARGS)
+
+.PHONY: bench-launch bench-softgpu

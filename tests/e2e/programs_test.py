@@ -199,6 +199,10 @@ class Programs(ProgramsTest):
         parameters = 16     # a pointer, an int, to the next 8 bytes
         self.assertLessEqual((many.bytes_out - few.bytes_out) / 1000, 64 + parameters)
 
+    def test_launches_make_no_system_call_while_the_peer_is_awake(self):
+        done = self.passes("async", "--launches", "20000", VGPU_SPIN_US="1000")
+        self.assertLessEqual(int(re.search(r"wakes=(\d+)", done.err).group(1)), 2000, done.err)
+
     def test_a_trace_has_one_line_a_call(self):
         with tempfile.NamedTemporaryFile("r") as f:
             done = self.passes("vecadd", VGPU_TRACE=f.name)

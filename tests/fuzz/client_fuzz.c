@@ -49,7 +49,7 @@ const char *__asan_default_options(void)
 
 int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n);
 int __wrap_vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
-void __wrap_vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer);
+void __wrap_vcuda_transport_ring(struct vcuda_transport *t);
 void __wrap_vcuda_transport_stop(struct vcuda_transport *t);
 void __wrap_vcuda_transport_close(struct vcuda_transport *t);
 void __wrap_vcuda_transport_abandon(struct vcuda_transport *t);
@@ -81,6 +81,7 @@ int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n)
 		ring.control = calloc(1, sizeof(*ring.control));
 	}
 	memset(ring.control, 0, sizeof(*ring.control));
+	ring.control->sq_tail.asleep = 1;
 	memset(t, 0, sizeof(*t));
 	t->ring = ring;
 	t->fd = t->sock = t->kick = -1;
@@ -113,9 +114,8 @@ int __wrap_vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool
 	return 0;
 }
 
-void __wrap_vcuda_transport_ring(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
+void __wrap_vcuda_transport_ring(struct vcuda_transport *t)
 {
-	(void)peer;
 	take_requests(t->ring.control);
 }
 
