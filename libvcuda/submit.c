@@ -102,13 +102,14 @@ static void write_frame(const struct fwd_ring *r, const struct vwire_frame *f,
 /*
  * A peer that was woken and has not moved its index since has not got a processor yet: when it has,
  * it finds this frame with the one that it was woken for. Should it have moved already and be about
- * to sleep, then of its barrier and ours one shows it this frame, or us its new index.
+ * to sleep, then of its barrier and ours one shows it this frame, or us its new index. One that has
+ * taken all there is needs no bell, and would not move for it.
  */
 static void wake_peer(struct vcuda_transport *t, const struct vgpu_ring_side *peer)
 {
 	uint64_t at = __atomic_load_n(&peer->index, __ATOMIC_ACQUIRE);
 
-	if (at == rung_at || !vcuda_transport_asleep(peer))
+	if (at == rung_at || at == sq_head || !vcuda_transport_asleep(peer))
 		return;
 	rung_at = at;
 	vcuda_transport_ring(t);
