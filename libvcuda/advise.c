@@ -373,7 +373,7 @@ CUresult hand_cuStreamAttachMemAsync(CUstream stream, CUdeviceptr addr, size_t l
 		return r;
 	if ((flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST &&
 	     flags != CU_MEM_ATTACH_SINGLE) ||
-	    (flags == CU_MEM_ATTACH_SINGLE && number == VWIRE_STREAM_LEGACY) ||
+	    (flags == CU_MEM_ATTACH_SINGLE && (!stream || stream == CU_STREAM_LEGACY)) ||
 	    !vcuda_mem_find(addr, &range) || range.kind != ARENA_MANAGED || range.start != addr ||
 	    (length && length != range.size))
 		return CUDA_ERROR_INVALID_VALUE;

@@ -14,6 +14,7 @@ static uint64_t base, granule, nr_granules, limit;
 static uint64_t next_granule;		/* where the search for free ones starts */
 static bool reserved;			/* the range, in this process too */
 static uint64_t used;			/* bytes that the device holds, or is about to give back */
+static uint64_t leaving_bytes;		/* those of them that it is about to give back */
 static struct arena_pending *pending, **pending_tail = &pending;
 
 /* Runs of a forked child's parent that are the child's too. */
@@ -132,7 +133,7 @@ void vcuda_arena_reset(void)
 	free((void *)kinds);
 	map = NULL;
 	kinds = NULL;
-	nr_granules = used = next_granule = 0;
+	nr_granules = used = leaving_bytes = next_granule = 0;
 }
 
 uint64_t vcuda_arena_granule(void)
@@ -152,9 +153,10 @@ bool vcuda_arena_is_ours(void)
 	return reserved;
 }
 
+/* What is being freed can be had: whoever asks for it waits until it is. */
 uint64_t vcuda_arena_free_bytes(void)
 {
-	return limit > used ? limit - used : 0;
+	return limit > used - leaving_bytes ? limit - (used - leaving_bytes) : 0;
 }
 
 /* ---- addresses ---- */
@@ -294,12 +296,17 @@ CUresult vcuda_arena_after(struct arena_pending *p)
 	return send_free(p, 0, 0);
 }
 
+static uint64_t mapped_bytes(const struct arena_run *r)
+{
+	return r->mapped ? r->granules * granule : 0;
+}
+
 static void left(struct arena_pending *p)
 {
 	struct leaving *l = (struct leaving *)p;
 
-	if (l->run->mapped)
-		used -= l->run->granules * granule;
+	used -= mapped_bytes(l->run);
+	leaving_bytes -= mapped_bytes(l->run);
 	note(l->run, ARENA_FREE);
 	free(l->run);
 	free(l);
@@ -315,7 +322,8 @@ CUresult vcuda_arena_leave(struct arena_run *r)
 	l->pending.done = left;
 	l->run = r;
 	note(r, ARENA_LEAVING);
-	err = send_free(&l->pending, r->addr, r->mapped ? r->granules * granule : 0);
+	err = send_free(&l->pending, r->addr, mapped_bytes(r));
+	leaving_bytes += err ? 0 : mapped_bytes(r);
 	/* without a session it stays as it is: nothing can be had any more */
 	if (err)
 		free(l);

@@ -117,15 +117,49 @@ CUresult vcuda_ranges_check(struct vcuda_call *c)
 	}
 }
 
+/* Of a stream of another context than the current one. */
+static bool refuses_foreign(enum cuda_id id)
+{
+	switch (id) {
+	case CUDA_ID_cuMemsetD8Async:
+	case CUDA_ID_cuMemsetD16Async:
+	case CUDA_ID_cuMemsetD32Async:
+	case CUDA_ID_cuMemsetD2D8Async:
+	case CUDA_ID_cuMemsetD2D16Async:
+	case CUDA_ID_cuMemsetD2D32Async:
+	case CUDA_ID_cuStreamWriteValue32:
+	case CUDA_ID_cuStreamWriteValue32_v2:
+	case CUDA_ID_cuStreamWriteValue64:
+	case CUDA_ID_cuStreamWriteValue64_v2:
+		return true;
+	default:
+		return false;
+	}
+}
+
+CUresult vcuda_contexts_check(const struct vcuda_call *c)
+{
+	struct vwire_rd args = rd_init(c->buf, wr_len(&c->wr));
+	struct vcuda_object *o;
+	CUcontext ctx;
+
+	if (!c->has_stream)
+		return CUDA_SUCCESS;
+	ctx = vcuda_stream_context(c->stream);
+	if (refuses_foreign(c->id) && ctx != vcuda_current())
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (c->id != CUDA_ID_cuEventRecord && c->id != CUDA_ID_cuEventRecordWithFlags)
+		return CUDA_SUCCESS;
+	o = vcuda_handle_get(CUDA_HANDLE_event,
+			     vcuda_handle_of(CUDA_HANDLE_event, (uint32_t)argument(args, 0)));
+	return o && o->event.ctx != ctx ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
 CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args)
 {
 	bool wrong = false;
 
 	switch (id) {
-	case CUDA_ID_cuStreamCreate:
-	case CUDA_ID_cuStreamCreateWithPriority:
-		wrong = argument(args, 1) & ~(uint64_t)CU_STREAM_NON_BLOCKING;
-		break;
 	case CUDA_ID_cuEventCreate:
 		wrong = event_flags_wrong(argument(args, 1));
 		break;

@@ -42,6 +42,8 @@ CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle)
 {
 	if (kind == CUDA_HANDLE_context)
 		return CUDA_ERROR_INVALID_CONTEXT;
+	if (vcuda_handle_is_orphan(kind, handle))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	/* the driver looks for their context first */
 	if ((kind == CUDA_HANDLE_array || kind == CUDA_HANDLE_event) && handle &&
 	    !vcuda_handle_was_given(kind, handle))
@@ -54,8 +56,10 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 {
 	bool ok = handle ? vcuda_handle_get(kind, handle) != NULL : null_ok;
 
-	if (!ok)
+	if (!ok) {
+		fail(c, vcuda_need_context());
 		return fail(c, vcuda_bad_handle(kind, handle));
+	}
 	if (kind == CUDA_HANDLE_event && handle)
 		c->tells = vcuda_handle_get(kind, handle)->event.flags & CU_EVENT_INTERPROCESS;
 	vcuda_put_u64(c, vcuda_handle_number(handle));
@@ -131,6 +135,9 @@ void vcuda_put_new(struct vcuda_call *c, enum cuda_handle_kind kind, void *dst)
 
 void vcuda_put_del(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle)
 {
+	/* an end needs no context */
+	if (!vcuda_handle_get(kind, handle))
+		return fail(c, vcuda_bad_handle(kind, handle));
 	vcuda_put_handle(c, kind, handle, false);
 	if (!c->err && c->nr_dels < 2)
 		c->dels[c->nr_dels++] = (uintptr_t)handle;
@@ -204,6 +211,8 @@ CUresult vcuda_async(struct vcuda_call *c)
 
 	if (!r)
 		r = vcuda_arguments_check(c->id, rd_init(c->buf, wr_len(&c->wr)));
+	if (!r && vcuda_several_contexts())
+		r = vcuda_contexts_check(c);
 	if (!r)
 		r = vcuda_sticky_error();
 	if (!r && capture_ever)

@@ -73,6 +73,8 @@ void vcuda_put_u64(struct vcuda_call *c, uint64_t v);
  */
 void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
 		      bool null_ok);
+/* What is said of a handle that is not live. */
+CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle);
 /* As its bits. */
 void vcuda_put_float(struct vcuda_call *c, float v);
 /* An ordinal of the lease. */
@@ -103,6 +105,8 @@ CUresult vcuda_null_error(enum cuda_id id);
 CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args);
 /* What the memory that they name says, of a call that is not made a graph's node. */
 CUresult vcuda_ranges_check(struct vcuda_call *c);
+/* An event and a stream that are not of one context, work on another context's stream. */
+CUresult vcuda_contexts_check(const struct vcuda_call *c);
 
 CUresult vcuda_sync(struct vcuda_call *c);
 CUresult vcuda_async(struct vcuda_call *c);

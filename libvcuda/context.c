@@ -1,49 +1,41 @@
 // SPDX-License-Identifier: MIT
 /*
- * context.c - contexts, which never leave the process
+ * context.c - contexts, which never leave the process, and the stack of current ones of each thread
  *
- * A lease has one context on each device, made before the function came. The primary context and
- * those that the program creates all stand for it: each has its own place in the threads' stacks,
- * its own local storage and its own objects, which go with it; the address space and the legacy
- * stream are shared. A context that a kernel has poisoned stays so for all of them, until the
- * process ends.
+ * A lease has one context on its device, made before the function came. The primary context and
+ * those that the program creates all stand for it. Each has its own place in the threads' stacks,
+ * its own local storage, limits and objects, which go with it, and its own legacy stream: legacy.c.
+ * The address space is shared, as it is between contexts of one device, and so is a poisoned end.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "array.h"
-#include "cudart.h"
+#include "stale.h"
 #include "texture.h"
-#include "vcuda.h"
+#include "vcuda_context.h"
 
 #define STACK_MAX	64
 
-struct context {
-	CUcontext handle;
-	CUdevice dev;
-	bool primary;
-	unsigned int flags, refs;	/* refs: of a primary context */
-	unsigned int api_version;
-	uint64_t id;
-	struct cls_list cls;
-};
-
-/* creation, reference counts, cls changes */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct context *primaries[VCUDA_MAX_DEVICES];
+pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_id;
+static unsigned int nr_active;
 
+/*
+ * Handles, not pointers: natively, too, what is no context any more can be made current, and the
+ * calls that follow tell.
+ */
 static __thread CUcontext stack[STACK_MAX];
 static __thread int depth;
 
-static struct context *get(CUcontext ctx)
+struct context *context_get(CUcontext ctx)
 {
 	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_context, ctx);
 
 	return o ? o->p : NULL;
 }
 
-static struct context *new_context(CUdevice dev, unsigned int flags, bool primary)
+struct context *context_new(CUdevice dev, unsigned int flags, bool primary)
 {
 	struct context *c = calloc(1, sizeof(*c));
 	struct vcuda_object *o;
@@ -60,13 +52,40 @@ static struct context *new_context(CUdevice dev, unsigned int flags, bool primar
 	c->primary = primary;
 	c->api_version = 3020;
 	c->id = ++last_id;
+	context_limits_reset(c);
 	o->p = c;
 	return c;
 }
 
-static bool device_ok(CUdevice dev)
+void context_begins(struct context *c)
+{
+	pthread_mutex_lock(&context_lock);
+	nr_active += !atomic_exchange(&c->active, true);
+	c->was_active = true;
+	pthread_mutex_unlock(&context_lock);
+}
+
+void context_ends(struct context *c)
+{
+	bool last;
+
+	pthread_mutex_lock(&context_lock);
+	last = atomic_exchange(&c->active, false) && !--nr_active;
+	pthread_mutex_unlock(&context_lock);
+	if (last)
+		vcuda_libraries_restart();
+}
+
+bool context_device_ok(CUdevice dev)
 {
 	return dev >= 0 && dev < vcuda_lease()->nr_devices;
+}
+
+bool context_flags_ok(unsigned int flags)
+{
+	unsigned int sched = flags & CU_CTX_SCHED_MASK;
+
+	return !(flags & ~CU_CTX_FLAGS_MASK) && !(sched & (sched - 1));
 }
 
 /* ---- values by key ---- */
@@ -75,7 +94,7 @@ static CUresult cls_context(CUcontext ctx, struct context **c)
 {
 	if (!ctx)
 		ctx = vcuda_current();
-	*c = ctx ? get(ctx) : NULL;
+	*c = ctx ? context_get(ctx) : NULL;
 	return *c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }
 
@@ -94,9 +113,9 @@ CUresult cudart_cls_put(CUcontext ctx, void *key, void *value, cls_dtor dtor)
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&context_lock);
 	r = cls_put(&c->cls, key, value, dtor);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&context_lock);
 	return r;
 }
 
@@ -107,14 +126,13 @@ CUresult cudart_cls_del(CUcontext ctx, void *key)
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&context_lock);
 	r = cls_del(&c->cls, key);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&context_lock);
 	return r;
 }
 
-/* What lived in a context goes with it. */
-static void empty(struct context *c)
+void context_empty(struct context *c)
 {
 	cls_destroy(&c->cls, c->handle);
 	vcuda_context_destroy_streams(c->handle);
@@ -122,105 +140,8 @@ static void empty(struct context *c)
 	vcuda_context_destroy_arrays(c->handle);
 	vcuda_context_unload(c->handle);
 	vcuda_context_free_memory(c->handle);
-}
-
-/* ---- primary contexts ---- */
-
-CUresult vcuda_primary(CUcontext *ctx, CUdevice dev)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	if (!ctx)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_ok(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
-	pthread_mutex_lock(&lock);
-	if (!primaries[dev])
-		primaries[dev] = new_context(dev, 0, true);
-	if (primaries[dev])
-		*ctx = primaries[dev]->handle;
-	else
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-CUresult hand_cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
-{
-	CUresult r = vcuda_primary(ctx, dev);
-
-	if (!r) {
-		pthread_mutex_lock(&lock);
-		primaries[dev]->refs++;
-		pthread_mutex_unlock(&lock);
-	}
-	return r;
-}
-
-CUresult hand_cuDevicePrimaryCtxRelease_v2(CUdevice dev)
-{
-	struct context *c;
-	bool last = false;
-
-	if (!device_ok(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
-	pthread_mutex_lock(&lock);
-	c = primaries[dev];
-	if (c && c->refs)
-		last = !--c->refs;
-	else
-		c = NULL;
-	pthread_mutex_unlock(&lock);
-	if (last)
-		empty(c);
-	return c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
-}
-
-CUresult hand_cuDevicePrimaryCtxRelease(CUdevice dev)
-{
-	return hand_cuDevicePrimaryCtxRelease_v2(dev);
-}
-
-CUresult hand_cuDevicePrimaryCtxReset_v2(CUdevice dev)
-{
-	if (!device_ok(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
-	if (primaries[dev])
-		empty(primaries[dev]);
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuDevicePrimaryCtxReset(CUdevice dev)
-{
-	return hand_cuDevicePrimaryCtxReset_v2(dev);
-}
-
-CUresult hand_cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
-{
-	CUcontext ctx;
-	CUresult r = vcuda_primary(&ctx, dev);
-
-	if (!r && flags & ~CU_CTX_FLAGS_MASK)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		primaries[dev]->flags = flags;
-	return r;
-}
-
-CUresult hand_cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
-{
-	return hand_cuDevicePrimaryCtxSetFlags_v2(dev, flags);
-}
-
-CUresult hand_cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
-{
-	if (!flags || !active)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_ok(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
-	*flags = primaries[dev] ? primaries[dev]->flags : 0;
-	*active = primaries[dev] && primaries[dev]->refs;
-	return CUDA_SUCCESS;
+	vcuda_legacy_forget(c->handle);
+	context_limits_reset(c);
 }
 
 /* ---- the thread's stack ---- */
@@ -230,33 +151,63 @@ CUcontext vcuda_current(void)
 	return depth ? stack[depth - 1] : NULL;
 }
 
+/* Why the thread's current context, if it has one, is of no use. */
+static CUresult why_not(const struct context *c)
+{
+	if (!depth)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	/* a primary context may be current before the first retain */
+	return c && !c->was_active ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+CUresult context_named(CUcontext handle, struct context **c)
+{
+	if (handle) {
+		*c = context_get(handle);
+		return *c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+	}
+	*c = depth ? context_get(stack[depth - 1]) : NULL;
+	return *c && atomic_load_explicit(&(*c)->active, memory_order_relaxed) ? CUDA_SUCCESS
+									       : why_not(*c);
+}
+
 CUresult vcuda_need_context(void)
 {
-	return depth && get(stack[depth - 1]) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+	struct context *c;
+
+	return context_named(NULL, &c);
 }
 
 CUdevice vcuda_current_device(void)
 {
-	struct context *c = depth ? get(stack[depth - 1]) : NULL;
+	struct context *c = depth ? context_get(stack[depth - 1]) : NULL;
 
 	return c ? c->dev : 0;
 }
 
 bool vcuda_context_ok(CUcontext ctx)
 {
-	return get(ctx) != NULL;
+	return context_get(ctx) != NULL;
 }
 
 uint64_t vcuda_context_id(CUcontext ctx)
 {
-	struct context *c = get(ctx);
+	struct context *c = context_get(ctx);
 
 	return c ? c->id : 0;
 }
 
+/* One that is or was; what else looks like one is natively taken for that, too. */
+static bool may_be_context(CUcontext ctx)
+{
+	return vcuda_handle_was_given(CUDA_HANDLE_context, ctx) || stale_may_be_context(ctx);
+}
+
 CUresult hand_cuCtxPushCurrent_v2(CUcontext ctx)
 {
-	if (!get(ctx))
+	if (!ctx)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!may_be_context(ctx))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (depth == STACK_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -287,7 +238,7 @@ CUresult hand_cuCtxPopCurrent(CUcontext *ctx)
 /* NULL pops the top; otherwise the top is replaced. */
 CUresult hand_cuCtxSetCurrent(CUcontext ctx)
 {
-	if (ctx && !get(ctx))
+	if (ctx && !may_be_context(ctx))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (!ctx) {
 		if (depth)
@@ -313,22 +264,22 @@ CUresult hand_cuCtxGetCurrent(CUcontext *ctx)
 static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 {
 	struct context *c;
-	CUresult r;
 
 	if (!ctx ||
-	    flags & ~(CU_CTX_FLAGS_MASK | CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE))
+	    !context_flags_ok(flags & ~(CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE)))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_ok(dev))
+	if (!context_device_ok(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	pthread_mutex_lock(&lock);
-	c = new_context(dev, flags, false);
-	pthread_mutex_unlock(&lock);
+	if (depth == STACK_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&context_lock);
+	c = context_new(dev, flags, false);
+	pthread_mutex_unlock(&context_lock);
 	if (!c)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = hand_cuCtxPushCurrent_v2(c->handle);
-	if (!r)
-		*ctx = c->handle;
-	return r;
+	context_begins(c);
+	stack[depth++] = *ctx = c->handle;
+	return CUDA_SUCCESS;
 }
 
 CUresult hand_cuCtxCreate(CUcontext *ctx, unsigned int flags, CUdevice dev)
@@ -358,13 +309,26 @@ CUresult hand_cuCtxCreate_v4(CUcontext *ctx, CUctxCreateParams *params, unsigned
 	return create(ctx, flags, dev);
 }
 
+CUresult vcuda_bad_context(CUcontext ctx)
+{
+	return stale_may_be_context(ctx) && !vcuda_handle_was_given(CUDA_HANDLE_context, ctx)
+		       ? CUDA_ERROR_CONTEXT_IS_DESTROYED : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+/* Where it is current to other threads it stays so, and their calls tell. */
 CUresult hand_cuCtxDestroy_v2(CUcontext ctx)
 {
-	struct context *c = get(ctx);
+	struct context *c = context_get(ctx);
 
-	if (!c || c->primary)
+	if (!ctx)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!c)
+		return vcuda_bad_context(ctx);
+	if (c->primary || atomic_exchange(&c->closing, true))
 		return CUDA_ERROR_INVALID_CONTEXT;
-	empty(c);
+	vcuda_context_synchronize(ctx);
+	context_empty(c);
+	context_ends(c);
 	if (vcuda_current() == ctx)
 		depth--;
 	/* struct context stays: another thread may be looking at it */
@@ -379,194 +343,51 @@ CUresult hand_cuCtxDestroy(CUcontext ctx)
 
 CUresult hand_cuCtxAttach(CUcontext *ctx, unsigned int flags)
 {
+	struct context *c;
+	CUresult r = context_named(NULL, &c);
+
+	if (r)
+		return r;
 	if (!ctx || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (vcuda_need_context())
-		return CUDA_ERROR_INVALID_CONTEXT;
-	*ctx = vcuda_current();
+	pthread_mutex_lock(&context_lock);
+	c->attached++;
+	pthread_mutex_unlock(&context_lock);
+	*ctx = c->handle;
 	return CUDA_SUCCESS;
 }
 
+/* Of a context that is current; the last one destroys what cuCtxCreate() made. */
 CUresult hand_cuCtxDetach(CUcontext ctx)
 {
-	return get(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
-}
+	struct context *c = context_get(ctx);
+	bool attached;
 
-/* ---- questions ---- */
-
-CUresult hand_cuCtxGetDevice_v2(CUdevice *dev, CUcontext ctx)
-{
-	struct context *c = get(ctx ? ctx : vcuda_current());
-
-	if (!dev)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!c)
+	if (!c || ctx != vcuda_current())
 		return CUDA_ERROR_INVALID_CONTEXT;
-	*dev = c->dev;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuCtxGetDevice(CUdevice *dev)
-{
-	return hand_cuCtxGetDevice_v2(dev, NULL);
-}
-
-CUresult hand_cuCtxGetFlags(unsigned int *flags)
-{
-	struct context *c = get(vcuda_current());
-
-	if (!flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!c)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	*flags = c->flags;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuCtxSetFlags(unsigned int flags)
-{
-	struct context *c = get(vcuda_current());
-
-	if (!c)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	if (flags & ~CU_CTX_FLAGS_MASK)
-		return CUDA_ERROR_INVALID_VALUE;
-	c->flags = flags;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuCtxGetId(CUcontext ctx, unsigned long long *id)
-{
-	struct context *c = get(ctx ? ctx : vcuda_current());
-
-	if (!id)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!c)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	*id = c->id;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuCtxGetApiVersion(CUcontext ctx, unsigned int *version)
-{
-	struct context *c = get(ctx ? ctx : vcuda_current());
-
-	if (!version)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!c)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	*version = c->api_version;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuCtxGetStreamPriorityRange(int *least, int *greatest)
-{
-	const struct vcuda_device *d = &vcuda_lease()->devices[vcuda_current_device()];
-	CUresult r = vcuda_need_context();
-
-	if (r)
-		return r;
-	if (least)
-		*least = d->priority_least;
-	if (greatest)
-		*greatest = d->priority_greatest;
-	return CUDA_SUCCESS;
-}
-
-/*
- * Preferences that devices of compute capability 7.0 and later only take note of: PREFER_NONE,
- * four-byte banks.
- */
-CUresult hand_cuCtxGetCacheConfig(CUfunc_cache *config)
-{
-	if (!config)
-		return CUDA_ERROR_INVALID_VALUE;
-	*config = CU_FUNC_CACHE_PREFER_NONE;
-	return vcuda_need_context();
-}
-
-CUresult hand_cuCtxSetCacheConfig(CUfunc_cache config)
-{
-	if ((unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL)
-		return CUDA_ERROR_INVALID_VALUE;
-	return vcuda_need_context();
-}
-
-CUresult hand_cuCtxGetSharedMemConfig(CUsharedconfig *config)
-{
-	if (!config)
-		return CUDA_ERROR_INVALID_VALUE;
-	*config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
-	return vcuda_need_context();
-}
-
-CUresult hand_cuCtxSetSharedMemConfig(CUsharedconfig config)
-{
-	if ((unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
-		return CUDA_ERROR_INVALID_VALUE;
-	return vcuda_need_context();
-}
-
-/* What cuCtxGetLimit() was told before is not so any more. */
-CUresult hand_cuCtxSetLimit(CUlimit limit, size_t value)
-{
-	struct vcuda_call c;
-	CUresult r = vcuda_need_context();
-
-	if (r)
-		return r;
-	vcuda_begin(&c, CUDA_ID_cuCtxSetLimit);
-	vcuda_put_u64(&c, limit);
-	vcuda_put_u64(&c, value);
-	r = vcuda_sync(&c);
-	vcuda_memo_forget();
-	return r;
-}
-
-/* All of them, as no context is made with fewer. */
-CUresult hand_cuCtxGetExecAffinity(CUexecAffinityParam *p, CUexecAffinityType type)
-{
-	CUresult r = vcuda_need_context();
-
-	if (r)
-		return r;
-	if (!p || (unsigned int)type >= CU_EXEC_AFFINITY_TYPE_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	*p = (CUexecAffinityParam){
-		.type = type,
-		.param.smCount.val = vcuda_lease()->devices[vcuda_current_device()]
-					     .attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT],
-	};
-	return CUDA_SUCCESS;
-}
-
-/* The event is of the work of all contexts of the device: never less than was asked for. */
-static CUresult with_event(enum cuda_id id, CUcontext ctx, CUevent event)
-{
-	struct vcuda_call c;
-
-	if (!get(ctx ? ctx : vcuda_current()))
-		return CUDA_ERROR_INVALID_CONTEXT;
-	vcuda_begin(&c, id);
-	vcuda_put_handle(&c, CUDA_HANDLE_event, event, false);
-	return vcuda_async(&c);
-}
-
-CUresult hand_cuCtxRecordEvent(CUcontext ctx, CUevent event)
-{
-	return with_event(CUDA_ID_cuCtxRecordEvent, ctx, event);
-}
-
-CUresult hand_cuCtxWaitEvent(CUcontext ctx, CUevent event)
-{
-	return with_event(CUDA_ID_cuCtxWaitEvent, ctx, event);
+	pthread_mutex_lock(&context_lock);
+	attached = c->attached;
+	c->attached -= attached;
+	pthread_mutex_unlock(&context_lock);
+	return attached ? CUDA_SUCCESS : hand_cuCtxDestroy_v2(ctx);
 }
 
 /*
  * Handles and what libraries keep by key stay: libcudart in the child goes on with the context it
  * had. What it held on the device is the parent's.
  */
+static void forget_legacy(void *handle, struct vcuda_object *o, void *arg)
+{
+	struct context *c = o->p;
+
+	(void)handle;
+	(void)arg;
+	c->placed = false;
+}
+
 void vcuda_context_reset(void)
 {
-	pthread_mutex_init(&lock, NULL);
+	pthread_mutex_init(&context_lock, NULL);
+	vcuda_handle_each(CUDA_HANDLE_context, forget_legacy, NULL);
+	vcuda_legacy_reset();
 }

@@ -371,10 +371,10 @@ static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t
 		    unsigned int width, CUstream stream)
 {
 	struct vcuda_call c;
-	CUresult r;
+	CUresult r = vcuda_need_context();
 
-	if (!n)
-		return vcuda_need_context();
+	if (r || !n)
+		return r;
 	r = n <= SIZE_MAX / width ? check_device(dst, n * width) : CUDA_ERROR_INVALID_VALUE;
 	if (r || dst % width)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -295,7 +295,7 @@ static CUresult live_context(CUcontext peer)
 {
 	CUresult r = vcuda_need_context();
 
-	return !r && !vcuda_context_ok(peer) ? CUDA_ERROR_INVALID_CONTEXT : r;
+	return !r && !vcuda_context_ok(peer) ? vcuda_bad_context(peer) : r;
 }
 
 CUresult hand_cuCtxEnablePeerAccess(CUcontext peer, unsigned int flags)

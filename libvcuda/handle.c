@@ -24,6 +24,7 @@ struct slot {
 	_Atomic uint32_t number;	/* of the live object; 0: free */
 	uint32_t generation;
 	uint32_t next_free;
+	bool orphaned;			/* its last object */
 	struct vcuda_object obj;
 };
 
@@ -31,7 +32,7 @@ struct table {
 	pthread_mutex_t lock;		/* creation and deletion; look-up takes none */
 	struct slot *_Atomic chunks[NR_CHUNKS];
 	uint32_t used;			/* slots ever used; slot 0 never is, so no number is 0 */
-	uint32_t free;			/* first free slot, 0: none */
+	uint32_t free, last_free;	/* free slots, the longest free first; 0: none */
 };
 
 static struct table tables[CUDA_HANDLE_MAX + 1] = {
@@ -53,6 +54,8 @@ static uint32_t take_slot(struct table *t)
 
 	if (i) {
 		t->free = slot_at(t, i)->next_free;
+		if (!t->free)
+			t->last_free = 0;
 		return i;
 	}
 	i = t->used;
@@ -68,6 +71,16 @@ static uint32_t take_slot(struct table *t)
 	return i;
 }
 
+static void give_slot(struct table *t, struct slot *s, uint32_t i)
+{
+	s->next_free = 0;
+	if (t->last_free)
+		slot_at(t, t->last_free)->next_free = i;
+	else
+		t->free = i;
+	t->last_free = i;
+}
+
 uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 {
 	struct table *t = &tables[kind];
@@ -80,6 +93,7 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 		s = slot_at(t, i);
 		number = (s->generation & GEN_MASK) << SLOT_BITS | i;
 		memset(&s->obj, 0, sizeof(s->obj));
+		s->orphaned = false;
 		if (obj)
 			*obj = &s->obj;
 		atomic_store_explicit(&s->number, number, memory_order_release);
@@ -88,13 +102,18 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 	return number ? MAGIC << 40 | (uint64_t)kind << 32 | number : 0;
 }
 
+bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle)
+{
+	return (uintptr_t)handle >> 32 == (MAGIC << 8 | kind);
+}
+
 static struct slot *find(enum cuda_handle_kind kind, const void *handle)
 {
 	uint64_t h = (uintptr_t)handle;
 	uint32_t number = h;
 	struct slot *s;
 
-	if (h >> 32 != (MAGIC << 8 | kind))
+	if (!vcuda_handle_was_given(kind, handle))
 		return NULL;
 	s = slot_at(&tables[kind], number & SLOT_MASK);
 	if (!number || !s || atomic_load_explicit(&s->number, memory_order_acquire) != number)
@@ -107,11 +126,6 @@ struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *ha
 	struct slot *s = find(kind, handle);
 
 	return s ? &s->obj : NULL;
-}
-
-bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle)
-{
-	return (uintptr_t)handle >> 32 == (MAGIC << 8 | kind);
 }
 
 void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number)
@@ -129,10 +143,46 @@ void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle)
 	if (s) {
 		atomic_store_explicit(&s->number, 0, memory_order_release);
 		s->generation++;
-		s->next_free = t->free;
-		t->free = (uintptr_t)handle & SLOT_MASK;
+		give_slot(t, s, (uintptr_t)handle & SLOT_MASK);
 	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* With the lock: the free slot whose last object had that handle. */
+static struct slot *find_last(enum cuda_handle_kind kind, const void *handle)
+{
+	uint32_t number = (uint32_t)(uintptr_t)handle;
+	struct slot *s;
+
+	if (!vcuda_handle_was_given(kind, handle))
+		return NULL;
+	s = slot_at(&tables[kind], number & SLOT_MASK);
+	if (!s || atomic_load(&s->number) || ((s->generation - 1) & GEN_MASK) != number >> SLOT_BITS)
+		return NULL;
+	return s;
+}
+
+void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle)
+{
+	struct slot *s;
+
+	pthread_mutex_lock(&tables[kind].lock);
+	s = find_last(kind, handle);
+	if (s)
+		s->orphaned = true;
+	pthread_mutex_unlock(&tables[kind].lock);
+}
+
+bool vcuda_handle_is_orphan(enum cuda_handle_kind kind, const void *handle)
+{
+	const struct slot *s;
+	bool orphan;
+
+	pthread_mutex_lock(&tables[kind].lock);
+	s = find_last(kind, handle);
+	orphan = s && s->orphaned;
+	pthread_mutex_unlock(&tables[kind].lock);
+	return orphan;
 }
 
 void vcuda_handle_each(enum cuda_handle_kind kind,

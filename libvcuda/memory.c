@@ -375,12 +375,12 @@ CUresult vcuda_mem_free(CUdeviceptr ptr)
 
 CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
-	CUresult r;
+	CUresult r = vcuda_need_context();
 
-	if (!ptr) {
-		r = vcuda_need_context();
-		return r ? r : vcuda_sticky_error();
-	}
+	if (r)
+		return r;
+	if (!ptr)
+		return vcuda_sticky_error();
 	if (vcuda_graph_allocs && vcuda_graph_free(ptr, &r))
 		return r;
 	return vcuda_mem_free(ptr);

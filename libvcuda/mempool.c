@@ -435,7 +435,7 @@ static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, boo
 
 	if (r || capturing)
 		return r;
-	r = vcuda_stream_number(stream, &number);
+	r = vcuda_stream_own_number(stream, &number);
 	if (!r)
 		r = out ? vcuda_sticky_error() : CUDA_ERROR_INVALID_VALUE;
 	if (r)

@@ -104,15 +104,21 @@ static void forget(struct vcuda_module *m)
 	free(m);
 }
 
-static CUresult unload(struct vcuda_module *m)
+static CUresult send_unload(struct vcuda_module *m)
 {
 	struct vcuda_call c;
+
+	vcuda_begin(&c, m->library ? CUDA_ID_cuLibraryUnload : CUDA_ID_cuModuleUnload);
+	vcuda_put_u64(&c, (uint32_t)m->handle);
+	return vcuda_async(&c);
+}
+
+static CUresult unload(struct vcuda_module *m)
+{
 	CUresult r = CUDA_SUCCESS;
 
 	if (atomic_load(&m->sent)) {
-		vcuda_begin(&c, m->library ? CUDA_ID_cuLibraryUnload : CUDA_ID_cuModuleUnload);
-		vcuda_put_u64(&c, (uint32_t)m->handle);
-		r = vcuda_async(&c);
+		r = send_unload(m);
 		if (!m->library)
 			vcuda_texrefs_forget((CUmodule)(uintptr_t)m->handle);
 		vcuda_memo_forget();
@@ -148,6 +154,25 @@ static void unsend(struct vcuda_module *m)
 		m->kernels[i].function = 0;
 		m->kernels[i].attribute_mask = 0;
 	}
+}
+
+/* At their next use they are as in a program that begins. */
+void vcuda_libraries_restart(void)
+{
+	struct vcuda_module *m;
+	bool any = false;
+
+	pthread_mutex_lock(&lock);
+	for (m = modules; m; m = m->next) {
+		if (!m->library || !m->preserved || !atomic_load(&m->sent))
+			continue;
+		send_unload(m);
+		unsend(m);
+		any = true;
+	}
+	pthread_mutex_unlock(&lock);
+	if (any)
+		vcuda_memo_forget();
 }
 
 void vcuda_module_reset(void)
@@ -332,6 +357,11 @@ CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 		return CUDA_ERROR_INVALID_VALUE;
 	*mode = s && !strcmp(s, "EAGER") ? CU_MODULE_EAGER_LOADING : CU_MODULE_LAZY_LOADING;
 	return CUDA_SUCCESS;
+}
+
+bool vcuda_kernel_is_here(const struct vcuda_kernel *k)
+{
+	return k->module->library || k->module->ctx == vcuda_current();
 }
 
 /* ---- look-ups ---- */

@@ -64,6 +64,9 @@ CUresult vcuda_kernel_attributes(struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 
+/* It is of a library, or of a module of the current context. */
+bool vcuda_kernel_is_here(const struct vcuda_kernel *k);
+
 /* ---- launch.c ---- */
 
 /* What the driver refuses at the call itself. */

@@ -114,6 +114,17 @@ static void mask_attributes(struct vcuda_device *d)
 		d->attributes[absent[i]] = 0;
 }
 
+static void take_attribute(struct vcuda_device *d, uint32_t id, uint32_t value)
+{
+	if (id < VCUDA_ATTRIBUTES) {
+		d->attributes[id] = (int)value;
+		d->has_attribute[id] = true;
+	} else if (id - VWIRE_ATTRIBUTE_LIMIT < CU_LIMIT_MAX) {
+		d->limits[id - VWIRE_ATTRIBUTE_LIMIT] = value;
+		d->has_limit[id - VWIRE_ATTRIBUTE_LIMIT] = true;
+	}
+}
+
 static bool take_device(const void *p, size_t n)
 {
 	struct vcuda_device *d = &lease.devices[lease.nr_devices];
@@ -135,10 +146,8 @@ static bool take_device(const void *p, size_t n)
 	d->priority_greatest = (int)le32toh(v.priority_greatest);
 	for (i = 0; i < le32toh(v.nr_attributes) && !rd.err; i++) {
 		rd_copy(&rd, &a, sizeof(a));
-		if (!rd.err && le32toh(a.id) < VCUDA_ATTRIBUTES) {
-			d->attributes[le32toh(a.id)] = (int)le32toh(a.value);
-			d->has_attribute[le32toh(a.id)] = true;
-		}
+		if (!rd.err)
+			take_attribute(d, le32toh(a.id), le32toh(a.value));
 	}
 	mask_attributes(d);
 	lease.nr_devices++;

@@ -2,8 +2,8 @@
 /*
  * stream.c - streams: what is known of them here, per-thread default streams, waits
  *
- * A per-thread default stream is an ordinary blocking stream, made when a thread first uses it and
- * destroyed with the thread.
+ * A per-thread default stream is an ordinary blocking stream, made when a thread first uses it in a
+ * context and destroyed with either.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,14 @@
 
 static _Atomic bool nonblocking;
 static _Atomic uint64_t last_id = 2;	/* 1 and 2: the legacy and the per-thread stream */
-static __thread CUstream own;
+
+/* The calling thread's default stream in a context. */
+struct own {
+	struct own *next;
+	CUcontext ctx;
+	CUstream stream;
+};
+static __thread struct own *owns;
 static pthread_key_t own_key;
 static pthread_once_t own_once = PTHREAD_ONCE_INIT;
 
@@ -39,7 +46,7 @@ void vcuda_stream_made(void *handle, struct vwire_rd args)
 
 	rd_u64(&args);
 	o->stream.ctx = vcuda_current();
-	o->stream.flags = rd_u64(&args);
+	o->stream.flags = (uint32_t)rd_u64(&args);
 	o->stream.priority = clamp_priority((int)rd_u64(&args));
 	o->stream.id = ++last_id;
 	if (o->stream.flags & CU_STREAM_NON_BLOCKING)
@@ -62,25 +69,56 @@ void vcuda_stream_changed(CUstream stream, struct vwire_rd args)
 
 bool vcuda_has_nonblocking(void)
 {
-	return atomic_load_explicit(&nonblocking, memory_order_relaxed);
+	return atomic_load_explicit(&nonblocking, memory_order_relaxed) || vcuda_several_contexts();
 }
 
 void vcuda_stream_reset(void)
 {
 	vcuda_handle_reset(CUDA_HANDLE_stream);
 	vcuda_handle_reset(CUDA_HANDLE_event);
-	own = NULL;
+	owns = NULL;
 	waited.seq = 0;
 	atomic_store(&nonblocking, false);
+}
+
+/* The upper half of the flags names the context, by its legacy stream. */
+static CUresult begin_create(struct vcuda_call *c, enum cuda_id id, CUstream *stream,
+			     unsigned int flags)
+{
+	uint32_t legacy = 0;
+	CUresult r = vcuda_legacy_number(NULL, &legacy);
+
+	if (r)
+		return r;
+	if (flags & ~CU_STREAM_NON_BLOCKING)
+		return CUDA_ERROR_INVALID_VALUE;
+	vcuda_begin(c, id);
+	vcuda_put_new(c, CUDA_HANDLE_stream, stream);
+	vcuda_put_u64(c, (uint64_t)legacy << 32 | flags);
+	return CUDA_SUCCESS;
 }
 
 static CUresult create(CUstream *stream, unsigned int flags)
 {
 	struct vcuda_call c;
+	CUresult r = begin_create(&c, CUDA_ID_cuStreamCreate, stream, flags);
 
-	vcuda_begin(&c, CUDA_ID_cuStreamCreate);
-	vcuda_put_new(&c, CUDA_HANDLE_stream, stream);
-	vcuda_put_u64(&c, flags);
+	return r ? r : vcuda_async(&c);
+}
+
+CUresult hand_cuStreamCreate(CUstream *stream, unsigned int flags)
+{
+	return create(stream, flags);
+}
+
+CUresult hand_cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)
+{
+	struct vcuda_call c;
+	CUresult r = begin_create(&c, CUDA_ID_cuStreamCreateWithPriority, stream, flags);
+
+	if (r)
+		return r;
+	vcuda_put_u64(&c, priority);
 	return vcuda_async(&c);
 }
 
@@ -93,10 +131,18 @@ static CUresult destroy(CUstream stream)
 	return vcuda_async(&c);
 }
 
-static void thread_ends(void *stream)
+static void thread_ends(void *list)
 {
-	if (!vcuda_session_check() && vcuda_handle_get(CUDA_HANDLE_stream, stream))
-		destroy(stream);
+	bool ready = !vcuda_session_check();
+	struct own *o, *next;
+
+	for (o = list; o; o = next) {
+		next = o->next;
+		if (ready && vcuda_handle_get(CUDA_HANDLE_stream, o->stream))
+			destroy(o->stream);
+		free(o);
+	}
+	owns = NULL;
 }
 
 static void make_key(void)
@@ -104,50 +150,107 @@ static void make_key(void)
 	pthread_key_create(&own_key, thread_ends);
 }
 
+/* NULL: the thread has used none in its current context. */
+static struct own *find_own(void)
+{
+	CUcontext ctx = vcuda_current();
+	struct own *o;
+
+	for (o = owns; o && o->ctx != ctx; o = o->next)
+		;
+	return o;
+}
+
 static CUresult own_stream(CUstream *stream)
 {
-	CUresult r = CUDA_SUCCESS;
+	struct own *o = find_own();
+	CUresult r;
 
-	if (!own || !vcuda_handle_get(CUDA_HANDLE_stream, own)) {
-		r = create(&own, CU_STREAM_DEFAULT);
-		if (r) {
-			own = NULL;
-			return r;
-		}
-		pthread_once(&own_once, make_key);
-		pthread_setspecific(own_key, own);
+	if (o && vcuda_handle_get(CUDA_HANDLE_stream, o->stream)) {
+		*stream = o->stream;
+		return CUDA_SUCCESS;
 	}
-	*stream = own;
-	return r;
+	r = create(stream, CU_STREAM_DEFAULT);
+	if (r)
+		return r;
+	if (!o) {
+		o = malloc(sizeof(*o));
+		if (!o) {
+			destroy(*stream);
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		}
+		o->ctx = vcuda_current();
+		o->next = owns;
+		owns = o;
+		pthread_once(&own_once, make_key);
+		pthread_setspecific(own_key, owns);
+	}
+	o->stream = *stream;
+	return CUDA_SUCCESS;
+}
+
+static bool is_legacy(CUstream s)
+{
+	return !s || s == CU_STREAM_LEGACY;
 }
 
 CUresult vcuda_stream_number(CUstream stream, uint32_t *number)
 {
 	CUresult r;
 
-	*number = VWIRE_STREAM_LEGACY;
-	if (!stream || stream == CU_STREAM_LEGACY)
-		return vcuda_need_context();
+	if (is_legacy(stream))
+		return vcuda_legacy_number(NULL, number);
 	if (stream == CU_STREAM_PER_THREAD) {
 		r = own_stream(&stream);
 		if (r)
 			return r;
 	}
-	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream))
-		return CUDA_ERROR_INVALID_HANDLE;
+	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream)) {
+		r = vcuda_need_context();
+		return r ? r : vcuda_bad_handle(CUDA_HANDLE_stream, stream);
+	}
 	*number = vcuda_handle_number(stream);
 	return CUDA_SUCCESS;
 }
 
+CUcontext vcuda_stream_context(CUstream stream)
+{
+	struct vcuda_object *o = NULL;
+
+	if (!is_legacy(stream) && stream != CU_STREAM_PER_THREAD)
+		o = vcuda_handle_get(CUDA_HANDLE_stream, stream);
+	return o ? o->stream.ctx : vcuda_current();
+}
+
+CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number)
+{
+	CUresult r = vcuda_stream_number(stream, number);
+
+	return !r && vcuda_stream_context(stream) != vcuda_current() ? CUDA_ERROR_INVALID_HANDLE : r;
+}
+
 struct vcuda_object *vcuda_stream_object(CUstream stream)
 {
-	return vcuda_handle_get(CUDA_HANDLE_stream, stream == CU_STREAM_PER_THREAD ? own : stream);
+	uint32_t number;
+	struct own *o;
+
+	if (stream == CU_STREAM_PER_THREAD) {
+		o = find_own();
+		stream = o ? o->stream : NULL;
+	} else if (is_legacy(stream)) {
+		if (vcuda_legacy_number(NULL, &number) || number == VWIRE_STREAM_LEGACY)
+			return NULL;
+		stream = vcuda_handle_of(CUDA_HANDLE_stream, number);
+	}
+	return vcuda_handle_get(CUDA_HANDLE_stream, stream);
 }
 
 static void destroy_of(void *handle, struct vcuda_object *o, void *ctx)
 {
-	if (o->stream.ctx == ctx)
-		destroy(handle);
+	if (o->stream.ctx != ctx)
+		return;
+	destroy(handle);
+	vcuda_handle_orphan(CUDA_HANDLE_stream, handle);
 }
 
 static void destroy_event_of(void *handle, struct vcuda_object *o, void *ctx)
@@ -159,6 +262,7 @@ static void destroy_event_of(void *handle, struct vcuda_object *o, void *ctx)
 	vcuda_begin(&c, CUDA_ID_cuEventDestroy_v2);
 	vcuda_put_del(&c, CUDA_HANDLE_event, handle);
 	vcuda_async(&c);
+	vcuda_handle_orphan(CUDA_HANDLE_event, handle);
 }
 
 void vcuda_context_destroy_streams(CUcontext ctx)
@@ -176,7 +280,7 @@ CUresult hand_cuStreamDestroy(CUstream stream)
 
 static bool is_default(CUstream s)
 {
-	return !s || s == CU_STREAM_LEGACY || s == CU_STREAM_PER_THREAD;
+	return is_legacy(s) || s == CU_STREAM_PER_THREAD;
 }
 
 /* The object of a created stream; *o NULL and success for a default stream. */
@@ -184,7 +288,7 @@ static CUresult lookup(CUstream s, struct vcuda_object **o)
 {
 	*o = is_default(s) ? NULL : vcuda_handle_get(CUDA_HANDLE_stream, s);
 	if (!*o && !is_default(s))
-		return CUDA_ERROR_INVALID_HANDLE;
+		return vcuda_bad_handle(CUDA_HANDLE_stream, s);
 	return *o ? CUDA_SUCCESS : vcuda_need_context();
 }
 
@@ -341,6 +445,24 @@ CUresult hand_cuStreamQuery(CUstream s)
 	return r ? r : vcuda_views_waited();
 }
 
+/* Of all contexts where there is but one. */
+static CUresult synchronize(CUcontext ctx, struct vcuda_call *c)
+{
+	uint32_t legacy;
+	CUresult r = vcuda_legacy_number(ctx, &legacy);
+
+	if (r)
+		return r;
+	vcuda_begin(c, vcuda_several_contexts() ? CUDA_ID_cuCtxSynchronize_v2
+						: CUDA_ID_cuCtxSynchronize);
+	if (c->id == CUDA_ID_cuCtxSynchronize_v2)
+		vcuda_put_u64(c, legacy);
+	r = vcuda_sync(c);
+	if (!r && c->id == CUDA_ID_cuCtxSynchronize)
+		vcuda_note_idle(c->seq);
+	return r;
+}
+
 CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 {
 	struct vcuda_fetch *fetch;
@@ -357,16 +479,22 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 	/* the legacy stream's turn comes when all others are done, but for those that ignore it */
 	fetch = vcuda_has_nonblocking() || !vcuda_current() ? NULL
 							    : vcuda_views_fetch(CU_STREAM_LEGACY);
-	vcuda_begin(&c, CUDA_ID_cuCtxSynchronize);
-	r = vcuda_sync(&c);
-	if (!r)
-		vcuda_note_idle(c.seq);
+	r = synchronize(ctx, &c);
 	vcuda_views_fetched(fetch, !r);
 	if (!r)
 		r = vcuda_views_waited();
 	if (!r)
 		vcuda_pools_synchronized();
 	return r;
+}
+
+void vcuda_context_synchronize(CUcontext ctx)
+{
+	struct vcuda_call c;
+
+	if (!vcuda_session_check() && !vcuda_sticky_error() && !vcuda_device_idle() &&
+	    vcuda_wait_shows())
+		synchronize(ctx, &c);
 }
 
 CUresult hand_cuCtxSynchronize(void)

@@ -25,7 +25,7 @@ CUresult hand_cuStreamBatchMemOp_v2(CUstream stream, unsigned int count,
 	r = vcuda_capture_node(stream, &p, &capturing);
 	if (r || capturing)
 		return r;
-	r = vcuda_stream_number(stream, &number);
+	r = vcuda_stream_own_number(stream, &number);
 	if (!r)
 		r = vcuda_sticky_error();
 	if (r || !count)

@@ -29,6 +29,8 @@ struct vcuda_device {
 	int priority_least, priority_greatest;
 	int attributes[VCUDA_ATTRIBUTES];
 	bool has_attribute[VCUDA_ATTRIBUTES];
+	size_t limits[CU_LIMIT_MAX];	/* cuCtxGetLimit() in a new context */
+	bool has_limit[CU_LIMIT_MAX];
 };
 
 struct vcuda_lease {
@@ -171,6 +173,12 @@ struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *ha
 void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
 /* It looks like one that was given out, and may be stale: not so garbage. */
 bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle);
+/*
+ * Notes of a handle that is not live any more that its object went with its context; known until
+ * another has its place.
+ */
+void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle);
+bool vcuda_handle_is_orphan(enum cuda_handle_kind kind, const void *handle);
 /* The handle with that number. */
 void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number);
 /* What goes over the wire for a handle. */
@@ -192,6 +200,11 @@ CUcontext vcuda_current(void);
 /* CUDA_ERROR_INVALID_CONTEXT when the thread has none. */
 CUresult vcuda_need_context(void);
 CUdevice vcuda_current_device(void);
+/*
+ * What is said of a context that is not there: one that is destroyed of what never was one, and no
+ * valid one of what was: natively so.
+ */
+CUresult vcuda_bad_context(CUcontext ctx);
 /* A live context, primary ones that are not retained included. */
 bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
@@ -200,15 +213,28 @@ void vcuda_context_reset(void);
 /* Primary context of a device without activating it. */
 CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 
+/* ---- legacy.c ---- */
+
+/* The number of a context's legacy stream; NULL: of the current one. */
+CUresult vcuda_legacy_number(CUcontext ctx, uint32_t *number);
+/* Contexts with legacy streams of their own have been there: one's wait is not the device's. */
+bool vcuda_several_contexts(void);
+void vcuda_legacy_forget(CUcontext ctx);
+void vcuda_legacy_reset(void);		/* in a forked child */
+
 /* ---- stream.c ---- */
 
 /* The number for the wire of any stream argument. */
 CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
-/* What is known of it; NULL: a default stream that is not a thread's own, or none. */
+/* The same for work that a stream of another context than the current one is refused. */
+CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number);
+/* What is known of it; NULL: the worker's legacy stream, or none. */
 struct vcuda_object *vcuda_stream_object(CUstream stream);
 /* The calling thread has waited for all in the stream up to that frame, which waited itself. */
 void vcuda_stream_waited(uint32_t number, uint64_t seq);
-/* true once a stream exists that the legacy stream does not wait for. */
+/* The context it is of: the current one for a default stream. */
+CUcontext vcuda_stream_context(CUstream stream);
+/* true once a stream exists that the worker's legacy stream does not wait for. */
 bool vcuda_has_nonblocking(void);
 void vcuda_stream_made(void *handle, struct vwire_rd args);
 /* cuStreamSetAttribute(): stream, attribute, value. */
@@ -216,6 +242,8 @@ void vcuda_stream_changed(CUstream stream, struct vwire_rd args);
 void vcuda_event_made(void *handle, struct vwire_rd args);
 void vcuda_stream_reset(void);
 void vcuda_context_destroy_streams(CUcontext ctx);
+/* Waits for its work, whatever comes of it. */
+void vcuda_context_synchronize(CUcontext ctx);
 
 /* ---- memory.c ---- */
 
@@ -281,6 +309,8 @@ void vcuda_images_at_server(const uint8_t *hashes, size_t n);
 /* in a forked child: preserved libraries load again at need */
 void vcuda_module_reset(void);
 void vcuda_context_unload(CUcontext ctx);
+/* No context is left: libraries whose image is there have their variables anew. */
+void vcuda_libraries_restart(void);
 
 /* ---- call.c: forgets the answers of MEMO rows (a module that goes may have been asked about) ---- */
 

@@ -24,7 +24,7 @@ PROGRAMS = ["cub_sort", "cub_scan", "cub_pick", "thrust_order", "thrust_sums", "
             "families_float", "families_half", "families_warp", "families_atomics", "families_memory", "families_matrix",
             "families_texture", "families_machine", "vecadd", "reduce", "histogram",
             "matmul", "kmeans --csv @digits.csv.gz", "wmma", "texture", "fft", "groups", "gridsync", "graphs", "memory", "streams", "async",
-            "pageable", "hostfunc", "threads", "drvptx", "manykernels", "printf", "runtime"]
+            "pageable", "hostfunc", "threads", "drvptx", "manykernels", "printf", "reset", "runtime"]
 PRINTS = ["printf"]     # what they say is their output
 PLAYED = (75, 80, 86, 89, 90, 100, 120)     # SOFTGPU_SM
 HEAD = re.compile(rb"([^\n]+) (\d+) (exact|f(?:32|64):(?:\d+|abs:\d[-+.\de]*))\n")

@@ -267,9 +267,10 @@ struct vwire_device {
 	__le32 reserved;
 };
 struct vwire_attribute {
-	__le32 id;			/* CUdevice_attribute */
+	__le32 id;			/* CUdevice_attribute, or as below */
 	__le32 value;
 };
+#define VWIRE_ATTRIBUTE_LIMIT	0x1000u	/* + CUlimit: cuCtxGetLimit in a new context */
 
 struct vwire_status {
 	__le64 mem_used;		/* bytes of device memory mapped for the lease */

@@ -2,8 +2,8 @@
 /*
  * context.h - contexts as userd/graph knows them
  *
- * All contexts of a program stand for the lease's one (context.c of the library): they share the
- * legacy stream, and a capture cares for nothing else of them.
+ * All contexts of a program stand for the lease's one (context.c of the library): one legacy stream
+ * does for all, as it is never captured, and a capture cares for nothing else of them.
  */
 #ifndef VCUDA_GRAPH_CONTEXT_H
 #define VCUDA_GRAPH_CONTEXT_H

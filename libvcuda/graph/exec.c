@@ -188,7 +188,12 @@ CUresult exec_open(struct graph_exec *e, struct graph *g, CUDA_GRAPH_INSTANTIATE
 
 static uint32_t stream_number(const struct context *ctx, const struct stream *s)
 {
-	return s == ctx->legacy ? VWIRE_STREAM_LEGACY : (uint32_t)s->obj.handle;
+	uint32_t number = VWIRE_STREAM_LEGACY;
+
+	/* a context that is gone meanwhile: the worker's */
+	if (s == ctx->legacy)
+		vcuda_legacy_number(NULL, &number);
+	return s == ctx->legacy ? number : (uint32_t)s->obj.handle;
 }
 
 static bool is_fed(const struct slot *s)

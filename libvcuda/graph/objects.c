@@ -145,7 +145,7 @@ CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out)
 	CUresult r = vcuda_stream_number(handle, &number);
 
 	*out = ctx->legacy;
-	if (r || number == VWIRE_STREAM_LEGACY)
+	if (r || !handle || handle == CU_STREAM_LEGACY)
 		return r;
 	handle = vcuda_handle_of(CUDA_HANDLE_stream, number);
 	o = vcuda_handle_get(CUDA_HANDLE_stream, handle);

@@ -9,7 +9,7 @@ CUDA_OUT := build/tests/cuda
 CUDA_COMMA := ,
 CUDA_RUNTIME := vecadd matmul reduce histogram streams threads async pageable
 CUDA_RUNTIME += upload gridsync groups fault oom bigcopy bulk spin idle wmma texture memory graphs views
-CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch runtime
+CUDA_RUNTIME += hostfunc printf capture cgroups devlaunch reset runtime
 CUDA_RUNTIME += families_int families_float families_half families_warp families_atomics
 CUDA_RUNTIME += families_memory families_matrix families_machine families_texture
 CUDA_DRIVER := arrays contexts drvptx badimage forkfirst manykernels pools shared
@@ -30,6 +30,9 @@ $(CUDA_RUNTIME:%=$(CUDA_OUT)/%): $(CUDA_OUT)/%: $(CUDA_DIR)/%.cu $(CUDA_HEADERS)
 
 # With the runtime on the device, by which kernels launch others.
 CUDA_FLAGS_devlaunch := -rdc=true -gencode arch=compute_90,code=compute_90 -lcudadevrt
+
+# Asks the driver, too.
+CUDA_FLAGS_reset := -L$(CUDA_STUBS) -Xlinker --no-as-needed -lcuda
 
 # PTX of two virtual architectures, of which the driver takes the best that the device has.
 CUDA_FLAGS_groups := -std=c++17 -gencode arch=compute_75,code=compute_75 -gencode arch=compute_80,code=compute_80

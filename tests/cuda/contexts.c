@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts and what is asked of them: one for each thread, created and primary ones, limits, devices; and launches in the manner of CUDA 2, which
- * set a function's shape and parameters one by one.
+ * Contexts and what is asked of them: one for each thread, created and primary ones, each with streams and limits of its own, devices; and launches
+ * in the manner of CUDA 2, which set a function's shape and parameters one by one.
  */
 #include <cuda.h>
 #include <pthread.h>
@@ -80,6 +80,162 @@ static void limits(void)
 	GIVES(CUDA_ERROR_INVALID_VALUE, cuCtxSetLimit((CUlimit)4711, 1));
 }
 
+/* ---- a context of its own beside the primary one ---- */
+
+/* Not freed here: freeing memory may wait for all of a device's work. */
+static CUdeviceptr words(unsigned int n)
+{
+	CUdeviceptr p;
+
+	CHECK_DRV(cuMemAlloc(&p, n * 4));
+	CHECK_DRV(cuMemsetD32(p, 0, n));
+	CHECK_DRV(cuStreamSynchronize(NULL));
+	return p;
+}
+
+static unsigned int word(CUdeviceptr p)
+{
+	unsigned int v;
+
+	CHECK_DRV(cuMemcpyDtoH(&v, p, sizeof(v)));
+	return v;
+}
+
+static CUstream stream_new(unsigned int flags)
+{
+	CUstream s;
+
+	CHECK_DRV(cuStreamCreate(&s, flags));
+	return s;
+}
+
+/* What waits on one stream is let go by another one, which waits for nobody. */
+static void let_go(CUdeviceptr flag)
+{
+	CUstream s = stream_new(CU_STREAM_NON_BLOCKING);
+
+	CHECK_DRV(cuMemsetD32Async(flag, 1, 1, s));
+	CHECK_DRV(cuStreamSynchronize(s));
+	CHECK_DRV(cuStreamDestroy(s));
+}
+
+/* The legacy stream behind a blocking one, and a blocking one behind it. */
+static void a_legacy_stream_keeps_its_order(void)
+{
+	CUdeviceptr flag = words(1), out = words(2);
+	CUstream s = stream_new(0), late = stream_new(0), own = CU_STREAM_PER_THREAD;
+
+	CHECK_DRV(cuStreamWaitValue32(s, flag, 1, CU_STREAM_WAIT_VALUE_GEQ));
+	CHECK_DRV(cuMemsetD32Async(out, 1, 2, s));
+	CHECK_DRV(cuMemsetD32Async(out, 2, 2, NULL));
+	CHECK_DRV(cuMemsetD32Async(out, 3, 1, late));
+	CHECK_DRV(cuMemsetD32Async(out + 4, 4, 1, own));
+	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
+	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(late));
+	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(own));
+	let_go(flag);
+	CHECK_DRV(cuCtxSynchronize());
+	CHECK_DRV(cuStreamQuery(s));
+	if (word(out) != 3 || word(out + 4) != 4)
+		fail("work of a legacy stream came in another order: %u, %u", word(out), word(out + 4));
+	CHECK_DRV(cuStreamDestroy(late));
+	CHECK_DRV(cuStreamDestroy(s));
+}
+
+/* A destroyed stream's work is still the context's. */
+static void a_wait_covers_streams_that_have_gone(void)
+{
+	CUdeviceptr flag = words(1), out = words(1);
+	CUstream s = stream_new(CU_STREAM_NON_BLOCKING);
+
+	CHECK_DRV(cuStreamWaitValue32(s, flag, 1, CU_STREAM_WAIT_VALUE_GEQ));
+	CHECK_DRV(cuMemsetD32Async(out, 7, 1, s));
+	CHECK_DRV(cuStreamDestroy(s));
+	let_go(flag);
+	CHECK_DRV(cuCtxSynchronize());
+	if (word(out) != 7)
+		fail("a wait has left out a stream");
+}
+
+static void names_of_its_own(CUcontext other)
+{
+	unsigned long long here, there;
+	CUstream own, s = stream_new(0);
+	size_t here_limit, there_limit;
+	CUcontext of;
+	CUevent event;
+
+	CHECK_DRV(cuCtxGetId(NULL, &here));
+	CHECK_DRV(cuCtxGetId(primary, &there));
+	if (here <= there)
+		fail("a later context's number is %llu, an earlier one's %llu", here, there);
+	CHECK_DRV(cuStreamGetCtx(NULL, &of));
+	if (of != other)
+		fail("the legacy stream is of another context");
+	CHECK_DRV(cuStreamGetCtx(s, &of));
+	if (of != other)
+		fail("a stream is of another context");
+	own = CU_STREAM_PER_THREAD;
+	CHECK_DRV(cuStreamGetCtx(own, &of));
+	if (of != other)
+		fail("the thread's stream is of another context");
+	CHECK_DRV(cuEventCreate(&event, 0));
+	CHECK_DRV(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 4096));
+	CHECK_DRV(cuCtxGetLimit(&here_limit, CU_LIMIT_STACK_SIZE));
+	CHECK_DRV(cuCtxPushCurrent(primary));
+	CHECK_DRV(cuCtxGetLimit(&there_limit, CU_LIMIT_STACK_SIZE));
+	if (here_limit < 4096 || there_limit >= 4096)
+		fail("limits of two contexts are %zu and %zu", here_limit, there_limit);
+	/* Others' streams can be asked and waited for, and their events as well. */
+	CHECK_DRV(cuStreamQuery(s));
+	CHECK_DRV(cuStreamSynchronize(s));
+	CHECK_DRV(cuStreamWaitEvent(NULL, event, 0));
+	CHECK_DRV(cuEventQuery(event));
+	GIVES(CUDA_ERROR_INVALID_HANDLE, cuEventRecord(event, NULL));
+	CHECK_DRV(cuCtxPopCurrent(&of));
+	CHECK_DRV(cuEventRecord(event, s));
+	CHECK_DRV(cuEventSynchronize(event));
+}
+
+static void contexts_are_apart(void)
+{
+	CUdeviceptr flag = words(1), out = words(1);
+	CUstream stuck = stream_new(0);
+	size_t before, after, total;
+	CUcontext other, now;
+
+	CHECK_DRV(cuCtxSynchronize());
+	CHECK_DRV(cuMemGetInfo(&before, &total));
+	CHECK_DRV(cuStreamWaitValue32(stuck, flag, 1, CU_STREAM_WAIT_VALUE_GEQ));
+	CHECK_DRV(cuMemsetD32Async(out, 5, 1, stuck));
+	CHECK_DRV(cuMemsetD32Async(out, 6, 1, NULL));
+	CHECK_DRV(cuCtxCreate(&other, NULL, 0, device));
+	/* Nothing here waits for what the primary context waits for. */
+	a_legacy_stream_keeps_its_order();
+	a_wait_covers_streams_that_have_gone();
+	names_of_its_own(other);
+	words(16 << 20);
+	GIVES(CUDA_ERROR_NOT_READY, cuStreamQuery(stuck));
+	CHECK_DRV(cuCtxPushCurrent(primary));
+	let_go(flag);
+	CHECK_DRV(cuCtxPopCurrent(&now));
+	CHECK_DRV(cuCtxDestroy(other));
+	CHECK_DRV(cuCtxGetCurrent(&now));
+	if (now != primary)
+		fail("what was current before is not");
+	CHECK_DRV(cuCtxSynchronize());
+	if (word(out) != 6)
+		fail("the primary context's work came in another order: %u", word(out));
+	a_legacy_stream_keeps_its_order();
+	CHECK_DRV(cuStreamDestroy(stuck));
+	CHECK_DRV(cuMemGetInfo(&after, &total));
+	/* The driver keeps a little of what a context took. */
+	if (after + (32 << 20) < before)
+		fail("%zu bytes were free, and now %zu", before, after);
+	CHECK_DRV(cuMemFree(flag));
+	CHECK_DRV(cuMemFree(out));
+}
+
 static void questions(void)
 {
 	CUdevprop prop;
@@ -155,6 +311,7 @@ int main(void)
 	CHECK_DRV(cuCtxSetCurrent(primary));
 	threads_have_their_own();
 	limits();
+	contexts_are_apart();
 	questions();
 	launches_of_old();
 	a_reset_leaves_a_context_to_go_on_with();

@@ -224,7 +224,10 @@ static void use_count(void)
 	OK(cuCtxDetach(other));
 	OK(cuCtxGetCurrent(&again));
 	TRUE(again == ctx);
-	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuCtxSetCurrent(other));
+	OK(cuCtxPushCurrent(other));
+	FAILS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxGetFlags(&flags));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuCtxDetach(other));
+	OK(cuCtxPopCurrent(NULL));
 	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuCtxDetach(ctx));	/* a primary context's end is another call */
 	OK(cuCtxSetCurrent(NULL));
 	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuCtxAttach(&again, 0));

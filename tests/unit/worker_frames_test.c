@@ -86,7 +86,7 @@ static bool try(uint16_t op, uint16_t flags, const void *payload, size_t n)
 static const uint16_t rows[] = {
 	CUDA_ID_cuCtxSynchronize,
 	CUDA_ID_cuCtxSetLimit,
-	CUDA_ID_cuCtxGetLimit,
+	CUDA_ID_cuCtxSynchronize_v2,
 	CUDA_ID_cuModuleLoadData,
 	CUDA_ID_cuModuleGetFunction,
 	CUDA_ID_cuModuleUnload,
@@ -156,7 +156,7 @@ static size_t size_of(uint16_t op)
 	switch (op) {
 	case CUDA_ID_cuCtxSynchronize:
 		return 0;
-	case CUDA_ID_cuCtxGetLimit:
+	case CUDA_ID_cuCtxSynchronize_v2:
 	case CUDA_ID_cuModuleUnload:
 	case CUDA_ID_cuLibraryUnload:
 	case CUDA_ID_cuStreamDestroy_v2:

@@ -21,6 +21,21 @@ static uint32_t read_attributes(struct device *d)
 	return nr;
 }
 
+/* Those of the worker's context, which is new. One that does not fit is not told. */
+static uint32_t read_limits(struct vwire_attribute *out)
+{
+	uint32_t nr = 0;
+	size_t value;
+
+	for (int limit = 0; real.cuCtxGetLimit && limit < CU_LIMIT_MAX; limit++) {
+		if (real.cuCtxGetLimit(&value, limit) != CUDA_SUCCESS || value > UINT32_MAX)
+			continue;
+		out[nr].id = htole32(VWIRE_ATTRIBUTE_LIMIT + limit);
+		out[nr++].value = htole32(value);
+	}
+	return nr;
+}
+
 static CUresult read_name_and_memory(struct device *d)
 {
 	size_t total = 0, free_mem = 0;
@@ -45,6 +60,7 @@ static CUresult read_name_and_memory(struct device *d)
 int device_read(struct device *d, CUdevice dev)
 {
 	int least = 0, greatest = 0;
+	uint32_t nr;
 	CUresult r;
 
 	d->dev = dev;
@@ -59,7 +75,9 @@ int device_read(struct device *d, CUdevice dev)
 	}
 	d->head.priority_least = htole32(least);
 	d->head.priority_greatest = htole32(greatest);
-	d->head.nr_attributes = htole32(read_attributes(d));
+	nr = read_attributes(d);
+	nr += read_limits(d->attributes + nr);
+	d->head.nr_attributes = htole32(nr);
 	return 0;
 }
 

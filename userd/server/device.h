@@ -16,7 +16,7 @@ struct device {
 	int driver_version, nr_devices;
 	uint64_t free_mem;
 	struct vwire_device head;	/* as it goes out */
-	struct vwire_attribute attributes[CU_DEVICE_ATTRIBUTE_MAX];
+	struct vwire_attribute attributes[CU_DEVICE_ATTRIBUTE_MAX + CU_LIMIT_MAX];
 };
 
 /* Needs the device's context to be current. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "run.h"
 
+#include "context.h"
 #include "log.h"
 #include "sticky.h"
 #include "worker.h"
@@ -47,18 +48,27 @@ CUdevice run_device(struct request *rq)
 	return rq->w->device.dev;
 }
 
+struct queue *run_find_queue(struct request *rq, uint32_t number)
+{
+	struct handle *h;
+
+	if (number == VWIRE_STREAM_LEGACY)
+		return &rq->w->wait.legacy;
+	h = find(rq, CUDA_HANDLE_stream, number);
+	return h ? h->aux : NULL;
+}
+
 struct queue *run_queue(struct request *rq, uint32_t number)
 {
-	struct queue *q = &rq->w->wait.legacy;
+	struct queue *q = run_find_queue(rq, number);
+	CUresult r;
 
-	if (number != VWIRE_STREAM_LEGACY) {
-		struct handle *h = find(rq, CUDA_HANDLE_stream, number);
-
-		if (!h)
-			return NULL;
-		q = h->aux;
-	}
-	q->busy = true;
+	if (!q)
+		return NULL;
+	q->busy = q->busy_context = true;
+	r = context_order(rq->w, q);
+	if (r != CUDA_SUCCESS && !rq->err)
+		rq->err = r;
 	return q;
 }
 
@@ -198,11 +208,8 @@ static struct job *job_for(struct request *rq)
 	return job;
 }
 
-/*
- * HAND rows that always have a reply: run_bad() would keep the error of one that came without
- * VWIRE_F_WAIT.
- */
-static bool args_end(struct request *rq)
+/* run_bad() would keep the error of one that came without VWIRE_F_WAIT. */
+bool run_args_end(struct request *rq)
 {
 	if (run_ready(rq))
 		return true;
@@ -216,7 +223,7 @@ void run_cuStreamSynchronize(struct request *rq)
 	struct queue *q = run_queue(rq, rd_u32(&rq->in));
 	struct job *job;
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	job = job_for(rq);
 	if (!job)
@@ -231,31 +238,13 @@ void run_cuEventSynchronize(struct request *rq)
 	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
 	struct job *job;
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	job = job_for(rq);
 	if (!job)
 		return;
 	job->event = event;
 	wait_submit(rq->w, NULL, job);
-}
-
-void run_cuCtxSynchronize(struct request *rq)
-{
-	struct job *job;
-
-	if (!args_end(rq))
-		return;
-	/* nobody waits for the answer, but what comes later has to wait */
-	if (!(rq->flags & VWIRE_F_WAIT)) {
-		run_result(rq, real.cuCtxSynchronize());
-		return;
-	}
-	job = job_for(rq);
-	if (!job)
-		return;
-	wait_fence(rq->w, job);
-	wait_submit(rq->w, &rq->w->wait.context, job);
 }
 
 /* Success comes behind the data of the copies that it covers, so it may have to wait for that. */
@@ -276,7 +265,7 @@ void run_cuEventQuery(struct request *rq)
 {
 	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
 
-	if (args_end(rq))
+	if (run_args_end(rq))
 		query_reply(rq, real.cuEventQuery(event));
 }
 
@@ -284,7 +273,7 @@ void run_cuStreamQuery(struct request *rq)
 {
 	struct queue *q = run_queue(rq, rd_u32(&rq->in));
 
-	if (args_end(rq))
+	if (run_args_end(rq))
 		query_reply(rq, real.cuStreamQuery(q->stream));
 }
 
@@ -348,38 +337,4 @@ void run_cuMemFree_v2(struct request *rq)
 	job->is_slow = job->free.unmap;
 	wait_fence(rq->w, job);
 	wait_submit(rq->w, &rq->w->wait.context, job);
-}
-
-/* ---- contexts: the client's all stand for the worker's ---- */
-
-void run_cuCtxSetLimit(struct request *rq)
-{
-	uint32_t limit = rd_u32(&rq->in);
-	uint64_t value = rd_u64(&rq->in);
-
-	if (args_end(rq))
-		run_reply(rq, real.cuCtxSetLimit ? real.cuCtxSetLimit(limit, value)
-						 : CUDA_ERROR_NOT_SUPPORTED);
-}
-
-void run_cuCtxRecordEvent(struct request *rq)
-{
-	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
-
-	if (!run_ready(rq))
-		run_bad(rq);
-	else
-		run_result(rq, real.cuCtxRecordEvent ? real.cuCtxRecordEvent(rq->w->ctx, event)
-						     : CUDA_ERROR_NOT_SUPPORTED);
-}
-
-void run_cuCtxWaitEvent(struct request *rq)
-{
-	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
-
-	if (!run_ready(rq))
-		run_bad(rq);
-	else
-		run_result(rq, real.cuCtxWaitEvent ? real.cuCtxWaitEvent(rq->w->ctx, event)
-						   : CUDA_ERROR_NOT_SUPPORTED);
 }

@@ -76,8 +76,12 @@ void run_bad(struct request *rq);
  * there is no such stream.
  */
 struct queue *run_queue(struct request *rq, uint32_t number);
+/* The same, where no work is put on it. */
+struct queue *run_find_queue(struct request *rq, uint32_t number);
 /* Ends a request that is always answered. */
 void run_reply(struct request *rq, CUresult r);
+/* As run_ready() for rows that are always answered; false: the request has ended. */
+bool run_args_end(struct request *rq);
 /* Errors after which every call of the context fails the same way. */
 bool run_is_sticky(CUresult r);
 const char *run_error_name(CUresult r);

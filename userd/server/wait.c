@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "log.h"
 #include "reply.h"
 #include "run.h"
@@ -32,6 +33,7 @@ int wait_init(struct worker *w)
 	t->data_tail = &t->data_head;
 	queue_init(&t->legacy, CU_STREAM_LEGACY);
 	queue_init(&t->context, NULL);
+	t->legacy.legacy = &t->legacy;
 	return 0;
 }
 
@@ -42,6 +44,7 @@ struct queue *wait_queue_new(struct worker *w, CUstream stream)
 	if (!q)
 		return NULL;
 	queue_init(q, stream);
+	context_join(q, &w->wait.legacy, true);
 	q->next_stream = w->wait.streams;
 	q->prev_stream = &w->wait.streams;
 	if (q->next_stream)
@@ -56,12 +59,28 @@ static void queue_unref(struct queue *q)
 		free(q);
 }
 
+/* With the lock. */
+static void marks_put(struct wait *t, struct mark *m)
+{
+	while (m) {
+		struct mark *next = m->next;
+
+		m->next = t->marks;
+		t->marks = m;
+		m = next;
+	}
+}
+
 void wait_queue_put(struct worker *w, struct queue *q)
 {
 	*q->prev_stream = q->next_stream;
 	if (q->next_stream)
 		q->next_stream->prev_stream = q->prev_stream;
+	context_forget(w, q);
 	pthread_mutex_lock(&w->wait.lock);
+	marks_put(&w->wait, q->orphans);
+	if (q->fences)
+		queue_unref(q->fences);
 	queue_unref(q);
 	pthread_mutex_unlock(&w->wait.lock);
 }
@@ -89,18 +108,6 @@ static CUresult mark_get(struct wait *t, struct mark **out)
 	}
 	*out = m;
 	return CUDA_SUCCESS;
-}
-
-/* With the lock. */
-static void marks_put(struct wait *t, struct mark *m)
-{
-	while (m) {
-		struct mark *next = m->next;
-
-		m->next = t->marks;
-		t->marks = m;
-		m = next;
-	}
 }
 
 static CUresult mark_make(struct wait *t, CUstream stream, struct mark **list)
@@ -131,10 +138,19 @@ void wait_mark(struct worker *w, struct job *job, struct queue *q)
 		job->err = r;
 }
 
+static void adopt(struct job *job, struct mark **orphans)
+{
+	struct mark **end;
+
+	for (end = &job->marks; *end; end = &(*end)->next)
+		;
+	*end = *orphans;
+	*orphans = NULL;
+}
+
 void wait_fence(struct worker *w, struct job *job)
 {
 	struct wait *t = &w->wait;
-	struct mark **end;
 
 	if (t->legacy.busy)
 		wait_mark(w, job, &t->legacy);
@@ -144,17 +160,44 @@ void wait_fence(struct worker *w, struct job *job)
 			wait_mark(w, job, q);
 		q->busy = false;
 	}
-	for (end = &job->marks; *end; end = &(*end)->next)
-		;
-	*end = t->orphans;
-	t->orphans = NULL;
+	adopt(job, &t->orphans);
 }
 
-/* Destroying a stream does not end its work: the next fence still has to cover it. */
+void wait_fence_context(struct worker *w, struct job *job, struct queue *legacy)
+{
+	struct wait *t = &w->wait;
+
+	if (legacy == &t->legacy && legacy->busy_context)
+		wait_mark(w, job, legacy);
+	t->legacy.busy_context &= legacy != &t->legacy;
+	for (struct queue *q = t->streams; q; q = q->next_stream) {
+		if (q->legacy != legacy)
+			continue;
+		if (q->busy_context)
+			wait_mark(w, job, q);
+		q->busy_context = false;
+	}
+	adopt(job, &legacy->orphans);
+}
+
+struct queue *wait_queue_fences(void)
+{
+	struct queue *q = malloc(sizeof(*q));
+
+	if (q)
+		queue_init(q, NULL);
+	return q;
+}
+
+/* Destroying a stream does not end its work: the next fences still have to cover it. */
 void wait_queue_leave(struct worker *w, struct queue *q)
 {
+	context_leave(q);
 	if (q->busy && mark_make(&w->wait, q->stream, &w->wait.orphans) == CUDA_SUCCESS)
 		q->busy = false;
+	if (q->busy_context && w->wait.several &&
+	    mark_make(&w->wait, q->stream, &q->legacy->orphans) == CUDA_SUCCESS)
+		q->busy_context = false;
 }
 
 struct job *wait_job(struct request *rq, void (*run)(struct worker *, struct job *, CUresult))

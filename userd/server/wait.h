@@ -43,6 +43,14 @@ struct queue {
 	CUstream stream;
 	struct queue *next_stream, **prev_stream;	/* executor */
 	bool busy;		/* executor: has work that no fence covers */
+	bool busy_context;	/* the same of its context's fences */
+	/* executor: context.h. `ahead`: has work that the legacy stream was not told to wait for */
+	struct queue *legacy;
+	bool blocking, ahead;
+	uint64_t epoch;		/* of a legacy stream: its work; else: as far as this one is behind it */
+	CUevent order;
+	struct queue *fences;	/* of a legacy stream: waits for its context; NULL: none yet */
+	struct mark *orphans;	/* the same, of streams that were destroyed before such a wait */
 	bool active;		/* ready, or a thread has it */
 	unsigned int refs;	/* the stream, and active */
 	struct job *head, **tail;
@@ -99,6 +107,7 @@ struct wait {
 	struct mark *marks;		/* to reuse */
 	struct queue legacy, context;
 	struct queue *streams;		/* executor: all but those two */
+	bool several;			/* executor: there was more than one context */
 	/* executor: on streams destroyed before a fence covered them */
 	struct mark *orphans;
 };
@@ -125,6 +134,9 @@ void wait_mark(struct worker *w, struct job *job, struct queue *q);
  * covers the earlier fences.
  */
 void wait_fence(struct worker *w, struct job *job);
+/* The same of the streams of one context; for jobs of legacy->fences. */
+void wait_fence_context(struct worker *w, struct job *job, struct queue *legacy);
+struct queue *wait_queue_fences(void);
 /* Takes the job over. q NULL: a queue of its own. */
 void wait_submit(struct worker *w, struct queue *q, struct job *job);
 /*

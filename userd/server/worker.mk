@@ -3,7 +3,7 @@
 # vgpu-worker, and its unit tests.
 
 WORKER_OUT := build/server/worker
-WORKER_SRC := worker session run handles memory vmm share module link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
+WORKER_SRC := worker session run context handles memory vmm share module link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
 	graph graph_node hostcall text array box tensormap texref texture
 WORKER_GEN := dispatch ids realcuda
 WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)

@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "pool.h"
 #include "print.h"
+#include "stale.h"
 #include "stream.h"
 #include "texobject.h"
 
@@ -156,6 +157,12 @@ CUresult context_enter_unsafe(struct context **ctx)
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
+CUresult context_bad(CUcontext handle)
+{
+	return stale_may_be_context(handle) && !handle_was_given((uintptr_t)handle, HANDLE_CONTEXT)
+		       ? CUDA_ERROR_CONTEXT_IS_DESTROYED : CUDA_ERROR_INVALID_CONTEXT;
+}
+
 CUresult context_leave(CUresult r)
 {
 	driver_unlock();
@@ -164,8 +171,10 @@ CUresult context_leave(CUresult r)
 
 CUresult context_bad_handle(const void *handle, enum handle_kind kind)
 {
-	return !handle || handle_was_given((uintptr_t)handle, kind) ? CUDA_ERROR_INVALID_HANDLE
-								    : CUDA_ERROR_INVALID_CONTEXT;
+	if (handle_is_orphan((uintptr_t)handle))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	return !handle || kind == HANDLE_STREAM || handle_was_given((uintptr_t)handle, kind)
+		       ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 static bool context_passed(const struct context *ctx, uint64_t seq)
@@ -319,9 +328,13 @@ static CUresult context_destroy(CUcontext handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
 	driver_lock();
 	ctx = context_by_handle(handle);
-	if (!ctx || ctx->primary)
+	if (!ctx)
+		return context_leave(context_bad(handle));
+	if (ctx->primary)
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
 	context_forget(ctx);
 	/* Another thread may have been faster. */
@@ -405,14 +418,19 @@ CUresult cuCtxGetCurrent(CUcontext *out)
 	return CUDA_SUCCESS;
 }
 
+/* A context that is or was: the calls that follow tell. */
 static CUresult check_handle(CUcontext handle)
 {
 	CUresult r = driver_ready();
+	bool ok;
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
 	driver_lock();
-	return context_leave(context_by_handle(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
+	ok = handle_was_given((uintptr_t)handle, HANDLE_CONTEXT) || stale_may_be_context(handle);
+	return context_leave(ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
 }
 
 CUresult cuCtxSetCurrent(CUcontext handle)

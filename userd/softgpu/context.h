@@ -76,10 +76,16 @@ CUcontext context_current(void);
  */
 void context_forget(struct context *ctx);
 /*
- * What is wrong with an array or an event that is not there: INVALID_HANDLE, and of what never was
- * one INVALID_CONTEXT, since the driver looks for its context first.
+ * What is wrong with a stream, array or event that is not there: its context was destroyed, or
+ * INVALID_HANDLE, and of what never was one INVALID_CONTEXT, since the driver looks for its context
+ * first.
  */
 CUresult context_bad_handle(const void *handle, enum handle_kind kind);
+/*
+ * What is said of a context that is not there: one that is destroyed of what never was one, and no
+ * valid one of what was: natively so.
+ */
+CUresult context_bad(CUcontext handle);
 /* A new stream of ctx waits for what cuCtxWaitEvent() said. */
 CUresult context_order(struct stream *s);
 /* Takes ctx from the calling thread's stack if it is on top. */

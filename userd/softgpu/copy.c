@@ -156,7 +156,7 @@ static CUresult enter(struct copy *c, CUstream stream, struct context **ctx,
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = stream_find_own(*ctx, stream, s);
+	r = stream_find(*ctx, stream, s);
 	if (r == CUDA_SUCCESS)
 		r = capturing ? capture_enter(*s, capturing) : capture_refuse(*s);
 	/* A graph can copy from and to memory that it will have. */

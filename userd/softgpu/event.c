@@ -37,7 +37,10 @@ static void forget_record(struct event *e)
 
 void event_destroy(struct event *e)
 {
-	handle_retire(&e->obj);
+	if (e->ctx->closing)
+		handle_orphan(&e->obj);
+	else
+		handle_retire(&e->obj);
 	LIST_REMOVE(e, link);
 	e->ctx = NULL;
 	forget_record(e);

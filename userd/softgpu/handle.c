@@ -15,12 +15,13 @@
 
 struct slot {
 	struct object *obj;	/* NULL: free */
+	uint64_t orphan;	/* the handle of one that went with its context, while it is free */
 	uint32_t next_free;
 };
 
 static struct slot *slots;
 static uint32_t nr_slots, max_slots;
-static uint32_t first_free = UINT32_MAX;
+static uint32_t first_free = UINT32_MAX, last_free;	/* the longest free first */
 static uint32_t generation;
 
 static int grow(void)
@@ -52,6 +53,7 @@ int handle_create(struct object *obj, enum handle_kind kind)
 	if (++generation == 0)
 		generation = 1;
 	slots[i].obj = obj;
+	slots[i].orphan = 0;
 	obj->kind = kind;
 	obj->handle = (uint64_t)generation << 32 | (uint64_t)i << KIND_BITS | kind;
 	return 0;
@@ -69,13 +71,35 @@ static struct slot *slot_of(uint64_t handle)
 void handle_retire(struct object *obj)
 {
 	struct slot *s = slot_of(obj->handle);
+	uint32_t i;
 
 	if (!s)
 		return;
+	i = s - slots;
 	s->obj = NULL;
-	s->next_free = first_free;
-	first_free = s - slots;
+	s->next_free = UINT32_MAX;
+	if (first_free == UINT32_MAX)
+		first_free = i;
+	else
+		slots[last_free].next_free = i;
+	last_free = i;
 	obj->handle = 0;
+}
+
+void handle_orphan(struct object *obj)
+{
+	struct slot *s = slot_of(obj->handle);
+
+	if (s)
+		s->orphan = obj->handle;
+	handle_retire(obj);
+}
+
+bool handle_is_orphan(uint64_t handle)
+{
+	uint32_t i = (uint32_t)handle >> KIND_BITS;
+
+	return handle && i < nr_slots && slots[i].orphan == handle;
 }
 
 void *handle_find(uint64_t handle, enum handle_kind kind)

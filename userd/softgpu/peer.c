@@ -113,7 +113,9 @@ static CUresult enter(CUcontext handle, struct context **ctx, struct context **p
 	if (r != CUDA_SUCCESS)
 		return r;
 	*peer = context_by_handle(handle);
-	if (!*peer || !(*peer)->active || (*peer)->closing)
+	if (!*peer)
+		return context_leave(context_bad(handle));
+	if (!(*peer)->active || (*peer)->closing)
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);
 	return CUDA_SUCCESS;
 }

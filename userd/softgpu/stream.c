@@ -79,7 +79,10 @@ static void stream_unlink(struct stream *s)
 
 void stream_close(struct stream *s)
 {
-	handle_retire(&s->obj);
+	if (s->ctx->closing)
+		handle_orphan(&s->obj);
+	else
+		handle_retire(&s->obj);
 	capture_forget_stream(s);
 	s->closing = true;
 	if (s->started)
@@ -408,7 +411,7 @@ CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out)
 		return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*out = HANDLE_FIND(handle, HANDLE_STREAM);
-	return *out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+	return *out ? CUDA_SUCCESS : context_bad_handle(handle, HANDLE_STREAM);
 }
 
 CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out)

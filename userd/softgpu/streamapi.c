@@ -58,7 +58,7 @@ CUresult cuStreamDestroy_v2(CUstream handle)
 		return r;
 	s = HANDLE_FIND(handle, HANDLE_STREAM);
 	if (!s)
-		return context_leave(CUDA_ERROR_INVALID_HANDLE);
+		return context_leave(context_bad_handle(handle, HANDLE_STREAM));
 	r = s->ctx->error;
 	stream_close(s);
 	return context_leave(r);

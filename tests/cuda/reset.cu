@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program that resets the device in its middle, and goes on: memory, streams, events and variables are as they were in the beginning.
+ */
+#include <cuda.h>
+
+#include "check.h"
+#include "dump.h"
+
+#define N	4096
+#define BYTES	(N * sizeof(int))
+
+__device__ int bias = 7;
+
+__global__ void add(int *out, const int *in, int n)
+{
+	int i = blockIdx.x * blockDim.x + threadIdx.x;
+
+	if (i < n)
+		out[i] = in[i] + bias;
+}
+
+static size_t free_now(void)
+{
+	size_t bytes, total;
+
+	CHECK(cudaMemGetInfo(&bytes, &total));
+	return bytes;
+}
+
+/* Leaves everything behind: what it took is the reset's to free. */
+static void round_of_work(int by, const char *what)
+{
+	cudaStream_t stream;
+	cudaEvent_t done;
+	int *in, *out, *unused;
+	static int host[N];
+
+	CHECK(cudaStreamCreate(&stream));
+	CHECK(cudaEventCreate(&done));
+	CHECK(cudaMalloc(&in, BYTES));
+	CHECK(cudaMalloc(&out, BYTES));
+	CHECK(cudaMalloc(&unused, 64 << 20));
+	for (int i = 0; i < N; i++)
+		host[i] = 3 * i;
+	CHECK(cudaMemcpyAsync(in, host, BYTES, cudaMemcpyHostToDevice, stream));
+	if (by != 7)
+		CHECK(cudaMemcpyToSymbol(bias, &by, sizeof(by)));
+	add<<<N / 256, 256, 0, stream>>>(out, in, N);
+	CHECK(cudaGetLastError());
+	CHECK(cudaEventRecord(done, stream));
+	add<<<N / 256, 256>>>(unused, out, N);
+	CHECK(cudaEventSynchronize(done));
+	CHECK(cudaMemcpy(host, unused, BYTES, cudaMemcpyDeviceToHost));
+	for (int i = 0; i < N; i++)
+		if (host[i] != 3 * i + 2 * by)
+			fail("%s: %d is %d, not %d", what, i, host[i], 3 * i + 2 * by);
+	dump("out", host, BYTES);
+}
+
+/* The runtime has a context for each device, the primary one: made anew at its next call. */
+static void is_active(int want, const char *when)
+{
+	unsigned int flags;
+	int active;
+
+	CHECK_DRV(cuDevicePrimaryCtxGetState(0, &flags, &active));
+	if (active != want)
+		fail("the primary context is %sactive %s", active ? "" : "not ", when);
+}
+
+int main(void)
+{
+	size_t before, after;
+
+	before = free_now();
+	is_active(1, "once it is used");
+	round_of_work(7, "at first");
+	round_of_work(100, "with another bias");
+	if (free_now() + (100 << 20) > before)
+		fail("128 MiB more were free, and %zu of %zu are", free_now(), before);
+	CHECK(cudaDeviceReset());
+	is_active(0, "after a reset");
+	after = free_now();
+	if (after + (32 << 20) < before)
+		fail("%zu bytes were free, and %zu are after a reset", before, after);
+	is_active(1, "when it is used again");
+	/* Variables are what the program's image says. */
+	round_of_work(7, "after a reset");
+	CHECK(cudaDeviceReset());
+	CHECK(cudaDeviceReset());
+	round_of_work(7, "after two resets");
+	CHECK(cudaDeviceSynchronize());
+	return pass();
+}
