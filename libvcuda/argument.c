@@ -92,7 +92,6 @@ static CUresult set_range(struct vcuda_call *c, unsigned int size, bool rows)
 
 	if (!width || !height)
 		return CUDA_SUCCESS;
-	/* the driver tells at the call whether there is anything, so that the call waits for its word */
 	c->tells = !vcuda_is_known(at);
 	return vcuda_check_rows(at, rows ? argument(args, 1) : 0, width, height, size);
 }

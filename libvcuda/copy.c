@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "bulk.h"
 #include "hostcall.h"
 #include "vcuda_graph.h"
@@ -31,10 +32,7 @@ static CUresult check_device(CUdeviceptr p, size_t n)
 /* false: the driver tells at the call whether there is anything, so the call waits for its word. */
 bool vcuda_is_known(CUdeviceptr p)
 {
-	uint64_t start, size;
-	CUcontext ctx;
-
-	return vcuda_mem_range(p, &start, &size, &ctx);
+	return vcuda_arena_holds(p) || vcuda_is_device(p);
 }
 
 static CUresult begin(CUstream stream, uint32_t *number)

@@ -287,7 +287,7 @@ CUresult vcuda_check_device(CUdeviceptr p, size_t n);
 /* The same for rows of width elements; pitch in bytes. */
 CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
 			  unsigned int size);
-/* Memory that was allocated here, or a variable that was asked for. */
+/* Memory of the lease, or a variable that was asked for. */
 bool vcuda_is_known(CUdeviceptr p);
 /* As cuMemcpyAsync(), of ends whose kind is known; async: to pinned memory. */
 CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
