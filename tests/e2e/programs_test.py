@@ -56,7 +56,7 @@ class ProgramsTest(unittest.TestCase):
 
     def run_program(self, name, *args, timeout=100, **env):
         p = self.start(name, *args, **env)
-        out, err = p.communicate(timeout=timeout)
+        out, err = p.communicate(timeout=dgsf.patient(timeout))
         return Done(p.returncode, out, err)
 
     def passes(self, name, *args, round_trips=None, **env):
@@ -141,7 +141,7 @@ class Programs(ProgramsTest):
         handles = offer.stdout.read(192)
         for tenant, want in (("two", 0), ("one", 1)):
             p = subprocess.run([os.path.join(CUDA, "shared"), "--stranger"], env=self.env(VGPU_TENANT=tenant), input=handles, capture_output=True,
-                               timeout=30)
+                               timeout=dgsf.patient(30))
             self.assertEqual(p.returncode, want, p.stdout + p.stderr)
 
     def test_mapped_and_managed_memory(self):
@@ -214,7 +214,7 @@ class Programs(ProgramsTest):
     def test_two_programs_at_once(self):
         programs = [self.start("matmul"), self.start("kmeans", "--csv", os.path.join(DATA, "digits.csv.gz"))]
         for p in programs:
-            out, err = p.communicate(timeout=100)
+            out, err = p.communicate(timeout=dgsf.patient(100))
             self.assertEqual(p.returncode, 0, err)
             self.assertIn("PASS", out)
 
@@ -279,7 +279,7 @@ class HostFunctions(ProgramsTest):
         for pid in [self.server.pid] + self.server.children():
             os.kill(pid, signal.SIGKILL)
         start = time.monotonic()
-        p.communicate(timeout=20)
+        p.communicate(timeout=dgsf.patient(20))
         self.assertLess(time.monotonic() - start, 5)
         self.assertNotEqual(p.returncode, 0)
 
@@ -324,7 +324,7 @@ class Trouble(ProgramsTest):
         for pid in [self.server.pid] + self.server.children():
             os.kill(pid, signal.SIGKILL)
         start = time.monotonic()
-        _, err = p.communicate(timeout=20)
+        _, err = p.communicate(timeout=dgsf.patient(20))
         self.assertLess(time.monotonic() - start, 2)
         self.assertNotEqual(p.returncode, 0)
         self.assertIn("libvcuda: connection to the server lost", err)
@@ -336,7 +336,7 @@ class Trouble(ProgramsTest):
         self.assertEqual(p.stdout.readline(), "ready\n")
         for pid in [self.server.pid] + self.server.children():
             os.kill(pid, signal.SIGKILL)
-        out, err = p.communicate("\n", timeout=20)
+        out, err = p.communicate("\n", timeout=dgsf.patient(20))
         self.assertEqual(p.returncode, 0, out + err)
         self.assertIn("libvcuda: connection to the server lost", err)
 
@@ -348,7 +348,7 @@ class Trouble(ProgramsTest):
         for victim in [pid] if pid in before else before:
             os.kill(victim, signal.SIGKILL)
         start = time.monotonic()
-        p.communicate(timeout=20)
+        p.communicate(timeout=dgsf.patient(20))
         self.assertLess(time.monotonic() - start, 2)
         self.assertNotEqual(p.returncode, 0)
         self.and_then_the_next_is_served()
@@ -416,7 +416,7 @@ class OnSoftgpu(unittest.TestCase):
 
     def run_program(self, name, *args, timeout=60, **env):
         p = subprocess.run([os.path.join(CUDA, name), *args], env={**os.environ, "LD_LIBRARY_PATH": os.path.dirname(SOFTGPU), **env},
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=dgsf.patient(timeout))
         return Done(p.returncode, p.stdout, p.stderr)
 
     def passes(self, name, *args, **env):
@@ -505,7 +505,7 @@ class HostileServer(unittest.TestCase):
                     dgsf.read_exactly(sock, size - len(head))
                 sock.sendall(data)
                 sock.shutdown(socket.SHUT_WR)
-                out, err = p.communicate(timeout=10)
+                out, err = p.communicate(timeout=dgsf.patient(10))
         self.assertEqual(p.returncode, 1, f"{data[:64]!r}: {p.returncode}\n{out}\n{err}")
         self.assertRegex(err, "libvcuda: ")
         return err
@@ -556,7 +556,7 @@ class Full(ProgramsTest):
         time.sleep(0.5)
         self.assertIsNone(waiting.poll())
         holder.kill()
-        out, err = waiting.communicate(timeout=20)
+        out, err = waiting.communicate(timeout=dgsf.patient(20))
         self.assertEqual(waiting.returncode, 0, err)
         self.assertIn("PASS", out)
 

@@ -38,6 +38,10 @@ static int take_message(struct nl_msg *msg, void *arg)
 	struct nlattr *attrs[VGPU_A_MAX + 1];
 	struct announce *a = arg;
 
+	if (nlmsg_get_src(msg)->nl_pid || !genlmsg_valid_hdr(nlmsg_hdr(msg), 0)) {
+		log_err("an announcement that is not the module's");
+		return NL_OK;
+	}
 	if (h->cmd != VGPU_CMD_SESSION_OPEN && h->cmd != VGPU_CMD_SESSION_GET)
 		return NL_OK;
 	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, VGPU_A_MAX, policy) < 0 ||
