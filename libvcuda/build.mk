@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # libvcuda: the libcuda.so.1 of a function. Needs libc only: what takes compressed images apart is linked in.
+# It stays loaded once it is (nodelete): it has threads, a handler of faults, and destructors of other threads.
 
 # What graphs and captures are, as in softgpu; libvcuda/graph stands for what is around it there.
 libvcuda_graph := $(wildcard userd/graph/*.c libvcuda/graph/*.c)
@@ -21,7 +22,7 @@ build/libvcuda/obj/%.o: %.c | build/gen/made build/gen/handnames.gen.h
 
 build/libvcuda/libcuda.so.1: $(libvcuda_obj) build/gen/libcuda.map
 	@echo "  LD      $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 -Wl,--version-script=build/gen/libcuda.map -Wl,-z,defs -Wl,-z,now \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 -Wl,--version-script=build/gen/libcuda.map -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
 		-o $@ $(libvcuda_obj) -l:libzstd.a -Wl,--exclude-libs,libzstd.a
 	$(Q)ln -sf libcuda.so.1 build/libvcuda/libcuda.so
 

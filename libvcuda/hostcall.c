@@ -6,7 +6,6 @@
  * meanwhile, so the thread that calls the functions reads what comes in as long as some are
  * expected. It never waits for the server, and what it sends needs no room to be made for.
  */
-#include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,15 +376,6 @@ static void *caller(void *arg)
 	return NULL;
 }
 
-/* The thread sleeps in the library's code: that stays, whatever dlclose() says. */
-static void stay_loaded(void)
-{
-	Dl_info info;
-
-	if (dladdr((void *)stay_loaded, &info) && info.dli_fname)
-		dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 CUresult vcuda_hostcall_start(void)
 {
 	sigset_t all, old;
@@ -394,7 +384,6 @@ CUresult vcuda_hostcall_start(void)
 
 	pthread_mutex_lock(&lock);
 	if (!started) {
-		stay_loaded();
 		sigfillset(&all);
 		pthread_sigmask(SIG_SETMASK, &all, &old);
 		if (pthread_create(&thread, NULL, caller, NULL))
