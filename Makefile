@@ -74,6 +74,7 @@ include libvcuda/build.mk
 include libnvml/build.mk
 include tests/cuda/build.mk
 include tests/errors/build.mk
+include tests/process/build.mk
 include tests/ptx/build.mk
 include tests/fuzz/build.mk
 include tests/build.mk
