@@ -45,6 +45,7 @@ static _Atomic int pending_error, sticky_error;
 void vcuda_receive_start(void)
 {
 	cq_tail = 0;
+	vcuda_queued_start();
 }
 
 void vcuda_receive_reset(void)
@@ -462,6 +463,16 @@ static void on_closed(struct vwire_rd *rd)
 	vcuda_session_lose(v.result ? le32toh(v.result) : CUDA_ERROR_DEVICE_UNAVAILABLE, text);
 }
 
+static void on_queued(struct vwire_rd *rd)
+{
+	struct vwire_queued v;
+
+	rd_copy(rd, &v, sizeof(v));
+	if (rd->err)
+		return protocol_error("a place in the queue that is cut off");
+	vcuda_queued_at(le32toh(v.place));
+}
+
 static void handle_frame(const struct vwire_frame *f, struct vwire_rd *rd)
 {
 	struct vcuda_wait *w;
@@ -483,9 +494,11 @@ static void handle_frame(const struct vwire_frame *f, struct vwire_rd *rd)
 	case VWIRE_OP_REFUSED:
 		return on_closed(rd);
 	case VWIRE_OP_QUEUED:
+		return on_queued(rd);
 	case VWIRE_OP_STATUS:
 		return;
 	case VWIRE_OP_WELCOME:			/* answers the greeting, which is request 1 */
+		vcuda_queued_at(0);
 		pthread_mutex_lock(&lock);
 		w = find_wait(1);
 		pthread_mutex_unlock(&lock);
@@ -641,6 +654,7 @@ static void read_or_sleep(void)
 	if (!available() && !vcuda_session_error())
 		gone = vcuda_transport_sleep(t, true, false) < 0;
 	vcuda_receive_sleeps(false);
+	vcuda_queued_look();
 	if (gone && !read_frames())
 		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
 				   "vgpud, or the connection to the GPU server, has gone");

@@ -33,6 +33,15 @@ void vcuda_receive_again(void);
 /* What over() looks at has changed. */
 void vcuda_receive_wake(void);
 
+/* ---- queued.c ---- */
+
+/* A session begins; the server says that it has this place in its queue, 0: none; time goes by. */
+void vcuda_queued_start(void);
+void vcuda_queued_at(uint32_t place);
+void vcuda_queued_look(void);
+
+/* ---- receive.c ---- */
+
 /* The session is lost: whoever waits for a reply looks again. */
 void vcuda_receive_lost(void);
 

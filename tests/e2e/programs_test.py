@@ -548,6 +548,7 @@ class Full(ProgramsTest):
         self.assertNotEqual(done.code, 0)
         self.assertGreater(time.monotonic() - start, 2.9)
         self.assertRegex(done.err, r"libvcuda: waited \d+ ms for a (warm )?worker")
+        self.assertEqual(len(re.findall("waiting for a GPU of the server: place 1 in its queue", done.err)), 1, done.err)
 
     def test_a_queued_program_runs_when_its_turn_comes(self):
         holder = self.start("idle", "--seconds", "30")
@@ -559,6 +560,19 @@ class Full(ProgramsTest):
         out, err = waiting.communicate(timeout=dgsf.patient(20))
         self.assertEqual(waiting.returncode, 0, err)
         self.assertIn("PASS", out)
+
+
+class Queued(ProgramsTest):
+    server_args = ("--workers", "1", "--max-workers", "1", "--mem-default", "512M", "--queue-wait", "60s")
+
+    def test_who_waits_is_told_each_place(self):
+        self.start("idle", "--seconds", "60").stdout.readline()
+        before = self.start("vecadd")
+        self.assertRegex(before.stderr.readline(), r"^libvcuda: waiting for a GPU of the server: place 1 in its queue, \d+ s so far$")
+        behind = self.start("vecadd")
+        self.assertIn("place 2 in its queue", behind.stderr.readline())
+        before.kill()
+        self.assertIn("place 1 in its queue", behind.stderr.readline())
 
 
 class Many(ProgramsTest):
