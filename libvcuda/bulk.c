@@ -93,6 +93,7 @@ CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stre
 	}
 	vcuda_bulk_finish(&two[0]);
 	vcuda_bulk_finish(&two[1]);
+	vcuda_bulk_settle();
 	return r ? r : vcuda_session_error();
 }
 

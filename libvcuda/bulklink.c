@@ -4,6 +4,8 @@
  *
  * VGPU_BULK says how many there are, 4 unless told otherwise, 0 for none. They are opened by a
  * thread of their own when the first large copy comes, to the address that the session's goes to.
+ * Where the network's device takes data from the program's pages, nobody copies it (VGPU_ZEROCOPY=0:
+ * the kernel does); a copy is then over when the server has acknowledged it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +20,14 @@
 #include "bulklink.h"
 #include "net.h"
 #include "ring.h"
+#include "zerocopy.h"
 
 #define LINKS	  4
 #define LINKS_MAX 8
 #define OPEN_MS	  5000
 #define REASON_MS 1000 /* for the session's connection to say why */
 #define BOUNCE	  (64u << 10)
+#define SETTLE_MS 100
 
 enum state { NONE, OFFERED, OPENING, READY };
 
@@ -43,6 +47,7 @@ static unsigned int nr_copying_wait;
 static bool first_busy; /* a thread that copies sends over the first connection */
 static bool stopping;
 static int nr_links, fds[LINKS_MAX];
+static struct zerocopy zero[LINKS_MAX];
 static pthread_t opener, threads[2 * LINKS_MAX];
 static bool opener_runs;
 static int nr_threads;
@@ -133,7 +138,28 @@ static bool send_all(int fd, struct iovec *iov, int nr)
 	return true;
 }
 
-static bool send_stripe(int fd, const struct vcuda_outbound *o, uint32_t i)
+/* The head is copied, as it does not stay; the data is not. */
+static bool send_pages(struct zerocopy *z, struct iovec *iov)
+{
+	uint8_t *p = iov[1].iov_base;
+	size_t left = iov[1].iov_len;
+	ssize_t n = send(z->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_MORE);
+
+	if (n != (ssize_t)iov[0].iov_len)
+		return false;
+	for (; left; p += n, left -= n) {
+		n = zerocopy_send(z, p, left);
+		if (n < 0 && errno == EFAULT)
+			break;
+		if (n < 0 && errno != EINTR)
+			return false;
+		n = n < 0 ? 0 : n;
+	}
+	iov[1] = (struct iovec){ p, left };
+	return !(left + iov[2].iov_len) || send_all(z->fd, iov + 1, 2);
+}
+
+static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 {
 	static const uint8_t zeros[8];
 	uint64_t offset = (uint64_t)i * VWIRE_STRIPE, left = o->bytes - offset;
@@ -151,14 +177,15 @@ static bool send_stripe(int fd, const struct vcuda_outbound *o, uint32_t i)
 	};
 
 	vcuda_stats_bytes(sizeof(h) + vwire_pad(len), 0);
-	return send_all(fd, iov, 3);
+	return zerocopy_is_on(&zero[link]) ? send_pages(&zero[link], iov)
+					   : send_all(fds[link], iov, 3);
 }
 
 /*
  * With the lock, which is dropped meanwhile: the next stripe of all. So stripes stand on every
  * connection in the order of their requests.
  */
-static void send_next(int fd)
+static void send_next(int link)
 {
 	struct vcuda_outbound *o = queue;
 	uint32_t i = o->nr_begun++;
@@ -170,7 +197,7 @@ static void send_next(int fd)
 			queue_tail = &queue;
 	}
 	pthread_mutex_unlock(&lock);
-	ok = !vcuda_session_error() && send_stripe(fd, o, i);
+	ok = !vcuda_session_error() && send_stripe(link, o, i);
 	if (!ok)
 		gone("a bulk connection to the server has ended");
 	pthread_mutex_lock(&lock);
@@ -196,7 +223,7 @@ static void take_part(struct vcuda_outbound *o, uint32_t left)
 			continue;
 		}
 		first_busy = true;
-		send_next(fds[0]);
+		send_next(0);
 		first_busy = false;
 	}
 }
@@ -230,14 +257,21 @@ void vcuda_bulk_finish(struct vcuda_outbound *o)
 	pthread_mutex_unlock(&lock);
 }
 
+void vcuda_bulk_settle(void)
+{
+	for (int i = 0; i < nr_links; i++)
+		while (!zerocopy_wait(&zero[i], SETTLE_MS) && !vcuda_session_error())
+			usleep(1000);
+}
+
 static void *sender(void *arg)
 {
-	int fd = (int)(intptr_t)arg;
+	int link = (int)(intptr_t)arg;
 
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
 		if (queue)
-			send_next(fd);
+			send_next(link);
 		else
 			pthread_cond_wait(&work, &lock);
 	}
@@ -366,14 +400,18 @@ static int connect_one(int i, const struct net_addr *to)
 static int connect_all(void)
 {
 	struct net_addr to = { .len = sizeof(to.sa) };
+	const char *env = getenv("VGPU_ZEROCOPY");
 	int i, err = 0;
 
 	if (getpeername(vcuda_transport()->sock, (struct sockaddr *)&to.sa, &to.len) < 0)
 		return -errno;
 	for (i = 0; i < nr_links; i++)
 		fds[i] = -1;
-	for (i = 0; !err && i < nr_links; i++)
+	for (i = 0; !err && i < nr_links; i++) {
 		err = connect_one(i, &to);
+		if (!err)
+			zerocopy_init(&zero[i], fds[i], !env || *env != '0');
+	}
 	return err;
 }
 
@@ -386,7 +424,7 @@ static int start_threads(void)
 		nr_threads += !err;
 	}
 	for (i = 1; !err && i < nr_links; i++) {
-		err = start(&threads[nr_threads], sender, (void *)(intptr_t)fds[i]);
+		err = start(&threads[nr_threads], sender, (void *)(intptr_t)i);
 		nr_threads += !err;
 	}
 	return err;

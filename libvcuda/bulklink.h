@@ -27,6 +27,8 @@ void vcuda_bulk_begin(struct vcuda_outbound *o, const uint8_t *src, size_t n, ui
 void vcuda_bulk_send(struct vcuda_outbound *o);
 /* Until all of it is sent, or the session is lost. Nothing was begun: nothing is done. */
 void vcuda_bulk_finish(struct vcuda_outbound *o);
+/* Until the kernel needs no page any more of what was sent. */
+void vcuda_bulk_settle(void);
 void vcuda_bulk_link_fork(void);
 
 /*

@@ -126,7 +126,7 @@ bool vcuda_bulk_open(bool wait)
 /* What is sent, and of which requests: two at a time at most. */
 static struct vcuda_outbound *under_way[2];
 static uint64_t sent_bytes;
-static unsigned int nr_sent, nr_ahead;
+static unsigned int nr_sent, nr_ahead, nr_settled;
 
 void vcuda_bulk_begin(struct vcuda_outbound *o, const uint8_t *src, size_t n, uint64_t seq)
 {
@@ -149,6 +149,12 @@ void vcuda_bulk_finish(struct vcuda_outbound *o)
 			sent_bytes += o->bytes;
 			under_way[i] = NULL;
 		}
+}
+
+void vcuda_bulk_settle(void)
+{
+	assert_true(!under_way[0] && !under_way[1]);
+	nr_settled++;
 }
 
 void vcuda_bulk_link_fork(void)
@@ -359,12 +365,13 @@ static void a_copy_to_the_device_is_asked_for_ahead_of_its_data(void **state)
 	uint64_t seq;
 
 	(void)state;
-	nr_asked = asked_bytes = sent_bytes = nr_sent = nr_ahead = 0;
+	nr_asked = asked_bytes = sent_bytes = nr_sent = nr_ahead = nr_settled = 0;
 	assert_int_equal(vcuda_bulk_in(0x1000, dst, LARGE + 1, 1, &seq), 0);
 	assert_int_equal(seq, last_seq);
 	assert_int_equal(asked_bytes, LARGE + 1);
 	assert_int_equal(sent_bytes, LARGE + 1);
 	assert_int_equal(nr_ahead, nr_sent - 1);
+	assert_int_equal(nr_settled, 1);
 	assert_null(under_way[0]);
 	assert_null(under_way[1]);
 	nr_asked = asked_bytes = sent_bytes = 0;

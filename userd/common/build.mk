@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What the daemons and libvcuda share, as objects: COMMON_OBJS for a daemon; libvcuda compiles forward.c and net.c itself.
+# What the daemons and libvcuda share, as objects: COMMON_OBJS for a daemon; libvcuda compiles forward.c, net.c and zerocopy.c itself.
 
 COMMON_CFLAGS := -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Werror -Iuapi -Iuserd/common
 COMMON_OUT := build/common
@@ -14,7 +14,8 @@ $(COMMON_OUT)/%.o: userd/common/%.c
 -include $(COMMON_OBJS:.o=.d)
 
 # Unit tests need CMocka.
-COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/net_test
+COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/net_test \
+	build/tests/unit/zerocopy_test
 UNIT_TESTS += $(COMMON_TESTS)
 
 $(COMMON_TESTS): build/tests/unit/%: tests/unit/%.c $(COMMON_OBJS)
