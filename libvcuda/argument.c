@@ -59,9 +59,11 @@ static bool attribute_wrong(uint64_t id)
 }
 
 /* CU_EVENT_RECORD_EXTERNAL and CU_EVENT_WAIT_EXTERNAL are for streams that capture. */
-static bool event_use_wrong(uint64_t flags)
+static CUresult check_event_use(uint64_t flags)
 {
-	return flags & ~(uint64_t)CU_EVENT_RECORD_EXTERNAL || (flags && !vcuda_capturing());
+	if (flags & ~(uint64_t)CU_EVENT_RECORD_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	return flags && !vcuda_capturing() ? CUDA_ERROR_ILLEGAL_STATE : CUDA_SUCCESS;
 }
 
 /* address, value, count */
@@ -164,8 +166,7 @@ CUresult vcuda_arguments_check(enum cuda_id id, struct vwire_rd args)
 		break;
 	case CUDA_ID_cuStreamWaitEvent:
 	case CUDA_ID_cuEventRecordWithFlags:
-		wrong = event_use_wrong(argument(args, 2));
-		break;
+		return check_event_use(argument(args, 2));
 	case CUDA_ID_cuStreamSetAttribute:
 		wrong = attribute_wrong(argument(args, 1));
 		break;

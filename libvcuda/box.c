@@ -334,11 +334,6 @@ static CUresult capture_box(const struct place *dst, const struct place *src, co
 	return vcuda_capture_copy(&c, stream, capturing);
 }
 
-static bool type_ok(CUmemorytype type)
-{
-	return type >= CU_MEMORYTYPE_HOST && type <= CU_MEMORYTYPE_UNIFIED;
-}
-
 static CUresult copy_box(const struct place *dst, const struct place *src, const struct box *b,
 			 CUstream stream, bool async)
 {
@@ -351,8 +346,6 @@ static CUresult copy_box(const struct place *dst, const struct place *src, const
 		r = vcuda_capture_refuse(stream);
 	if (r)
 		return r;
-	if (!type_ok(dst->type) || !type_ok(src->type))
-		return CUDA_ERROR_INVALID_VALUE;
 	if (!b->width || !b->height || !b->depth)
 		return CUDA_SUCCESS;
 	if (async && vcuda_capturing()) {

@@ -369,7 +369,20 @@ static CUresult put_attribute(uint8_t *p, const CUlaunchAttribute *a)
 	if (is_plain(a->id))
 		return CUDA_SUCCESS;
 	vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", a->id);
-	return CUDA_ERROR_NOT_SUPPORTED;
+	/* the last that there is */
+	return (unsigned int)a->id > CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING
+		       ? CUDA_ERROR_INVALID_VALUE
+		       : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* The grid consists of whole clusters; what has no size is for the driver to judge. */
+static bool cluster_fits(const CUlaunchAttribute *a, const CUlaunchConfig *c)
+{
+	unsigned int x = a->value.clusterDim.x, y = a->value.clusterDim.y, z = a->value.clusterDim.z;
+
+	if (a->id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION || !x || !y || !z)
+		return true;
+	return c->gridDimX % x == 0 && c->gridDimY % y == 0 && c->gridDimZ % z == 0;
 }
 
 static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
@@ -379,8 +392,11 @@ static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
 
 	if (c->numAttrs > MAX_ATTRIBUTES || (c->numAttrs && !c->attrs))
 		return CUDA_ERROR_INVALID_VALUE;
-	for (i = 0; i < c->numAttrs && !r; i++)
+	for (i = 0; i < c->numAttrs && !r; i++) {
 		r = put_attribute(l->attributes + i * ATTRIBUTE_BYTES, &c->attrs[i]);
+		if (!cluster_fits(&c->attrs[i], c))
+			r = CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	}
 	l->wire.nr_attributes = htole32(c->numAttrs);
 	l->wire.reserved = 0;
 	return r;

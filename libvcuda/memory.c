@@ -375,12 +375,14 @@ CUresult vcuda_mem_free(CUdeviceptr ptr)
 
 CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
-	CUresult r = vcuda_need_context();
+	CUresult r;
 
+	/* which needs no context */
+	if (!ptr)
+		return CUDA_SUCCESS;
+	r = vcuda_need_context();
 	if (r)
 		return r;
-	if (!ptr)
-		return vcuda_sticky_error();
 	if (vcuda_graph_allocs && vcuda_graph_free(ptr, &r))
 		return r;
 	return vcuda_mem_free(ptr);
@@ -429,15 +431,15 @@ CUresult hand_cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 		r = vcuda_sticky_error();
 	if (r)
 		return r;
-	if (!free_bytes || !total)
-		return CUDA_ERROR_INVALID_VALUE;
 	vcuda_arena_lock();
 	vcuda_arena_reap();
 	left = vcuda_arena_free_bytes();
 	vcuda_arena_unlock();
 	all = vcuda_lease()->devices[vcuda_current_device()].total_mem;
-	*total = all;
-	*free_bytes = left < all ? left : all;
+	if (total)
+		*total = all;
+	if (free_bytes)
+		*free_bytes = left < all ? left : all;
 	return CUDA_SUCCESS;
 }
 

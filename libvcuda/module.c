@@ -482,7 +482,7 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	uint64_t addr, size, is_managed;
 	struct vcuda_module *m;
 	struct vcuda_call c;
-	CUresult r = name ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = name && (ptr || bytes) ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
 
 	if (!r)
 		r = ensure_sent(m);

@@ -200,7 +200,7 @@ static CUresult record(struct vcuda_call *c, struct stream *s, bool *done)
 	r = capture_enter(s, done);
 	if (r || !*done) {
 		if (!r && flags)
-			r = CUDA_ERROR_INVALID_VALUE;
+			r = CUDA_ERROR_ILLEGAL_STATE;
 		if (!r)
 			capture_forget_event(e);
 		return r;

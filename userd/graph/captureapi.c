@@ -157,13 +157,14 @@ static CUresult end(struct stream *s, CUgraph *out)
 
 	if (!c)
 		return CUDA_ERROR_ILLEGAL_STATE;
-	if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != stream_thread_number())
-		return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
 	if (c->origin != s) {
 		capture_invalidate(c);
 		return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
 	}
-	if (c->invalid)
+	/* which ends it, too */
+	if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && c->thread != stream_thread_number())
+		r = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+	else if (c->invalid)
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	else if (!is_joined(c))
 		r = CUDA_ERROR_STREAM_CAPTURE_UNJOINED;

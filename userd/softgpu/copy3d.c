@@ -17,6 +17,9 @@ static bool add_product(uint64_t *sum, size_t a, size_t b)
 CUresult copy_end_of(struct copy_end *e, const struct copy_place *p, const struct copy *c)
 {
 	*e = (struct copy_end){ .pitch = p->pitch };
+	/* of nothing, whatever else is said of it */
+	if (!c->width || !c->height || !c->depth)
+		return CUDA_SUCCESS;
 	switch (p->type) {
 	case CU_MEMORYTYPE_HOST:
 		e->addr = (uintptr_t)p->host;

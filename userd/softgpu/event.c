@@ -240,7 +240,7 @@ static CUresult record(CUevent handle, CUstream stream, bool external)
 	if (r == CUDA_SUCCESS && s->ctx != e->ctx)
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r == CUDA_SUCCESS && external && !s->capture)
-		r = CUDA_ERROR_INVALID_VALUE;
+		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r == CUDA_SUCCESS)
 		r = external ? capture_node(s, &p) : event_record(e, s);
 	return context_leave(r);

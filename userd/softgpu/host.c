@@ -63,7 +63,7 @@ static CUresult release(void *p, enum mem_kind kind, CUresult not_there)
 
 CUresult cuMemFreeHost(void *p)
 {
-	return release(p, MEM_HOST, CUDA_ERROR_INVALID_VALUE);
+	return release(p, MEM_HOST, p ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS);
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,11 +252,15 @@ static CUresult open_container(const void *code, size_t avail, struct image *img
 static CUresult open_elf(const void *code, size_t avail, struct image *img, struct sg_log *log)
 {
 	struct search elf = { .elf_arch = 0 };
+	uint16_t machine;
 	uint32_t flags;
 
 	if (container_is(code, avail))
 		return open_container(code, avail, img);
 	if (avail < 64)
+		return CUDA_ERROR_INVALID_IMAGE;
+	memcpy(&machine, (const char *)code + 18, sizeof(machine));	/* e_machine */
+	if (machine != EM_CUDA)
 		return CUDA_ERROR_INVALID_IMAGE;
 	/*
 	 * e_flags: the SM number is in the low byte, or in the second one of newer cubins

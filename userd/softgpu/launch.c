@@ -245,6 +245,14 @@ static CUresult record_events(const CUlaunchConfig *c, struct stream *s)
 	return r;
 }
 
+/* The grid consists of whole clusters; one without a size is none. */
+static bool divides(const CUlaunchAttributeValue *v, const struct sg_dim *grid)
+{
+	unsigned int x = v->clusterDim.x, y = v->clusterDim.y, z = v->clusterDim.z;
+
+	return !x || !y || !z || (grid->x % x == 0 && grid->y % y == 0 && grid->z % z == 0);
+}
+
 static CUresult read_attributes(const CUlaunchConfig *c, struct context *ctx, struct geometry *g)
 {
 	CUresult r = CUDA_SUCCESS;
@@ -253,7 +261,11 @@ static CUresult read_attributes(const CUlaunchConfig *c, struct context *ctx, st
 		CUevent handle = event_of(&c->attrs[i]);
 		struct event *e = HANDLE_FIND(handle, HANDLE_EVENT);
 
-		r = launch_attribute(&c->attrs[i], g);
+		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION &&
+		    !divides(&c->attrs[i].value, &g->grid))
+			r = CUDA_ERROR_INVALID_CLUSTER_SIZE;
+		else
+			r = launch_attribute(&c->attrs[i], g);
 		if (r == CUDA_SUCCESS && handle &&
 		    (!e || e->ctx != ctx || !(e->flags & CU_EVENT_DISABLE_TIMING)))
 			r = CUDA_ERROR_INVALID_VALUE;
@@ -345,7 +357,10 @@ CUresult launch_attribute(const CUlaunchAttribute *a, struct geometry *g)
 		break;
 	}
 	driver_log("launch attribute %d is not supported", (int)a->id);
-	return CUDA_ERROR_NOT_SUPPORTED;
+	/* the last that there is */
+	return (unsigned int)a->id > CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING
+		       ? CUDA_ERROR_INVALID_VALUE
+		       : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)

@@ -88,12 +88,15 @@ static CUresult free_now(struct context *ctx, uint64_t addr)
 CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct context *ctx;
-	CUresult r = context_enter_unsafe(&ctx);
+	CUresult r;
 
+	/* which needs no context */
+	if (!addr)
+		return driver_ready();
+	r = context_enter_unsafe(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (addr)
-		r = free_now(ctx, addr);
+	r = free_now(ctx, addr);
 	driver_unlock();
 	print_flush();
 	return r;

@@ -207,8 +207,10 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 	e = HANDLE_FIND(event, HANDLE_EVENT);
 	if (!e)
 		return context_leave(context_bad_handle(event, HANDLE_EVENT));
-	if ((flags & ~CU_EVENT_WAIT_EXTERNAL) || (external && !s->capture))
+	if (flags & ~CU_EVENT_WAIT_EXTERNAL)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	if (external && !s->capture)
+		return context_leave(CUDA_ERROR_ILLEGAL_STATE);
 	if (external)
 		return context_leave(capture_node(s, &p));
 	if (s->capture || e->capture)
