@@ -117,6 +117,8 @@ class Programs(ProgramsTest):
     def test_bulk(self):
         done = self.passes("bulk")
         self.assertNotIn("libvcuda:", done.err)
+        stripes = [int(n) for n in self.server.wait_log(r"(\d+) stripes in, .*; (\d+) out")]
+        self.assertGreater(sum(stripes) << 19, (done.bytes_out + done.bytes_in) * 9 // 10)  # nearly all of it goes that way
 
     def test_bulk_over_one_connection_and_over_none(self):
         self.assertGreater(self.passes("bulk", VGPU_BULK="0").calls, 0)

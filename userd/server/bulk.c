@@ -63,6 +63,20 @@ void bulk_release(struct worker *w)
 		bulk_raise(&b->out.empty[i], bulk_turn(&b->out, b->out.next) + 1);
 }
 
+void bulk_log(struct worker *w)
+{
+	struct bulk *b = &w->bulk;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->nr_connections)
+		log_debug("lease %llu: %llu stripes in, %llu of them late for want of a slot; "
+			  "%llu out, %llu late for want of data",
+			  (unsigned long long)w->lease.id, (unsigned long long)b->in.nr_passed,
+			  (unsigned long long)b->in.nr_late, (unsigned long long)b->out.nr_passed,
+			  (unsigned long long)b->out.nr_late);
+	pthread_mutex_unlock(&b->lock);
+}
+
 static void sleep_ns(uint64_t ns)
 {
 	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
@@ -235,9 +249,11 @@ static struct bulk_copy *claim(struct bulk *b, const struct stripe_head *h)
 	return c;
 }
 
-static void claim_done(struct bulk *b, struct bulk_copy *c)
+static void claim_done(struct bulk *b, struct bulk_copy *c, bool late)
 {
 	pthread_mutex_lock(&b->lock);
+	b->in.nr_passed++;
+	b->in.nr_late += late;
 	c->nr_done++;
 	bulk_in_end(b, c);
 	pthread_mutex_unlock(&b->lock);
@@ -250,7 +266,7 @@ static bool receive_stripe(struct link *l)
 	struct stripe_head h;
 	uint64_t n;
 	size_t len;
-	bool ok;
+	bool ok, late;
 
 	if (!receive(l->fd, &h, sizeof(h)))
 		return false;
@@ -265,6 +281,7 @@ static bool receive_stripe(struct link *l)
 	}
 	len = le64toh(h.data.len);
 	n = c->first + le64toh(h.data.offset) / VWIRE_STRIPE;
+	late = !c->discard && !bulk_reached(bulk_empty(&b->in, n), bulk_turn(&b->in, n) - 1);
 	if (c->discard || !wait_flag(l->w, bulk_empty(&b->in, n), bulk_turn(&b->in, n) - 1)) {
 		ok = throw_away(l->fd, len);
 	} else {
@@ -274,7 +291,7 @@ static bool receive_stripe(struct link *l)
 	}
 	ok = ok && throw_away(l->fd, vwire_pad(len) - len);
 	if (ok)
-		claim_done(b, c);
+		claim_done(b, c, late);
 	return ok;
 }
 
@@ -356,7 +373,7 @@ static struct bulk_copy *next_full(struct worker *w, uint32_t *stripe)
 	unsigned int naps = 0;
 	uint64_t ns = NAP_NS;
 	struct bulk_copy *c;
-	bool any;
+	bool any, late = false;
 
 	while (!(c = pick(b, &any))) {
 		if (b->broken)
@@ -367,6 +384,7 @@ static struct bulk_copy *next_full(struct worker *w, uint32_t *stripe)
 			ns = NAP_NS;
 			continue;
 		}
+		late = true;
 		b->polling = true;
 		pthread_mutex_unlock(&b->lock);
 		ns = nap(w, &naps, ns);
@@ -374,6 +392,8 @@ static struct bulk_copy *next_full(struct worker *w, uint32_t *stripe)
 		b->polling = false;
 	}
 	*stripe = c->nr_begun++;
+	b->out.nr_passed++;
+	b->out.nr_late += late;
 	pthread_cond_signal(&b->work);
 	return c;
 }

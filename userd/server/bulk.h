@@ -50,6 +50,7 @@ struct bulk_ring {
 	uint64_t next;		/* the next stripe's number; of the executor, with the lock */
 	struct bulk_copy *copies, **tail;
 	unsigned int nr_copies;
+	uint64_t nr_passed, nr_late;	/* stripes; those that the device was waited for with */
 };
 
 struct bulk {
@@ -79,6 +80,8 @@ void bulk_in(struct request *rq);
 void bulk_out(struct request *rq);
 /* Lets every stream go on that waits for data. */
 void bulk_release(struct worker *w);
+/* At the session's end: what of it was held up here, to the log. */
+void bulk_log(struct worker *w);
 
 /* ---- between bulk.c and bulkcopy.c ---- */
 

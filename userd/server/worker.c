@@ -383,6 +383,7 @@ int main(int argc, char **argv)
 	reason = start_session(w, root) ? worker_serve(w) : CONTROL_END_FAULT;
 	if (w->closing)
 		let_client_read(w);
+	bulk_log(w);
 	say_ended(w, reason);
 	leave(w);
 }
