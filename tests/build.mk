@@ -122,11 +122,11 @@ bulkbench: build/libvcuda/libcuda.so.1 $(tests_BULKBENCH)
 
 # Calls, copies and PyTorch natively and through DGSF: build/gpubench.
 gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker $(tests_MICRO) $(tools_DELAYPROXY)
-	$(Q)$(PYTHON3) tools/gpubench.py
+	$(Q)$(PYTHON3) tools/gpubench.py $(BENCH_ARGS)
 
 # Round trips of PyTorch's programs: moving the model, the first step, a steady one.
 gputrips: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
-	$(Q)$(PYTHON3) tools/gputrips.py
+	$(Q)$(PYTHON3) tools/gputrips.py $(BENCH_ARGS)
 
 # PyTorch and the libraries below it, through DGSF.
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker

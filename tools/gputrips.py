@@ -23,8 +23,7 @@ import gpubench
 import gpucheck
 
 LOAD, FIRST = 8, 40
-# Of a steady step: the places where the program itself waits.
-WAITS = {"resnet50": 2, "bert": 2, "gpt2": 71, "train": 3}
+WAITS = gpubench.WAITS
 PAID = re.compile(r" (\w+)\(.*\) = \d+ trips=(\d+) [\d.]+ us$")
 
 
