@@ -72,7 +72,9 @@ void context_ends(struct context *c)
 	pthread_mutex_lock(&context_lock);
 	last = atomic_exchange(&c->active, false) && !--nr_active;
 	pthread_mutex_unlock(&context_lock);
-	if (last)
+	if (last && vcuda_sticky_error())
+		vcuda_session_renew();
+	else if (last)
 		vcuda_libraries_restart();
 }
 

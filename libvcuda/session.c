@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * session.c - one session for each process: opened by cuInit(), lost with its first fatal error,
- * opened anew in a forked child
+ * opened anew in a forked child, and when the last context has gone that a fault poisoned
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@
 
 enum state {
 	NEW,		/* cuInit() was not called */
-	CHILD,		/* it was, in the parent: the next call opens a session of this process */
+	CHILD,		/* it was, in the parent or before a fault: the next call opens a session */
 	READY,
 	FAILED,		/* could not be opened; cuInit() may try again */
 	LOST,
@@ -273,23 +273,12 @@ static CUresult open_session(void)
 	return CUDA_SUCCESS;
 }
 
-/*
- * The session, its locks and its rings are the parent's: none of them is used here. The descriptor
- * is closed so that it dies with the parent.
- */
-static void after_fork(void)
+/* What lasts longer than a session is kept: contexts, libraries, page-locked memory. */
+static void forget_session(void)
 {
-	int was = atomic_load(&state);
-
-	pthread_mutex_init(&lock, NULL);
-	if (was != READY && was != LOST)
-		return;
 	vcuda_bulk_fork();
-	vcuda_transport_abandon(&transport);
 	vcuda_handle_fork();
-	vcuda_log_reset();
 	vcuda_host_fork();
-	vcuda_stats_reset();
 	vcuda_submit_reset();
 	vcuda_stream_reset();
 	vcuda_module_reset();
@@ -301,6 +290,40 @@ static void after_fork(void)
 	vcuda_hostcall_reset();
 	atomic_store(&lost, CUDA_SUCCESS);
 	atomic_store(&state, CHILD);
+}
+
+/*
+ * The session, its locks and its rings are the parent's: none of them is used here. The descriptor
+ * is closed so that it dies with the parent.
+ */
+static void after_fork(void)
+{
+	int was = atomic_load(&state);
+
+	pthread_mutex_init(&lock, NULL);
+	if (was != READY && was != LOST)
+		return;
+	vcuda_transport_abandon(&transport);
+	vcuda_log_reset();
+	vcuda_stats_reset();
+	forget_session();
+}
+
+/*
+ * Contexts that a fault has poisoned are all gone: what the program makes next is on another worker.
+ * Not while a thread waits, or runs the program's functions, on the old one.
+ */
+void vcuda_session_renew(void)
+{
+	pthread_mutex_lock(&lock);
+	if (atomic_load(&state) == READY && vcuda_receive_is_quiet() && !vcuda_hostcall_runs()) {
+		atomic_store(&lost, vcuda_sticky_error());
+		atomic_store(&state, LOST);
+		vcuda_bulk_stop();
+		vcuda_transport_stop(&transport);
+		forget_session();
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static CUresult open_once(void)
