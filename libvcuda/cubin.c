@@ -9,6 +9,7 @@
  */
 #include "cubin.h"
 
+#include <cuda.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,19 @@
 #define STO_ENTRY	0x10
 #define SHT_INFO	SHT_LOPROC
 
+#define FORMAT_NONE	1
 #define FORMAT_SIZED	4
 #define ATTR_MAX_THREADS	0x05	/* x, y, z */
+#define ATTR_FRAME	0x11		/* symbol, bytes */
+#define ATTR_STACK	0x12		/* symbol, bytes */
 #define ATTR_PARAM	0x17
 #define ATTR_REGISTERS	0x2f		/* symbol, count */
+#define ATTR_CLUSTER	0x3d		/* x, y, z */
+#define ATTR_CLUSTER_SET	0x3e
 #define ATTR_PARAM_2	0x45		/* for blocks over 4 KiB */
+
+#define NOTE_VIRTUAL	26u		/* where the note of CUDA 13 has the virtual architecture */
+#define NOTE_BYTES	32u
 
 #define PARAM_BYTES_MAX	65536u		/* more than any kernel may have */
 #define PARAMS_MAX	16384u		/* of a kernel */
@@ -42,6 +51,7 @@ struct reader {
 	uint32_t nr_symbols;
 	struct cubin *out;
 	uint32_t room;			/* of out->params */
+	unsigned int section_names;
 };
 
 static bool inside(const struct reader *r, uint64_t at, uint64_t bytes)
@@ -67,17 +77,16 @@ static uint16_t u16_at(const void *p)
 
 /* ---- the file ---- */
 
-static bool arch_fits(const Elf64_Ehdr *h, unsigned int sm)
+static bool arch_fits(struct cubin *c, const Elf64_Ehdr *h, unsigned int sm)
 {
-	unsigned int arch;
-
 	if (h->e_ident[EI_OSABI] == OSABI_OLD)
-		arch = h->e_flags & 0xff;
+		c->arch = h->e_flags & 0xff;
 	else if (h->e_ident[EI_OSABI] == OSABI_NEW)
-		arch = h->e_flags >> 8 & 0xff;
+		c->arch = h->e_flags >> 8 & 0xff;
 	else
 		return false;
-	return arch / 10 == sm / 10 && arch <= sm;
+	c->virtual_arch = h->e_ident[EI_OSABI] == OSABI_OLD ? h->e_flags >> 16 & 0xff : c->arch;
+	return c->arch / 10 == sm / 10 && c->arch <= sm;
 }
 
 static bool read_sections(struct reader *r, unsigned int sm)
@@ -89,7 +98,7 @@ static bool read_sections(struct reader *r, unsigned int sm)
 	memcpy(&h, r->elf, sizeof(h));
 	if (memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_machine != EM_CUDA || h.e_type != ET_EXEC ||
-	    !arch_fits(&h, sm))
+	    !arch_fits(r->out, &h, sm))
 		return false;
 	if (!h.e_shnum || h.e_shentsize != sizeof(Elf64_Shdr) ||
 	    !inside(r, h.e_shoff, (uint64_t)h.e_shnum * sizeof(Elf64_Shdr)))
@@ -98,6 +107,7 @@ static bool read_sections(struct reader *r, unsigned int sm)
 	if (!r->sections)
 		return false;
 	r->nr = h.e_shnum;
+	r->section_names = h.e_shstrndx < h.e_shnum ? h.e_shstrndx : 0;
 	for (unsigned int i = 0; i < r->nr; i++) {
 		Elf64_Shdr *s = &r->sections[i].head;
 
@@ -207,6 +217,12 @@ static bool take_attribute(struct reader *r, struct cubin_kernel *k, unsigned in
 			return false;
 		k->max_threads = u32_at(p) * u32_at(p + 4) * u32_at(p + 8);
 		return true;
+	case ATTR_CLUSTER:
+		if (n != 12)
+			return false;
+		for (int i = 0; i < 3; i++)
+			k->cluster[i] = u32_at(p + 4 * i);
+		return true;
 	default:
 		return true;
 	}
@@ -215,15 +231,23 @@ static bool take_attribute(struct reader *r, struct cubin_kernel *k, unsigned in
 /* Of symbols: k is NULL. */
 static bool take_of_symbol(struct reader *r, unsigned int id, const uint8_t *p, size_t n)
 {
+	struct cubin_kernel *k;
 	uint32_t symbol;
 
-	if (id != ATTR_REGISTERS)
+	if (id != ATTR_REGISTERS && id != ATTR_FRAME && id != ATTR_STACK)
 		return true;
 	if (n != 8)
 		return false;
 	symbol = u32_at(p);
-	if (symbol < r->nr_symbols && r->kernel_of[symbol])
-		r->out->kernels[r->kernel_of[symbol] - 1].registers = u32_at(p + 4);
+	if (symbol >= r->nr_symbols || !r->kernel_of[symbol])
+		return true;
+	k = &r->out->kernels[r->kernel_of[symbol] - 1];
+	if (id == ATTR_REGISTERS)
+		k->registers = u32_at(p + 4);
+	else if (id == ATTR_FRAME)
+		k->frame_bytes = u32_at(p + 4);
+	else
+		k->stack_bytes = u32_at(p + 4);
 	return true;
 }
 
@@ -238,6 +262,8 @@ static bool read_info(struct reader *r, const Elf64_Shdr *s, struct cubin_kernel
 		p += 4;
 		if (n > (size_t)(end - p))
 			return false;
+		if (format == FORMAT_NONE && k && id == ATTR_CLUSTER_SET)
+			k->cluster_set = true;
 		if (format == FORMAT_SIZED &&
 		    !(k ? take_attribute(r, k, id, p, n) : take_of_symbol(r, id, p, n)))
 			return false;
@@ -260,9 +286,24 @@ static bool params_whole(struct reader *r, const struct cubin_kernel *k)
 	return true;
 }
 
+static bool is_named(const struct reader *r, const Elf64_Shdr *s, const char *name)
+{
+	const Elf64_Shdr *strings = &r->sections[r->section_names].head;
+	size_t n = strlen(name) + 1;
+
+	return strings->sh_type == SHT_STRTAB && s->sh_name < strings->sh_size &&
+	       n <= strings->sh_size - s->sh_name &&
+	       !memcmp(r->elf + strings->sh_offset + s->sh_name, name, n);
+}
+
 static bool read_section(struct reader *r, const Elf64_Shdr *s)
 {
 	struct cubin_kernel *k = NULL;
+
+	if (s->sh_type == SHT_PROGBITS && is_named(r, s, ".nv.constant3"))
+		r->out->const_bytes = s->sh_size;
+	if (s->sh_type == SHT_NOTE && is_named(r, s, ".note.nv.cuinfo") && s->sh_size >= NOTE_BYTES)
+		r->out->virtual_arch = u16_at(r->elf + s->sh_offset + NOTE_VIRTUAL);
 
 	if (s->sh_info && s->sh_info < r->nr && r->sections[s->sh_info].kernel)
 		k = &r->out->kernels[r->sections[s->sh_info].kernel - 1];
@@ -305,6 +346,49 @@ bool cubin_read(struct cubin *c, const void *elf, size_t n, unsigned int sm)
 	if (!ok)
 		cubin_free(c);
 	return ok;
+}
+
+/* ---- as the driver tells it ---- */
+
+#define BLOCK_THREADS	1024u
+#define BLOCK_REGISTERS	65536u
+#define REGISTERS_UNIT	256u		/* that a warp gets */
+#define WARPS_UNIT	4u		/* a block's warps get them */
+#define SHARED_DEFAULT	49152u
+#define SHARED_KEPT	1024u		/* of a block's from 9.0 on, when it has any */
+
+static uint32_t block_threads(const struct cubin_kernel *k)
+{
+	uint64_t of_warp = ((uint64_t)k->registers * 32 + REGISTERS_UNIT - 1) / REGISTERS_UNIT *
+			   REGISTERS_UNIT;
+	uint64_t max = BLOCK_THREADS;
+
+	if (of_warp && BLOCK_REGISTERS / of_warp / WARPS_UNIT * WARPS_UNIT * 32 < max)
+		max = BLOCK_REGISTERS / of_warp / WARPS_UNIT * WARPS_UNIT * 32;
+	return k->max_threads && k->max_threads < max ? k->max_threads : max;
+}
+
+void cubin_attributes(const struct cubin *c, const struct cubin_kernel *k,
+		      int values[CUBIN_ATTRIBUTES])
+{
+	uint32_t kept = c->arch >= 90 ? SHARED_KEPT : 0;
+	uint32_t shared = k->shared_bytes > kept ? k->shared_bytes - kept : 0;
+
+	memset(values, 0, CUBIN_ATTRIBUTES * sizeof(*values));
+	values[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK] = block_threads(k);
+	values[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES] = shared;
+	values[CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES] = c->const_bytes;
+	values[CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES] = k->stack_bytes;
+	values[CU_FUNC_ATTRIBUTE_NUM_REGS] = k->registers;
+	values[CU_FUNC_ATTRIBUTE_PTX_VERSION] = c->virtual_arch;
+	values[CU_FUNC_ATTRIBUTE_BINARY_VERSION] = c->arch;
+	values[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES] =
+		shared < SHARED_DEFAULT ? SHARED_DEFAULT - shared : 0;
+	values[CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT] = -1;
+	values[CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET] = k->cluster_set;
+	values[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH] = k->cluster[0];
+	values[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT] = k->cluster[1];
+	values[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH] = k->cluster[2];
 }
 
 void cubin_free(struct cubin *c)

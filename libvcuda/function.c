@@ -119,28 +119,20 @@ static CUresult take_attributes(struct vcuda_kernel *k, unsigned int n, const st
  */
 static CUresult ask_attributes(struct vcuda_kernel *k)
 {
-	struct vwire_ask_attributes h;
-	struct vcuda_iov iov = { &h, sizeof(h) };
-	struct vcuda_kernel *block;
-	struct vcuda_wait w = { 0 };
 	unsigned int n;
-	CUresult r = vcuda_kernel_block(k, &block, &n);
+	struct vcuda_kernel *block = vcuda_kernel_block(k, &n);
+	struct vwire_ask_attributes h = { .function = htole32(block->function),
+					  .count = htole32(n) };
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	struct vcuda_wait w = { 0 };
+	CUresult r = vcuda_submit(CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, &iov, 1, &w, NULL);
 
-	if (r)
-		return r;
-	h = (struct vwire_ask_attributes){ htole32(block->function), htole32(n) };
-	r = vcuda_submit(CUDA_ID_cuFuncGetAttribute, VWIRE_F_WAIT, &iov, 1, &w, NULL);
 	if (!r)
 		r = vcuda_wait(&w);
 	if (!r)
 		r = take_attributes(block, n, &w);
 	free(w.reply);
 	return r;
-}
-
-CUresult vcuda_kernel_attributes(struct vcuda_kernel *k)
-{
-	return k->attribute_mask ? CUDA_SUCCESS : ask_attributes(k);
 }
 
 static CUresult get_attribute(int *value, CUfunction_attribute which, const void *handle)
@@ -150,8 +142,8 @@ static CUresult get_attribute(int *value, CUfunction_attribute which, const void
 
 	if (!r && (unsigned int)which >= VWIRE_KERNEL_ATTRIBUTES)
 		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r)
-		r = vcuda_kernel_attributes(k);
+	if (!r && !k->attribute_mask)
+		r = ask_attributes(k);
 	if (!r && !(k->attribute_mask >> which & 1))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
@@ -164,7 +156,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
 	int old;
-	CUresult r = vcuda_kernel_use(handle, &k);
+	CUresult r = vcuda_kernel_get(handle, &k);
 
 	if (!r)
 		r = get_attribute(&old, which, handle);
@@ -180,6 +172,10 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	if (!r && which == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT &&
 	    (value < CU_SHAREDMEM_CARVEOUT_DEFAULT || value > CU_SHAREDMEM_CARVEOUT_MAX_SHARED))
 		r = CUDA_ERROR_INVALID_VALUE;
+	/* programs set what they set before, again and again */
+	if (r || value == old)
+		return r;
+	r = vcuda_kernel_use(handle, &k);
 	if (r)
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuFuncSetAttribute);

@@ -26,8 +26,6 @@ static bool known(const struct vcuda_kernel *k, CUfunction_attribute which)
 	return k->attribute_mask >> which & 1;
 }
 
-#define SHARED_DEFAULT	49152u	/* CUDA programming guide: more must be asked for */
-
 /*
  * A kernel takes fewer threads than the device where its registers, which warps get in units of
  * 256, would not suffice, or where the compiler was told so.
@@ -40,20 +38,8 @@ static bool registers_suffice(unsigned int registers, uint64_t threads, const in
 	       (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK];
 }
 
-/*
- * Whether the driver might refuse it for what the kernel needs, warps taken in fours. Where the
- * image told nothing of that, only the shared memory is looked at.
- */
-static bool near_limits(const struct vcuda_kernel *k, uint64_t threads, unsigned int shared,
-			const int *d)
-{
-	return (uint64_t)shared + k->shared_bytes > SHARED_DEFAULT ||
-	       (k->max_threads && threads > k->max_threads) ||
-	       !registers_suffice(k->registers, (threads + 127) & ~127ull, d);
-}
-
 /* What the driver refuses at the call itself. */
-CUresult vcuda_launch_check(struct vcuda_kernel *k, const unsigned int grid[3],
+CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared)
 {
 	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
@@ -68,12 +54,6 @@ CUresult vcuda_launch_check(struct vcuda_kernel *k, const unsigned int grid[3],
 	if (threads > (uint64_t)d[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] ||
 	    shared > (unsigned int)d[CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN])
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!k->attribute_mask && near_limits(k, threads, shared, d)) {
-		CUresult r = vcuda_kernel_attributes(k);
-
-		if (r)
-			return r;
-	}
 	if (known(k, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK) &&
 	    threads > (uint64_t)k->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
 		return registers_suffice(k->attributes[CU_FUNC_ATTRIBUTE_NUM_REGS], threads, d)

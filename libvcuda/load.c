@@ -203,6 +203,8 @@ static bool read_here(const struct vcuda_image *image, struct cubin *c, void **o
 	return false;
 }
 
+_Static_assert(CUBIN_ATTRIBUTES == VWIRE_KERNEL_ATTRIBUTES, "all that is asked for");
+
 static bool take_cubin(struct vcuda_module *m, const struct cubin *c)
 {
 	unsigned int i;
@@ -213,9 +215,8 @@ static bool take_cubin(struct vcuda_module *m, const struct cubin *c)
 
 		k->module = m;
 		k->name = strdup(from->name);
-		k->registers = from->registers;
-		k->max_threads = from->max_threads;
-		k->shared_bytes = from->shared_bytes;
+		k->attribute_mask = (1u << CUBIN_ATTRIBUTES) - 1;
+		cubin_attributes(c, from, k->attributes);
 		if (!k->name || !set_params(k, c->params + from->first_param, from->nr_params))
 			return false;
 	}
@@ -283,8 +284,9 @@ CUresult vcuda_module_send(struct vcuda_module *m)
 	return CUDA_SUCCESS;
 }
 
-static CUresult name_kernel(struct vcuda_module *m, struct vcuda_kernel *k)
+CUresult vcuda_kernel_name(struct vcuda_kernel *k)
 {
+	struct vcuda_module *m = k->module;
 	uint32_t number = VWIRE_FUNCTION_NAMED | nr_named;
 	struct vwire_function f = {
 		.function = htole32(number),
@@ -302,16 +304,6 @@ static CUresult name_kernel(struct vcuda_module *m, struct vcuda_kernel *k)
 	nr_named++;
 	atomic_store_explicit(&k->function, number, memory_order_release);
 	return CUDA_SUCCESS;
-}
-
-CUresult vcuda_module_name(struct vcuda_module *m, unsigned int first, unsigned int nr)
-{
-	CUresult r = CUDA_SUCCESS;
-	unsigned int i;
-
-	for (i = first; !r && i < first + nr; i++)
-		r = name_kernel(m, &m->kernels[i]);
-	return r;
 }
 
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k)

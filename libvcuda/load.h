@@ -36,8 +36,8 @@ struct vcuda_module {
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j);
 /* A listed module. */
 CUresult vcuda_module_send(struct vcuda_module *m);
-/* nr of its kernels, from first on, get numbers in a row. The module is sent. */
-CUresult vcuda_module_name(struct vcuda_module *m, unsigned int first, unsigned int nr);
+/* The worker hears of it. The module is sent. */
+CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 /* NULL: no memory. */
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k);
 /* In a forked child: numbers start anew. */

@@ -150,10 +150,8 @@ static void unsend(struct vcuda_module *m)
 	/* a table came from the server, with numbers of its own */
 	if (!m->read_here)
 		atomic_store(&m->listed, false);
-	for (i = 0; i < m->nr_kernels; i++) {
+	for (i = 0; i < m->nr_kernels; i++)
 		m->kernels[i].function = 0;
-		m->kernels[i].attribute_mask = 0;
-	}
 }
 
 /* At their next use they are as in a program that begins. */
@@ -558,7 +556,7 @@ static CUresult name(struct vcuda_kernel *k)
 	if (!k->function)
 		r = vcuda_module_send(m);
 	if (!r && !k->function)
-		r = vcuda_module_name(m, k - m->kernels, 1);
+		r = vcuda_kernel_name(k);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -580,26 +578,16 @@ CUresult vcuda_module_use(CUmodule handle)
 	return r ? r : ensure_sent(m);
 }
 
-CUresult vcuda_kernel_block(struct vcuda_kernel *k, struct vcuda_kernel **block, unsigned int *n)
+struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
 {
 	struct vcuda_module *m = k->module;
-	unsigned int first = k - m->kernels;
-	CUresult r = CUDA_SUCCESS;
+	unsigned int first = (k - m->kernels) / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
 
 	*n = 1;
-	if (m->image_bytes <= VWIRE_ASK_IMAGE_MAX) {
-		first = first / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
-		*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first
-							       : VWIRE_KERNELS_ASK;
-	}
-	*block = &m->kernels[first];
-	pthread_mutex_lock(&lock);
-	if (m->read_here)
-		r = vcuda_module_send(m);
-	if (!r && m->read_here && (*n > 1 || !k->function))
-		r = vcuda_module_name(m, first, *n);
-	pthread_mutex_unlock(&lock);
-	return r;
+	if (m->image_bytes > VWIRE_ASK_IMAGE_MAX)
+		return k;
+	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
+	return &m->kernels[first];
 }
 
 CUresult hand_cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)

@@ -46,7 +46,6 @@ struct vcuda_kernel {
 	_Atomic uint32_t function;	/* the worker's number; 0: it has not heard of the kernel */
 	uint32_t nr_params, param_bytes;
 	const struct vcuda_param *params;
-	uint32_t registers, max_threads, shared_bytes;	/* as in struct cubin_kernel; 0: unknown */
 	uint32_t attribute_mask;
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
 	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */
@@ -59,8 +58,6 @@ struct vcuda_kernel {
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
 /* The same, and the worker knows it after the frames sent so far: function is not 0. */
 CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k);
-/* Its attributes are known: asks where they are not. */
-CUresult vcuda_kernel_attributes(struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 
@@ -70,15 +67,15 @@ bool vcuda_kernel_is_here(const struct vcuda_kernel *k);
 /* ---- launch.c ---- */
 
 /* What the driver refuses at the call itself. */
-CUresult vcuda_launch_check(struct vcuda_kernel *k, const unsigned int grid[3],
+CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared);
 /* The parameter block, k->param_bytes of it. */
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
 
 /*
- * Those of its module that are asked about together, VWIRE_KERNELS_ASK at most; the worker knows
- * them by numbers in a row.
+ * Those of its module that are asked about together, VWIRE_KERNELS_ASK at most: the worker has
+ * numbered them in a row.
  */
-CUresult vcuda_kernel_block(struct vcuda_kernel *k, struct vcuda_kernel **block, unsigned int *n);
+struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n);
 
 #endif

@@ -82,6 +82,14 @@ check-softgpu: $(softgpu_LIB) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TES
 	$(Q)CUDA_HOME=$(CUDA_HOME) $(sanitize_ENV) $(PYTHON3) tests/run.py $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(ptx_PROGFUZZ) tests/ptx/rows_test.py
 
+# What libvcuda reads of kernels in the libraries of PyTorch and CUDA, beside what the driver says of them.
+tests_ATTRIBUTES := build/tests/gpu/attributes
+$(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image \
+		userd/softgpu/fatbin userd/softgpu/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a
+
 # The library and the daemons alone: what SANITIZE=thread is for.
 check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) cuda-programs
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) tests/e2e/server_test.py tests/e2e/programs_test.py

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <cuda.h>
+
 #include "cubin.h"
 
 #ifndef CUBINS
@@ -58,6 +60,40 @@ static void check_params(const struct cubin *c, const char *name, const struct v
 	}
 }
 
+/* Static shared memory as the program declared it, and limits that come of it and of __launch_bounds__. */
+static void check_attributes(const struct cubin *c, unsigned int sm)
+{
+	int v[CUBIN_ATTRIBUTES];
+
+	cubin_attributes(c, find(c, "mixed"), v);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK], 256);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], 400);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES], 49152 - 400);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_BINARY_VERSION], sm);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_PTX_VERSION], sm);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT], -1);
+	cubin_attributes(c, find(c, "none"), v);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK], 1024);
+	assert_int_equal(v[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], 0);
+}
+
+/* 9.0, 80 registers: 25 warps could have them, but they go to warps in fours. */
+static void registers_bound_the_threads_of_a_block(void **state)
+{
+	static const struct {
+		uint32_t registers;
+		int threads;
+	} cases[] = { { 32, 1024 }, { 64, 1024 }, { 65, 896 }, { 80, 768 }, { 128, 512 }, { 255, 256 } };
+	struct cubin c = { .arch = 90 };
+	int v[CUBIN_ATTRIBUTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cubin_attributes(&c, &(struct cubin_kernel){ .registers = cases[i].registers }, v);
+		assert_int_equal(v[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK], cases[i].threads);
+	}
+}
+
 static void check_file(const char *name, unsigned int sm, bool wide)
 {
 	static const struct vcuda_param mixed[] = { { 0, 4 }, { 4, 1 }, { 8, 8 }, { 16, 2 } };
@@ -74,6 +110,7 @@ static void check_file(const char *name, unsigned int sm, bool wide)
 	check_params(&c, "_Z8instanceILi4EEvPi", instance, 1);
 	if (wide)
 		check_params(&c, "large", large, 3);
+	check_attributes(&c, sm);
 	k = find(&c, "mixed");
 	assert_int_equal(k->max_threads, 256);
 	/* 9.0 keeps a KiB of a block's for itself */
@@ -160,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_nvcc_writes),
+		cmocka_unit_test(registers_bound_the_threads_of_a_block),
 		cmocka_unit_test(refuses_code_of_another_device),
 		cmocka_unit_test(refuses_a_part_of_one),
 		cmocka_unit_test(survives_changed_bytes),

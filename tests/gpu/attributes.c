@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+/*
+ * attributes.c - on a GPU: what libvcuda reads of kernels in the cubins of libraries, beside what the
+ * driver says of them
+ *
+ *	attributes [--all] FILE...
+ *
+ * Takes the fatbins of each file apart as libvcuda does, lets the driver load the image, and compares
+ * the attributes of up to 400 kernels of each, 4,000 of a file. Prints what differs; with --all a line
+ * for each kernel.
+ */
+#include <cuda.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fatbin.h"
+#include "module.h"
+
+#define PER_IMAGE	400u
+#define PER_FILE	4000u
+#define NR_ATTRIBUTES	VWIRE_KERNEL_ATTRIBUTES
+
+/* What sends an image; nothing is sent here. */
+size_t vcuda_chunk(void)
+{
+	abort();
+}
+
+CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov *iov,
+			     unsigned int n, struct vcuda_wait *wait, uint64_t *seq)
+{
+	(void)op, (void)flags, (void)iov, (void)n, (void)wait, (void)seq;
+	abort();
+}
+
+static CUdevice dev;
+static unsigned int sm, nr_kernels, nr_wrong, of_file;
+static bool all;
+
+static void check_kernel(CUlibrary library, const struct cubin *c, const struct cubin_kernel *k)
+{
+	int want[NR_ATTRIBUTES], have[NR_ATTRIBUTES];
+	CUkernel kernel;
+	bool same = true;
+
+	if (cuLibraryGetKernel(&kernel, library, k->name))
+		return;
+	for (int i = 0; i < NR_ATTRIBUTES; i++)
+		if (cuKernelGetAttribute(&want[i], i, kernel, dev))
+			want[i] = -1000;
+	cubin_attributes(c, k, have);
+	for (int i = 0; i < NR_ATTRIBUTES; i++)
+		same = same && want[i] == have[i];
+	nr_kernels++;
+	of_file++;
+	nr_wrong += !same;
+	if (same && !all)
+		return;
+	printf("%s", same ? "same" : "DIFF");
+	for (int i = 0; i < NR_ATTRIBUTES; i++)
+		printf("\t%d%s", want[i], want[i] == have[i] ? "" : "!");
+	printf("\tregs %u max %u shared %u const %u frame %u stack %u cluster %u %ux%ux%u arch %u virtual %u\t%.60s\n",
+	       k->registers, k->max_threads, k->shared_bytes, c->const_bytes, k->frame_bytes,
+	       k->stack_bytes, k->cluster_set, k->cluster[0], k->cluster[1], k->cluster[2], c->arch,
+	       c->virtual_arch, k->name);
+}
+
+static void check_image(const void *image, size_t n)
+{
+	struct vcuda_image im = { .pieces = { { image, n } }, .nr = 1, .bytes = n };
+	struct vcuda_iov elf;
+	CUlibrary library;
+	struct cubin c;
+	void *own;
+	uint32_t step;
+
+	if (of_file >= PER_FILE || !vcuda_image_cubin(&im, sm, &elf, &own))
+		return;
+	if (!cubin_read(&c, elf.p, elf.n, sm)) {
+		printf("DIFF\tan image of %zu bytes is not understood\n", elf.n);
+		nr_wrong++;
+	} else {
+		if (!cuLibraryLoadData(&library, image, NULL, NULL, 0, NULL, NULL, 0)) {
+			step = c.nr_kernels / PER_IMAGE + 1;
+			for (uint32_t i = 0; i < c.nr_kernels; i += step)
+				check_kernel(library, &c, &c.kernels[i]);
+			cuLibraryUnload(library);
+		}
+		cubin_free(&c);
+	}
+	free(own);
+}
+
+static void check_file(const char *name)
+{
+	int fd = open(name, O_RDONLY);
+	const uint8_t *p;
+	struct stat st;
+	size_t size;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		perror(name);
+		exit(1);
+	}
+	p = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		exit(1);
+	of_file = 0;
+	for (size_t at = 0; at + 64 < (size_t)st.st_size; at += 8)
+		if (!memcmp(p + at, &(uint32_t){ FATBIN_MAGIC }, 4) &&
+		    image_size(p + at, st.st_size - at, &size)) {
+			check_image(p + at, size);
+			at += (size - 1) & ~(size_t)7;
+		}
+	munmap((void *)p, st.st_size);
+	printf("# %s: %u kernels\n", name, of_file);
+}
+
+int main(int argc, char **argv)
+{
+	int major, minor;
+	CUcontext ctx;
+
+	all = argc > 1 && !strcmp(argv[1], "--all");
+	if (cuInit(0) || cuDeviceGet(&dev, 0) || cuDevicePrimaryCtxRetain(&ctx, dev) ||
+	    cuCtxSetCurrent(ctx) ||
+	    cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, dev) ||
+	    cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, dev)) {
+		puts("no device");
+		return 1;
+	}
+	sm = major * 10 + minor;
+	for (int i = 1 + all; i < argc; i++)
+		check_file(argv[i]);
+	printf("# %u kernels, %u differ\n", nr_kernels, nr_wrong);
+	return nr_wrong != 0;
+}
