@@ -1,13 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """
-A malformed frame of every row, each from a session of its own, on softgpu: that session is closed and the reason logged, and one
-beside it goes on computing.
+What either side of a session may send that breaks the protocol, on softgpu. A malformed frame of every row, and wrong heads, each
+from a session of its own: that session is closed and the reason logged, and one beside it goes on computing. And answers that
+cannot be, to a program: it ends with an error that says so, and others go on.
 """
 import functools
 import os
 import re
+import socket
 import struct
+import subprocess
+import threading
 import unittest
 
 import dgsf
@@ -17,6 +21,7 @@ GEN = os.path.join(dgsf.BUILD, "gen")
 PAGE, STREAM_LEGACY = 2 << 20, 0
 WAIT = 0x0002
 OPEN = ("cuLaunchKernel", "cuGraphExecNodeSetParams")    # any bytes may follow their first ones
+F_REPLY = 0x0001
 OP_DATA, OP_CLOSED, OP_IMAGE, OP_FEED = 0xf008, 0xf009, 0xf00a, 0xf00c
 
 
@@ -94,7 +99,7 @@ class Worker:
         return data == bytes([self.value]) * n
 
 
-class HostileTest(unittest.TestCase):
+class OnServer(unittest.TestCase):
     def setUp(self):
         self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda",
                                    os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1"), "--workers", "2", "--mem-total", "1G"])
@@ -104,6 +109,8 @@ class HostileTest(unittest.TestCase):
         self.beside = Worker(self.port, self.ops)
         self.addCleanup(self.beside.session.sock.close)
 
+
+class HostileTest(OnServer):
     def offend(self, op, payload, flags=0):
         with Session(self.port) as s:
             s.request(op, payload, flags)
@@ -124,6 +131,118 @@ class HostileTest(unittest.TestCase):
                                    (0xffff, b"", 0), (self.ops["cuMemsetD8Async"], bytes(32), 0x8000)):
             with self.subTest(op=op):
                 self.offend(op, payload, flags)
+
+    def test_heads_that_cannot_be(self):
+        op, payload = self.ops["cuMemsetD8Async"], bytes(32)
+        for what, size, number in (("shorter than a head", 8, 2), ("of no length", 0, 2), ("not a multiple of 8", 44, 2),
+                                   ("larger than any", (1 << 20) + 8, 2), ("a number again", 48, 1), ("number 0", 48, 0)):
+            with self.subTest(what), Session(self.port) as s:
+                s.send(dgsf.FRAME.pack(size, op, 0, number) + payload)
+                self.check_closed(s, "wrong size of a frame" if number == 2 else "wrong flags or number of a request")
+
+    def check_closed(self, session, why):
+        reason, text = session.closed()
+        self.assertEqual(reason, dgsf.REASON_PROTOCOL, text)
+        self.assertIn(why, text)
+        self.server.wait_log("closed: " + re.escape(text))
+        self.assertTrue(self.beside.compute())
+
+    def test_too_little_and_too_much(self):
+        op = self.ops["cuMemsetD8Async"]
+        for n in (0, 8, 24, 40, 4096):
+            with self.subTest(bytes=n), Session(self.port) as s:
+                s.request(op, bytes(n))
+                self.check_closed(s, "cuMemsetD8Async: malformed request 2")
+
+    def test_a_handle_of_another_session_is_none(self):
+        """Not against the protocol: an error, and the other's event is as it was."""
+        event = struct.pack("<IIQ", 0x780, 0, 0)
+        s = self.beside.session
+        s.request(self.ops["cuEventCreate"], event)
+        with Session(self.port) as other:
+            other.request(self.ops["cuEventDestroy_v2"], event[:8], WAIT)
+            self.assertEqual(self.result(other), 400)
+            other.request(self.ops["cuEventQuery"], event[:8], WAIT)
+            self.assertEqual(self.result(other), 400)
+        self.assertTrue(self.beside.compute())
+        s.request(self.ops["cuEventQuery"], event[:8], WAIT)
+        self.assertEqual(self.result(s), 0)
+
+    @staticmethod
+    def result(session):
+        """Of the next reply."""
+        while True:
+            size, _, flags, _ = dgsf.FRAME.unpack(dgsf.read_exactly(session.sock, 16))
+            payload = dgsf.read_exactly(session.sock, size - 16)
+            if flags & F_REPLY:
+                return struct.unpack_from("<I", payload)[0]
+
+
+class LyingServer:
+    """Between a program and the server: after the greeting and some frames of the server comes `lie`, and nothing more."""
+
+    def __init__(self, port, after, lie):
+        self.port, self.after, self.lie = port, after, lie
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with self.listener, self.listener.accept()[0] as client, socket.create_connection(("127.0.0.1", self.port)) as server:
+            up = threading.Thread(target=self.up, args=(client, server), daemon=True)
+            up.start()
+            try:
+                self.down(server, client)
+            except (OSError, EOFError):
+                pass
+            up.join()
+
+    @staticmethod
+    def up(client, server):
+        try:
+            while data := client.recv(65536):
+                server.sendall(data)
+        except OSError:
+            pass
+
+    def down(self, server, client):
+        left = None
+        while left != 0:
+            head = dgsf.read_exactly(server, 16)
+            size, op, _, _ = dgsf.FRAME.unpack(head)
+            client.sendall(head + dgsf.read_exactly(server, size - 16))
+            if op == dgsf.OP_WELCOME:
+                left = self.after + 1
+            if left is not None:
+                left -= 1
+        client.sendall(self.lie)
+
+
+class LyingServerTest(OnServer):
+    """After a greeting that is right."""
+
+    def program(self, address):
+        return subprocess.run([os.path.join(dgsf.BUILD, "tests", "cuda", "vecadd")], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=dgsf.patient(30), check=False,
+                              env={**os.environ, "LD_LIBRARY_PATH": os.path.join(dgsf.BUILD, "libvcuda"), "VGPU_SERVER": address})
+
+    def test_answers_that_cannot_be(self):
+        lies = (
+            (struct.pack("<IHHQ", 0, 0x0502, F_REPLY, 3) + bytes(64), "connection to the server lost: Protocol error"),
+            (struct.pack("<IHHQ", 0xfffffff8, 0x0502, F_REPLY, 3) + bytes(4096), "connection to the server lost: Protocol error"),
+            (frame(0x0502, bytes(64), seq=1 << 40, flags=F_REPLY), "reply to no request of this program"),
+            (frame(OP_DATA, struct.pack("<QQ", 0x1234, 64) + bytes(64)), "data for no copy of this program"),
+            (frame(dgsf.OP_WELCOME, bytes(64)), "a second greeting"),
+            (frame(0xf0ff, bytes(64)), "a frame of an unknown kind"),
+        )
+        for lie, why in lies:
+            for after in (0, 1):
+                with self.subTest(why, after=after):
+                    done = self.program(LyingServer(self.port, after, lie).address)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn(f"libvcuda: {why}\n", done.stderr)
+                    self.assertTrue(self.beside.compute())
+        self.assertEqual(self.program(f"127.0.0.1:{self.port}").returncode, 0)
 
 
 if __name__ == "__main__":
