@@ -237,6 +237,122 @@ static void a_context_wait_covers_every_stream(void **state)
 	assert_good_end();
 }
 
+/* A stream of a context that is not the first: of the one whose legacy stream that is. */
+static void stream_of(uint32_t legacy, uint32_t number, unsigned int flags)
+{
+	client_u64(&client, CUDA_ID_cuStreamCreate, 0, 2, (uint64_t)number,
+		   (uint64_t)legacy << 32 | flags);
+}
+
+static void assert_next(uint64_t seq)
+{
+	const struct vwire_frame *f = client_recv(&client, 5000);
+
+	assert_non_null(f);
+	assert_int_equal(f->seq, seq);
+}
+
+enum { LEGACY_B = 21, BLOCKING_B, FREE_B };
+
+static void open_two_contexts(uint32_t ids[3])
+{
+	client_open(&client);
+	client_kernels(&client, 1, 0, ids);
+	stream_of(LEGACY_B, LEGACY_B, 0);
+	stream_of(LEGACY_B, BLOCKING_B, 0);
+	stream_of(LEGACY_B, FREE_B, CU_STREAM_NON_BLOCKING);
+}
+
+static void a_contexts_legacy_stream_waits_for_its_blocking_ones_alone(void **state)
+{
+	uint64_t legacy, others, free_one;
+	uint32_t ids[3];
+
+	(void)state;
+	open_two_contexts(ids);
+	sleep_on(ids[0], BLOCKING_B, 200);
+	legacy = client_sync(&client, CUDA_ID_cuStreamSynchronize, LEGACY_B);
+	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
+	others = client_sync(&client, CUDA_ID_cuStreamSynchronize, VWIRE_STREAM_LEGACY);
+	assert_next(free_one);
+	assert_next(others);
+	assert_next(legacy);
+	/* And the other way round. */
+	sleep_on(ids[0], LEGACY_B, 200);
+	legacy = client_sync(&client, CUDA_ID_cuStreamSynchronize, BLOCKING_B);
+	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
+	others = client_sync(&client, CUDA_ID_cuStreamSynchronize, VWIRE_STREAM_LEGACY);
+	assert_next(free_one);
+	assert_next(others);
+	assert_next(legacy);
+	/* A stream that goes leaves its work behind. */
+	sleep_on(ids[0], BLOCKING_B, 200);
+	client_u64(&client, CUDA_ID_cuStreamDestroy_v2, 0, 1, (uint64_t)BLOCKING_B);
+	legacy = client_sync(&client, CUDA_ID_cuStreamSynchronize, LEGACY_B);
+	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
+	assert_next(free_one);
+	assert_next(legacy);
+	assert_int_equal(client.nr_errors, 0);
+	assert_good_end();
+}
+
+static void a_context_waits_for_its_own_streams(void **state)
+{
+	uint64_t here, there, all, first;
+	uint32_t ids[3];
+
+	(void)state;
+	open_two_contexts(ids);
+	stream(STREAM_A);
+	sleep_on(ids[0], FREE_B, 200);
+	here = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, LEGACY_B);
+	there = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, VWIRE_STREAM_LEGACY);
+	assert_next(there);
+	assert_next(here);
+	sleep_on(ids[0], STREAM_A, 200);
+	there = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, VWIRE_STREAM_LEGACY);
+	here = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, LEGACY_B);
+	assert_next(here);
+	assert_next(there);
+	/* What a stream has left that is gone, and all contexts at once. */
+	sleep_on(ids[0], FREE_B, 200);
+	client_u64(&client, CUDA_ID_cuStreamDestroy_v2, 0, 1, (uint64_t)FREE_B);
+	here = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, LEGACY_B);
+	all = client_send(&client, CUDA_ID_cuCtxSynchronize, VWIRE_F_WAIT, NULL, 0);
+	there = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, VWIRE_STREAM_LEGACY);
+	assert_next(there);
+	/* These two at one time, in either order. */
+	first = client_recv(&client, 5000)->seq;
+	assert_true(first == here || first == all);
+	assert_next(first == here ? all : here);
+	assert_int_equal(client.nr_errors, 0);
+	assert_good_end();
+}
+
+static void a_context_that_is_none_is_refused(void **state)
+{
+	uint64_t seq;
+	uint32_t ids[3];
+
+	(void)state;
+	open_two_contexts(ids);
+	stream_of(77, 78, 0);
+	stream_of(BLOCKING_B, 79, 0);		/* a stream, but no legacy one */
+	seq = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, BLOCKING_B);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_CONTEXT);
+	seq = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, 77);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_CONTEXT);
+	assert_int_equal(client.nr_errors, 2);
+	/* Streams of a context whose legacy stream has gone are streams still. */
+	client_u64(&client, CUDA_ID_cuStreamDestroy_v2, 0, 1, (uint64_t)LEGACY_B);
+	sleep_on(ids[0], BLOCKING_B, 50);
+	seq = client_sync(&client, CUDA_ID_cuStreamSynchronize, BLOCKING_B);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	seq = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, LEGACY_B);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_CONTEXT);
+	assert_good_end();
+}
+
 /*
  * A's copy, then an event on A, then B waits for the event: whoever waits for B has waited for the
  * copy. It is large, so that its data is still on the way when B's event has come.
@@ -615,6 +731,9 @@ int main(void)
 		cmocka_unit_test(a_wait_for_one_stream_does_not_delay_another),
 		cmocka_unit_test(waits_of_many_streams_end_each_at_its_time),
 		cmocka_unit_test(a_context_wait_covers_every_stream),
+		cmocka_unit_test(a_contexts_legacy_stream_waits_for_its_blocking_ones_alone),
+		cmocka_unit_test(a_context_waits_for_its_own_streams),
+		cmocka_unit_test(a_context_that_is_none_is_refused),
 		cmocka_unit_test(data_comes_before_the_reply_of_a_wait_in_another_stream),
 		cmocka_unit_test(data_comes_before_a_query_says_that_the_copy_is_done),
 		cmocka_unit_test(an_event_wait_and_a_query_tell_when_the_event_has_come),
