@@ -418,6 +418,13 @@ static void new_context(void)
 	make_context();
 }
 
+static void end_functions(struct function_list *f)
+{
+	for (uint32_t i = 0; i < f->nr; i++)
+		free(f->list[i].params);
+	free(f->list);
+}
+
 static void end_session(void)
 {
 	wait_for_jobs();
@@ -427,9 +434,8 @@ static void end_session(void)
 	modules_drop(w);
 	end_memory();
 	handles_fini(&w->handles);
-	for (uint32_t i = 0; i < w->functions.nr; i++)
-		free(w->functions.list[i].offsets);
-	free(w->functions.list);
+	end_functions(&w->functions.given);
+	end_functions(&w->functions.named);
 	free(w->functions.pointers);
 	w->functions = (struct functions){ 0 };
 	if (w->lost || real.cuCtxSynchronize())
