@@ -213,6 +213,26 @@ EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned 
 	return vnvml_give(text, uuid, length);
 }
 
+/* The board's number, which tells, reaches no client. */
+EXPORT nvmlReturn_t nvmlDeviceGetBrand(nvmlDevice_t device, nvmlBrandType_t *brand)
+{
+	return GIVE(device, brand, NVML_BRAND_UNKNOWN);
+}
+
+/* Each value has an answer of its own, and no field is known. */
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
+{
+	nvmlReturn_t r = check(device, values);
+
+	if (r)
+		return r;
+	if (count < 1)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	for (int i = 0; i < count; i++)
+		values[i].nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
+	return NVML_SUCCESS;
+}
+
 EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 {
 	return GIVE(device, index, vnvml_device(device) - vnvml_info()->devices);

@@ -79,6 +79,7 @@ static void after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
 	vnvml_own_fork();
+	vnvml_event_fork();
 }
 
 __attribute__((constructor)) static void watch_fork(void)

@@ -84,6 +84,10 @@ static inline const struct vnvml_device *vnvml_device(nvmlDevice_t device)
 /* A string for a caller's buffer: NVML_ERROR_INSUFFICIENT_SIZE where it is too short. */
 nvmlReturn_t vnvml_give(const char *s, char *buf, unsigned int length);
 
+/* ---- event.c ---- */
+
+void vnvml_event_fork(void);
+
 /* ---- cuda.c ---- */
 
 /*

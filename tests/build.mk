@@ -61,11 +61,15 @@ sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITI
 sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
 endif
 
+# Asked by tests/e2e/nvml_test.py; without it that test is skipped.
+nvidia-smi:
+	-@tools/nvidia-smi.sh
+
 # Bad calls, and softgpu's answers with DGSF between: a part of make check.
 twin_PROGRAMS := $(errors_PROGRAMS) $(tools_TWIN)
 
 check: all $(twin_PROGRAMS) $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs $(process_PROGRAMS) \
-		python-packages runtimes
+		python-packages runtimes nvidia-smi
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(fuzz_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
 		tools/check-cuda-h.py:$(CUDA_HOME)/include/cuda.h tools/coverage.py:--check tools/gputwin.py:--softgpu:--errors $(CHECK_PY)
@@ -140,4 +144,4 @@ gputrips: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-runtimes check-vcuda check-softgpu demo gpucheck roundtrips python-packages
+.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-runtimes check-vcuda check-softgpu demo gpucheck roundtrips python-packages nvidia-smi

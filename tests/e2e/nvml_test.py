@@ -189,6 +189,59 @@ say(codes=[code(fn, d, *args) for fn, *args in ((n.nvmlDeviceGetTemperature, 0),
         said, _ = self.run_lines(START + "say(rates=code(n.nvmlDeviceGetUtilizationRates, d))")
         self.assertEqual(said, {"rates": 3})
 
+    def test_events_fields_and_the_brand(self):
+        self.serve()
+        said, _ = self.run_lines(START + """
+import time
+s, t = n.nvmlEventSetCreate(), time.monotonic()
+fields = n.nvmlDeviceGetFieldValues(d, [n.NVML_FI_DEV_MEMORY_TEMP, n.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, 9999])
+say(types=n.nvmlDeviceGetSupportedEventTypes(d), register=code(n.nvmlDeviceRegisterEvents, d, 8, s), wait=code(n.nvmlEventSetWait_v2, s, 200),
+    waited=time.monotonic() - t >= 0.19, free=[code(n.nvmlEventSetFree, s) for _ in range(2)], gone=code(n.nvmlEventSetWait_v2, s, 0),
+    fields=[f.nvmlReturn for f in fields], brand=n.nvmlDeviceGetBrand(d))
+""")
+        self.assertEqual(said, {"types": 0, "register": 3, "wait": 10, "waited": True, "free": [0, 2], "gone": 2, "fields": [3] * 3, "brand": 0})
+
+    def test_the_private_table_says_not_supported(self):
+        lib = ctypes.CDLL(LIBRARY)
+        table, other = ctypes.c_void_p(), ctypes.c_void_p(1)
+        known = bytes.fromhex("c4fe3e6cc98f6c4ea327ee696e12f7c4")
+        self.assertEqual(lib.nvmlInternalGetExportTable(ctypes.byref(table), known), 0)
+        words = ctypes.cast(table, ctypes.POINTER(ctypes.c_uint64))
+        slot = ctypes.CFUNCTYPE(ctypes.c_int)
+        self.assertEqual([words[0] // 8, slot(words[1])(), slot(words[words[0] // 8 - 1])()], [1024, 3, 3])
+        self.assertNotEqual(lib.nvmlInternalGetExportTable(ctypes.byref(other), bytes(16)), 0)
+        self.assertFalse(other.value)
+        self.assertEqual(lib.nvmlInternalGetExportTable(None, known), 2)
+
+    def nvidia_smi(self, *args):
+        p = subprocess.run([os.path.join(dgsf.BUILD, "nvidia-smi", "nvidia-smi"), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                           env={**os.environ, "LD_LIBRARY_PATH": ":".join(PATHS), "VGPU_SERVER": f"127.0.0.1:{self.port}"}, check=False)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        return p.stdout
+
+    def test_nvidia_smi(self):
+        missing = os.path.join(dgsf.BUILD, "nvidia-smi.missing")
+        if not os.path.exists(os.path.join(dgsf.BUILD, "nvidia-smi", "nvidia-smi")):
+            why = "no build/nvidia-smi: tools/nvidia-smi.sh"
+            if os.path.exists(missing):
+                with open(missing) as f:
+                    why = f.read().strip()
+            self.skipTest(why)
+        with unittest.mock.patch.dict(os.environ, NVML_DOUBLE_DRIVER="580.65.06"):
+            self.serve("--nvml", os.path.join(dgsf.BUILD, "tests", "unit", "nvml_double.so"))
+        self.assertRegex(self.nvidia_smi("-L"), r"^GPU 0: softgpu \(UUID: GPU-[0-9a-f-]{36}\)\n$")
+        said = self.nvidia_smi("--format=csv,noheader", "--query-gpu=name,memory.total,memory.used,memory.free,driver_version,utilization.gpu,"
+                               "utilization.memory,temperature.gpu,power.draw,compute_cap,pci.bus_id,clocks.sm")
+        self.assertEqual(said, "softgpu, 512 MiB, 0 MiB, 512 MiB, 580.65.06, 37 %, 12 %, [N/A], [N/A], 7.5, 00000000:01:00.0, [N/A]\n")
+        plain = self.nvidia_smi()
+        self.assertRegex(plain, r"Driver Version: 580\.65\.06 +CUDA Version: 13\.0")
+        self.assertRegex(plain, r"\| N/A +N/A +N/A +N/A / +N/A \| +0MiB / +512MiB \| +37% +Default \|")
+        self.assertRegex(self.nvidia_smi("topo", "-m"), r"GPU0\s+X")
+        long = self.nvidia_smi("-q")
+        self.assertNotRegex(long, "Unknown Error")
+        for line in ("Product Brand +: Unknown", "Total +: 512 MiB", "Gpu +: 37 %", "Current Power Limit +: N/A", "GPU Current Temp +: N/A"):
+            self.assertRegex(long, line)
+
     # ---- what may go wrong ----
 
     def test_a_server_that_dies_loses_the_gpu_and_says_so_once(self):

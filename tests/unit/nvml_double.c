@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * nvml_double.c - a libnvidia-ml.so.1 for vgpu-server: it knows every GPU, and that it is busy. With
- * NVML_DOUBLE_HANGS in the environment it does not return, as with a GPU that has gone
+ * NVML_DOUBLE_HANGS in the environment it does not return, as with a GPU that has gone;
+ * NVML_DOUBLE_DRIVER is the version of its driver
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,9 @@ int nvmlShutdown(void)
 
 int nvmlSystemGetDriverVersion(char *version, unsigned int n)
 {
-	return snprintf(version, n, "580.1.2") < 0;
+	const char *driver = getenv("NVML_DOUBLE_DRIVER");
+
+	return snprintf(version, n, "%s", driver ? driver : "580.1.2") < 0;
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle)
