@@ -18,6 +18,17 @@ $(VGPUD_OUT)/vgpud: $(VGPUD_OBJS) $(COMMON_OBJS)
 
 -include $(VGPUD_OBJS:.o=.d)
 
+# The sessions, with the test in the place of the module and of the devices.
+vgpud_TEST := build/tests/unit/vgpud_session_test
+UNIT_TESTS += $(vgpud_TEST)
+
+$(vgpud_TEST): tests/unit/vgpud_session_test.c $(VGPUD_OUT)/session.o $(VGPUD_OUT)/dial.o $(COMMON_OBJS)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka -lpthread
+
+-include $(vgpud_TEST:=.d)
+
 # Runs in a guest: tests/e2e/vgpud_test.sh.
 build/tests/e2e/vgpud_test: tests/e2e/vgpud_test.c
 	@echo "  CC      $@"
