@@ -118,16 +118,10 @@ CUresult vcuda_ranges_check(struct vcuda_call *c)
 	}
 }
 
-/* Of a stream of another context than the current one. */
+/* Of a stream of another context than the current one; memory is set, as on an H100. */
 static bool refuses_foreign(enum cuda_id id)
 {
 	switch (id) {
-	case CUDA_ID_cuMemsetD8Async:
-	case CUDA_ID_cuMemsetD16Async:
-	case CUDA_ID_cuMemsetD32Async:
-	case CUDA_ID_cuMemsetD2D8Async:
-	case CUDA_ID_cuMemsetD2D16Async:
-	case CUDA_ID_cuMemsetD2D32Async:
 	case CUDA_ID_cuStreamWriteValue32:
 	case CUDA_ID_cuStreamWriteValue32_v2:
 	case CUDA_ID_cuStreamWriteValue64:

@@ -375,6 +375,7 @@ CUresult vcuda_mem_free(CUdeviceptr ptr)
 
 CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
+	struct vcuda_range range;
 	CUresult r;
 
 	/* which needs no context */
@@ -382,7 +383,9 @@ CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 		return CUDA_SUCCESS;
 	r = vcuda_need_context();
 	if (r)
-		return r;
+		return r == CUDA_ERROR_INVALID_CONTEXT && !vcuda_mem_find(ptr, &range)
+			       ? CUDA_ERROR_INVALID_VALUE
+			       : r;
 	if (vcuda_graph_allocs && vcuda_graph_free(ptr, &r))
 		return r;
 	return vcuda_mem_free(ptr);

@@ -1078,8 +1078,9 @@ static void contexts_stack_and_end(void **state)
 	OK(cuCtxPopCurrent(&cur));
 	assert_ptr_equal(cur, other);
 	OK(cuCtxGetDevice(&dev));
-	/* Other contexts' streams are not for work here. */
-	FAILS(CUDA_ERROR_INVALID_HANDLE, cuMemsetD8Async(p, 1, 1, s));
+	/* Memory is set in any stream; other work is not for other contexts' ones. */
+	OK(cuMemsetD8Async(p, 1, 1, s));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, cuStreamWriteValue32(s, p, 1, 0));
 	OK(cuStreamSynchronize(s));
 	OK(cuCtxPushCurrent(other));
 	OK(cuCtxPushCurrent(f->ctx));

@@ -85,6 +85,17 @@ static CUresult free_now(struct context *ctx, uint64_t addr)
 	return malloc_release(ctx, addr, range.kind, CUDA_ERROR_INVALID_VALUE);
 }
 
+static bool is_memory(uint64_t addr)
+{
+	struct mem_range range;
+	bool found;
+
+	driver_lock();
+	found = mem_lookup(addr, &range);
+	driver_unlock();
+	return found;
+}
+
 CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct context *ctx;
@@ -94,6 +105,8 @@ CUresult cuMemFree_v2(CUdeviceptr addr)
 	if (!addr)
 		return driver_ready();
 	r = context_enter_unsafe(&ctx);
+	if (r == CUDA_ERROR_INVALID_CONTEXT && !is_memory(addr))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = free_now(ctx, addr);

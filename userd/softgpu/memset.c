@@ -86,7 +86,8 @@ static CUresult fill(const struct fill *f, CUstream stream, bool sync)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = stream_find_own(ctx, stream, &s);
+	/* of any context, as on an H100 */
+	r = stream_find(ctx, stream, &s);
 	if (r == CUDA_SUCCESS)
 		r = capture_enter(s, &capturing);
 	if (r != CUDA_SUCCESS || !f->width || !f->height)
