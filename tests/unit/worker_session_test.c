@@ -238,7 +238,7 @@ static void a_context_wait_covers_every_stream(void **state)
 }
 
 /* A stream of a context that is not the first: of the one whose legacy stream that is. */
-static void stream_of(uint32_t legacy, uint32_t number, unsigned int flags)
+static void make_stream_of(uint32_t legacy, uint32_t number, unsigned int flags)
 {
 	client_u64(&client, CUDA_ID_cuStreamCreate, 0, 2, (uint64_t)number,
 		   (uint64_t)legacy << 32 | flags);
@@ -258,9 +258,9 @@ static void open_two_contexts(uint32_t ids[3])
 {
 	client_open(&client);
 	client_kernels(&client, 1, 0, ids);
-	stream_of(LEGACY_B, LEGACY_B, 0);
-	stream_of(LEGACY_B, BLOCKING_B, 0);
-	stream_of(LEGACY_B, FREE_B, CU_STREAM_NON_BLOCKING);
+	make_stream_of(LEGACY_B, LEGACY_B, 0);
+	make_stream_of(LEGACY_B, BLOCKING_B, 0);
+	make_stream_of(LEGACY_B, FREE_B, CU_STREAM_NON_BLOCKING);
 }
 
 static void a_contexts_legacy_stream_waits_for_its_blocking_ones_alone(void **state)
@@ -336,8 +336,8 @@ static void a_context_that_is_none_is_refused(void **state)
 
 	(void)state;
 	open_two_contexts(ids);
-	stream_of(77, 78, 0);
-	stream_of(BLOCKING_B, 79, 0);		/* a stream, but no legacy one */
+	make_stream_of(77, 78, 0);
+	make_stream_of(BLOCKING_B, 79, 0);		/* a stream, but no legacy one */
 	seq = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, BLOCKING_B);
 	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_INVALID_CONTEXT);
 	seq = client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, 77);
