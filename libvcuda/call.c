@@ -291,8 +291,8 @@ CUresult vcuda_sync(struct vcuda_call *c)
 struct memo {
 	struct memo *next;
 	enum cuda_id id;
-	size_t args_len, reply_len;
-	uint8_t bytes[];	/* arguments, reply */
+	size_t key_len, reply_len;
+	uint8_t bytes[];	/* key, reply */
 };
 
 static pthread_mutex_t memo_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -309,31 +309,30 @@ static struct memo **memo_bucket(enum cuda_id id, const uint8_t *args, size_t n)
 	return &memos[h % MEMO_BUCKETS];
 }
 
-static struct memo *memo_find(struct vcuda_call *c)
+static struct memo *memo_find(enum cuda_id id, const void *key, size_t n)
 {
-	size_t n = wr_len(&c->wr);
 	struct memo *m;
 
-	for (m = *memo_bucket(c->id, c->buf, n); m; m = m->next)
-		if (m->id == c->id && m->args_len == n && !memcmp(m->bytes, c->buf, n))
+	for (m = *memo_bucket(id, key, n); m; m = m->next)
+		if (m->id == id && m->key_len == n && !memcmp(m->bytes, key, n))
 			break;
 	return m;
 }
 
-static void memo_keep(struct vcuda_call *c, const uint8_t *reply, size_t n)
+static void memo_keep(enum cuda_id id, const void *key, size_t n, const uint8_t *reply,
+		      size_t reply_len)
 {
-	size_t args = wr_len(&c->wr);
-	struct memo **b = memo_bucket(c->id, c->buf, args);
-	struct memo *m = nr_memos < MEMO_MAX ? malloc(sizeof(*m) + args + n) : NULL;
+	struct memo **b = memo_bucket(id, key, n);
+	struct memo *m = nr_memos < MEMO_MAX ? malloc(sizeof(*m) + n + reply_len) : NULL;
 
 	if (!m)
 		return;
-	m->id = c->id;
-	m->args_len = args;
-	m->reply_len = n;
-	memcpy(m->bytes, c->buf, args);
-	if (n)
-		memcpy(m->bytes + args, reply, n);
+	m->id = id;
+	m->key_len = n;
+	m->reply_len = reply_len;
+	memcpy(m->bytes, key, n);
+	if (reply_len)
+		memcpy(m->bytes + n, reply, reply_len);
 	m->next = *b;
 	*b = m;
 	nr_memos++;
@@ -360,7 +359,7 @@ void vcuda_memo_reset(void)
 	vcuda_memo_forget();
 }
 
-CUresult vcuda_memo(struct vcuda_call *c)
+CUresult vcuda_memo_as(struct vcuda_call *c, const void *key, size_t n)
 {
 	struct vcuda_wait w = { 0 };
 	struct memo *m;
@@ -369,19 +368,24 @@ CUresult vcuda_memo(struct vcuda_call *c)
 	if (r)
 		return r;
 	pthread_mutex_lock(&memo_lock);
-	m = memo_find(c);
+	m = memo_find(c->id, key, n);
 	if (m)
-		r = take_outs(c, m->bytes + m->args_len, m->reply_len);
+		r = take_outs(c, m->bytes + m->key_len, m->reply_len);
 	pthread_mutex_unlock(&memo_lock);
 	if (m)
 		return r;
 	r = exchange(c, &w);
 	if (!r) {
 		pthread_mutex_lock(&memo_lock);
-		if (!memo_find(c))
-			memo_keep(c, w.reply, w.reply_len);
+		if (!memo_find(c->id, key, n))
+			memo_keep(c->id, key, n, w.reply, w.reply_len);
 		pthread_mutex_unlock(&memo_lock);
 	}
 	free(w.reply);
 	return r;
+}
+
+CUresult vcuda_memo(struct vcuda_call *c)
+{
+	return vcuda_memo_as(c, c->buf, wr_len(&c->wr));
 }

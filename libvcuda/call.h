@@ -112,5 +112,7 @@ CUresult vcuda_sync(struct vcuda_call *c);
 CUresult vcuda_async(struct vcuda_call *c);
 /* As vcuda_sync(), once for each distinct encoding of the arguments; errors are not kept. */
 CUresult vcuda_memo(struct vcuda_call *c);
+/* The same of a question whose answer depends on key, n bytes, whatever else its arguments are. */
+CUresult vcuda_memo_as(struct vcuda_call *c, const void *key, size_t n);
 
 #endif

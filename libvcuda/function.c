@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * function.c - what a kernel is: name, parameters, attributes; occupancy
+ * function.c - what a kernel is: name, parameters, attributes
  */
 #include <stdlib.h>
 
@@ -135,7 +135,7 @@ static CUresult ask_attributes(struct vcuda_kernel *k)
 	return r;
 }
 
-static CUresult get_attribute(int *value, CUfunction_attribute which, const void *handle)
+CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const void *handle)
 {
 	struct vcuda_kernel *k;
 	CUresult r = value ? vcuda_kernel_get(handle, &k) : CUDA_ERROR_INVALID_VALUE;
@@ -159,7 +159,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	CUresult r = vcuda_kernel_get(handle, &k);
 
 	if (!r)
-		r = get_attribute(&old, which, handle);
+		r = vcuda_kernel_attribute(&old, which, handle);
 	if (!r && (which < CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
 		   which == CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -183,10 +183,8 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	vcuda_put_u64(&c, which);
 	vcuda_put_u64(&c, (int64_t)value);
 	r = vcuda_async(&c);
-	if (!r) {
+	if (!r)
 		k->attributes[which] = value;
-		vcuda_memo_forget();		/* occupancy depends on it */
-	}
 	return r;
 }
 
@@ -197,13 +195,13 @@ static bool device_ok(CUdevice dev)
 
 CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)
 {
-	return get_attribute(value, which, fn);
+	return vcuda_kernel_attribute(value, which, fn);
 }
 
 CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel,
 				   CUdevice dev)
 {
-	return device_ok(dev) ? get_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
+	return device_ok(dev) ? vcuda_kernel_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int value)
@@ -230,7 +228,10 @@ CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
 	vcuda_begin(&c, CUDA_ID_cuFuncSetCacheConfig);
 	vcuda_put_u64(&c, k->function);
 	vcuda_put_u64(&c, config);
-	return vcuda_async(&c);
+	r = vcuda_async(&c);
+	if (!r)
+		k->cache_config = config;
+	return r;
 }
 
 CUresult hand_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
@@ -252,104 +253,4 @@ CUresult hand_cuFuncSetSharedMemConfig(CUfunction fn, CUsharedconfig config)
 	       : (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
 		       ? CUDA_ERROR_INVALID_VALUE
 		       : CUDA_SUCCESS;
-}
-
-/* ---- occupancy: asked once for each question ---- */
-
-CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fn,
-								   int block_size, size_t shared,
-								   unsigned int flags)
-{
-	struct vcuda_kernel *k;
-	struct vcuda_call c;
-	CUresult r = vcuda_kernel_use(fn, &k);
-
-	if (r)
-		return r;
-	if (!blocks || block_size <= 0 || flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
-		return CUDA_ERROR_INVALID_VALUE;
-	vcuda_begin(&c, CUDA_ID_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags);
-	vcuda_put_u64(&c, k->function);
-	vcuda_put_u64(&c, block_size);
-	vcuda_put_u64(&c, shared);
-	vcuda_put_u64(&c, flags);
-	vcuda_want_scalar(&c, blocks, sizeof(*blocks), false);
-	return vcuda_memo(&c);
-}
-
-CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,
-							  int block_size, size_t shared)
-{
-	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size,
-									 shared, 0);
-}
-
-CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks,
-						      int block_size)
-{
-	struct vcuda_kernel *k;
-	struct vcuda_call c;
-	CUresult r = vcuda_kernel_use(fn, &k);
-
-	if (r)
-		return r;
-	if (!bytes || blocks <= 0 || block_size <= 0)
-		return CUDA_ERROR_INVALID_VALUE;
-	vcuda_begin(&c, CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock);
-	vcuda_put_u64(&c, k->function);
-	vcuda_put_u64(&c, blocks);
-	vcuda_put_u64(&c, block_size);
-	vcuda_want_scalar(&c, bytes, sizeof(*bytes), false);
-	return vcuda_memo(&c);
-}
-
-#define BLOCK_THREADS_MAX	4096	/* more than any device takes, whatever the server says */
-
-/*
- * The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of
- * equal ones the largest.
- */
-CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn,
-							CUoccupancyB2DSize shared_of, size_t shared,
-							int limit, unsigned int flags)
-{
-	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
-	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max = 0, size, n;
-	unsigned int best = 0, busy;
-	CUresult r;
-
-	if (!min_grid || !block || limit < 0 || warp <= 0 || warp > BLOCK_THREADS_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = get_attribute(&max, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, fn);
-	if (max > BLOCK_THREADS_MAX)
-		max = BLOCK_THREADS_MAX;
-	if (limit && limit < max)
-		max = limit;
-	*block = *min_grid = 0;
-	for (size = (max + warp - 1) / warp * warp; !r && size > 0; size -= warp) {
-		int threads = size < max ? size : max;
-
-		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
-			&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
-		if (r)
-			break;
-		busy = (unsigned int)n * (unsigned int)threads;
-		if (busy > best) {
-			best = busy;
-			*block = threads;
-			*min_grid = (unsigned int)n *
-				    (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
-		}
-		if (best >= (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
-			break;
-	}
-	return r;
-}
-
-CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn,
-					       CUoccupancyB2DSize shared_of, size_t shared,
-					       int limit)
-{
-	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of,
-							      shared, limit, CU_OCCUPANCY_DEFAULT);
 }

@@ -450,7 +450,7 @@ static CUresult ask_clusters(enum cuda_id id, int *out, CUfunction fn, const CUl
 	wr_bytes(&call.wr, &l.wire, sizeof(l.wire));
 	wr_bytes(&call.wr, l.attributes, c->numAttrs * ATTRIBUTE_BYTES);
 	vcuda_want_scalar(&call, out, sizeof(*out), false);
-	return vcuda_memo(&call);
+	return vcuda_memo_kernel(&call, k);
 }
 
 CUresult hand_cuOccupancyMaxActiveClusters(int *clusters, CUfunction fn, const CUlaunchConfig *c)

@@ -48,6 +48,7 @@ struct vcuda_kernel {
 	const struct vcuda_param *params;
 	uint32_t attribute_mask;
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
+	CUfunc_cache cache_config;
 	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */
 };
 
@@ -58,6 +59,13 @@ struct vcuda_kernel {
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
 /* The same, and the worker knows it after the frames sent so far: function is not 0. */
 CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k);
+/* CUDA_ERROR_INVALID_VALUE: the driver has none of that number. */
+CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const void *handle);
+/*
+ * As vcuda_memo(), of a question whose first argument is the kernel's number: kernels that need the
+ * same have the same answer.
+ */
+CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 

@@ -91,7 +91,7 @@ tests_ATTRIBUTES := build/tests/gpu/attributes
 $(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image \
+	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image libvcuda/residency \
 		userd/softgpu/fatbin userd/softgpu/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a
 
 # The library and the daemons alone: what SANITIZE=thread is for.

@@ -20,12 +20,13 @@
 
 #include "fatbin.h"
 #include "module.h"
+#include "residency.h"
 
 #define PER_IMAGE	400u
 #define PER_FILE	4000u
 #define NR_ATTRIBUTES	VWIRE_KERNEL_ATTRIBUTES
 
-/* What sends an image; nothing is sent here. */
+/* What sends an image or asks a server; neither is done here. */
 size_t vcuda_chunk(void)
 {
 	abort();
@@ -39,8 +40,34 @@ CUresult vcuda_submit_locked(uint16_t op, uint16_t flags, const struct vcuda_iov
 }
 
 static CUdevice dev;
-static unsigned int sm, nr_kernels, nr_wrong, of_file;
+static unsigned int sm, nr_kernels, nr_wrong, of_file, nr_questions;
+static int device[CU_DEVICE_ATTRIBUTE_MAX];
 static bool all;
+
+/* Blocks that a multiprocessor holds: computed, beside the driver's answer. */
+static void check_occupancy(CUkernel kernel, const int *k, const char *name)
+{
+	static const int blocks[] = { 1, 32, 64, 96, 128, 160, 256, 384, 512, 640, 768, 1024 };
+	const int shared[] = { 0, 1, 1000, 4096, 16384, k[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES],
+			       k[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES] + 1 };
+	int want;
+
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		for (size_t j = 0; j < sizeof(shared) / sizeof(shared[0]); j++) {
+			int have = residency_blocks(device, k, blocks[i], shared[j]);
+
+			if (cuOccupancyMaxActiveBlocksPerMultiprocessor(&want, (CUfunction)kernel,
+									blocks[i], shared[j]))
+				continue;
+			nr_questions++;
+			if (want == have)
+				continue;
+			nr_wrong++;
+			printf("DIFF\t%d blocks of %d threads and %d bytes, the driver's %d\tregs %d shared %d\t%.60s\n",
+			       have, blocks[i], shared[j], want, k[CU_FUNC_ATTRIBUTE_NUM_REGS],
+			       k[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], name);
+		}
+}
 
 static void check_kernel(CUlibrary library, const struct cubin *c, const struct cubin_kernel *k)
 {
@@ -59,6 +86,8 @@ static void check_kernel(CUlibrary library, const struct cubin *c, const struct 
 	nr_kernels++;
 	of_file++;
 	nr_wrong += !same;
+	if (same && of_file % 20 == 0)
+		check_occupancy(kernel, want, k->name);
 	if (same && !all)
 		return;
 	printf("%s", same ? "same" : "DIFF");
@@ -136,8 +165,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	sm = major * 10 + minor;
+	for (int i = 1; i < CU_DEVICE_ATTRIBUTE_MAX; i++)
+		cuDeviceGetAttribute(&device[i], i, dev);
 	for (int i = 1 + all; i < argc; i++)
 		check_file(argv[i]);
-	printf("# %u kernels, %u differ\n", nr_kernels, nr_wrong);
+	printf("# %u kernels, %u questions of occupancy, %u differ\n", nr_kernels, nr_questions, nr_wrong);
 	return nr_wrong != 0;
 }

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * occupancy.c - cuOccupancy*
+ *
+ * Computed where the rules were compared with a driver's answers; else the server is asked, once for
+ * each question about kernels of the same needs.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "module.h"
+#include "residency.h"
+
+static const int *device(void)
+{
+	return vcuda_lease()->devices[vcuda_current_device()].attributes;
+}
+
+/* A preference for how the cache is split is the driver's to weigh. */
+static bool is_computed(const struct vcuda_kernel *k)
+{
+	const int *d = device();
+
+	return d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] == 9 &&
+	       d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR] == 0 &&
+	       k->attribute_mask == (1u << VWIRE_KERNEL_ATTRIBUTES) - 1 && !k->cache_config &&
+	       k->attributes[CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT] == -1;
+}
+
+CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k)
+{
+	struct {
+		int needs[VWIRE_KERNEL_ATTRIBUTES];
+		uint32_t own;		/* of a kernel of which that is not all, its number */
+		uint8_t args[512];
+	} key = { .own = k->attribute_mask && !k->cache_config ? 0 : k->function };
+	size_t n = wr_len(&c->wr), number = sizeof(uint32_t);
+
+	if (n < number || n - number > sizeof(key.args))
+		return vcuda_memo(c);
+	if (!key.own)
+		memcpy(key.needs, k->attributes, sizeof(key.needs));
+	/* what an image was made from, and its constants, take no room on a multiprocessor */
+	key.needs[CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES] = 0;
+	key.needs[CU_FUNC_ATTRIBUTE_PTX_VERSION] = 0;
+	key.needs[CU_FUNC_ATTRIBUTE_BINARY_VERSION] = 0;
+	memcpy(key.args, c->buf + number, n - number);
+	return vcuda_memo_as(c, &key, offsetof(typeof(key), args) + n - number);
+}
+
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction fn,
+								   int block_size, size_t shared,
+								   unsigned int flags)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	CUresult r = vcuda_kernel_get(fn, &k);
+
+	if (r)
+		return r;
+	if (!blocks || block_size <= 0 || flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (is_computed(k)) {
+		*blocks = residency_blocks(device(), k->attributes, block_size, shared);
+		return CUDA_SUCCESS;
+	}
+	r = vcuda_kernel_use(fn, &k);
+	if (r)
+		return r;
+	vcuda_begin(&c, CUDA_ID_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, block_size);
+	vcuda_put_u64(&c, shared);
+	vcuda_put_u64(&c, flags);
+	vcuda_want_scalar(&c, blocks, sizeof(*blocks), false);
+	return vcuda_memo_kernel(&c, k);
+}
+
+CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,
+							  int block_size, size_t shared)
+{
+	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size,
+									 shared, 0);
+}
+
+CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks,
+						      int block_size)
+{
+	struct vcuda_kernel *k;
+	struct vcuda_call c;
+	CUresult r = vcuda_kernel_use(fn, &k);
+
+	if (r)
+		return r;
+	if (!bytes || blocks <= 0 || block_size <= 0)
+		return CUDA_ERROR_INVALID_VALUE;
+	vcuda_begin(&c, CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, blocks);
+	vcuda_put_u64(&c, block_size);
+	vcuda_want_scalar(&c, bytes, sizeof(*bytes), false);
+	return vcuda_memo_kernel(&c, k);
+}
+
+#define BLOCK_THREADS_MAX	4096	/* more than any device takes, whatever the server says */
+
+/*
+ * The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of
+ * equal ones the largest.
+ */
+CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn,
+							CUoccupancyB2DSize shared_of, size_t shared,
+							int limit, unsigned int flags)
+{
+	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
+	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max = 0, size, n;
+	unsigned int best = 0, busy;
+	CUresult r;
+
+	if (!min_grid || !block || limit < 0 || warp <= 0 || warp > BLOCK_THREADS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = vcuda_kernel_attribute(&max, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, fn);
+	if (max > BLOCK_THREADS_MAX)
+		max = BLOCK_THREADS_MAX;
+	if (limit && limit < max)
+		max = limit;
+	*block = *min_grid = 0;
+	for (size = (max + warp - 1) / warp * warp; !r && size > 0; size -= warp) {
+		int threads = size < max ? size : max;
+
+		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+			&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
+		if (r)
+			break;
+		busy = (unsigned int)n * (unsigned int)threads;
+		if (busy > best) {
+			best = busy;
+			*block = threads;
+			*min_grid = (unsigned int)n *
+				    (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
+		}
+		if (best >= (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
+			break;
+	}
+	return r;
+}
+
+CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn,
+					       CUoccupancyB2DSize shared_of, size_t shared,
+					       int limit)
+{
+	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of,
+							      shared, limit, CU_OCCUPANCY_DEFAULT);
+}
