@@ -54,6 +54,6 @@ UNIT_TESTS += $(libnvml_TEST)
 build/tests/unit/nvml_test: tests/unit/nvml_test.c $(libnvml_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(libnvml_cflags) -Wno-deprecated-declarations -MMD -MF $@.d -rdynamic $< $(libnvml_obj) -o $@ -lcmocka -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(libnvml_cflags) -Wno-deprecated-declarations -MMD -MF $@.d -rdynamic -Wl,--wrap=vnvml_find_server $< $(libnvml_obj) -o $@ -lcmocka -ldl
 
 -include build/tests/unit/nvml_test.d

@@ -54,6 +54,8 @@ static bool is_device(const struct cuda *c, CUdevice dev, const struct vnvml_dev
 {
 	CUuuid uuid;
 
+	if (!d->known)		/* the only one there is */
+		return true;
 	return !c->get_uuid(&uuid, dev) && !memcmp(uuid.bytes, d->uuid, sizeof(d->uuid));
 }
 

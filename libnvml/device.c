@@ -16,16 +16,28 @@ static int attribute(nvmlDevice_t device, CUdevice_attribute a)
 	return vnvml_device(device)->attributes[a];
 }
 
-static nvmlReturn_t check(nvmlDevice_t device, const void *out)
+static nvmlReturn_t present(nvmlDevice_t device, const void *out)
 {
 	nvmlReturn_t r = vnvml_check(device);
 
 	return r ? r : out ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
 }
 
+/* For what the server has to tell. */
+static nvmlReturn_t check(nvmlDevice_t device, const void *out)
+{
+	nvmlReturn_t r = present(device, out);
+
+	return r || vnvml_device(device)->known ? r : NVML_ERROR_NOT_SUPPORTED;
+}
+
 /* A number that comes out, whatever its type. */
-#define GIVE(device, out, value) ({						\
-	nvmlReturn_t r_ = check(device, out);					\
+#define GIVE(device, out, value) GIVE_IF(check, device, out, value)
+/* One that holds for every virtual GPU. */
+#define GIVE_ALWAYS(device, out, value) GIVE_IF(present, device, out, value)
+
+#define GIVE_IF(is_right, device, out, value) ({				\
+	nvmlReturn_t r_ = is_right(device, out);				\
 										\
 	if (!r_)								\
 		*(out) = (value);						\
@@ -93,7 +105,7 @@ static nvmlReturn_t find(bool (*is)(const struct vnvml_device *d, const void *ke
 	if (!key || !device)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	for (n = 0; n < i->nr_devices; n++) {
-		if (!is(&i->devices[n], key))
+		if (!i->devices[n].known || !is(&i->devices[n], key))
 			continue;
 		*device = handle(&i->devices[n]);
 		return NVML_SUCCESS;
@@ -216,13 +228,13 @@ EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned 
 /* The board's number, which tells, reaches no client. */
 EXPORT nvmlReturn_t nvmlDeviceGetBrand(nvmlDevice_t device, nvmlBrandType_t *brand)
 {
-	return GIVE(device, brand, NVML_BRAND_UNKNOWN);
+	return GIVE_ALWAYS(device, brand, NVML_BRAND_UNKNOWN);
 }
 
 /* Each value has an answer of its own, and no field is known. */
 EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
 {
-	nvmlReturn_t r = check(device, values);
+	nvmlReturn_t r = present(device, values);
 
 	if (r)
 		return r;
@@ -235,7 +247,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvm
 
 EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 {
-	return GIVE(device, index, vnvml_device(device) - vnvml_info()->devices);
+	return GIVE_ALWAYS(device, index, vnvml_device(device) - vnvml_info()->devices);
 }
 
 /* There is no /dev/nvidiaN; it would be this one. */
@@ -355,17 +367,17 @@ EXPORT nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, nvmlComputeMod
 /* The server's warm workers keep the GPU as it is while nobody uses it. */
 EXPORT nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, nvmlEnableState_t *mode)
 {
-	return GIVE(device, mode, NVML_FEATURE_ENABLED);
+	return GIVE_ALWAYS(device, mode, NVML_FEATURE_ENABLED);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetDisplayMode(nvmlDevice_t device, nvmlEnableState_t *display)
 {
-	return GIVE(device, display, NVML_FEATURE_DISABLED);
+	return GIVE_ALWAYS(device, display, NVML_FEATURE_DISABLED);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetDisplayActive(nvmlDevice_t device, nvmlEnableState_t *active)
 {
-	return GIVE(device, active, NVML_FEATURE_DISABLED);
+	return GIVE_ALWAYS(device, active, NVML_FEATURE_DISABLED);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, nvmlEnableState_t *current,
@@ -443,10 +455,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetArchitecture(nvmlDevice_t device, nvmlDeviceArc
 
 EXPORT nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int *is)
 {
-	return GIVE(device, is, 0);
+	return GIVE_ALWAYS(device, is, 0);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
 {
-	return GIVE(device, count, 0);
+	return GIVE_ALWAYS(device, count, 0);
 }

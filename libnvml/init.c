@@ -225,10 +225,12 @@ EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *version)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	if (!vnvml_ready()) {
 		*version = info.driver_version;
-		return NVML_SUCCESS;
+		return *version ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
 	}
 	now = calloc(1, sizeof(*now));
 	r = now ? query(now, NVML_ERROR_LIBRARY_NOT_FOUND) : NVML_ERROR_MEMORY;
+	if (!r && !now->driver_version)
+		r = NVML_ERROR_NOT_SUPPORTED;
 	if (!r)
 		*version = now->driver_version;
 	free(now);

@@ -24,6 +24,8 @@ static nvmlReturn_t read_memory(nvmlDevice_t device, uint64_t *used, uint64_t *t
 	if (!now)
 		return NVML_ERROR_MEMORY;
 	r = vnvml_ask(now);
+	if (!r && !now->mem_limit)
+		r = NVML_ERROR_NOT_SUPPORTED;
 	*total = now->mem_limit < d->total_mem ? now->mem_limit : d->total_mem;
 	*used = now->mem_used < *total ? now->mem_used : *total;
 	free(now);

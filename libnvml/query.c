@@ -8,112 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "env.h"
 #include "net.h"
 #include "vgpu_codec.h"
 #include "vnvml.h"
 
-#define DEVICES		64	/* /dev/vgpu0 to /dev/vgpu63 */
 #define AGAIN_MS	50	/* a server that has just started knows its GPU in a moment */
-
-/* ---- where ---- */
-
-static int read_line(const char *directory, const char *name, char *buf, size_t n)
-{
-	char path[512];
-	FILE *f;
-	int err = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	if (!fgets(buf, n, f))
-		err = -EIO;
-	fclose(f);
-	buf[err ? 0 : strcspn(buf, "\n")] = '\0';
-	return err;
-}
-
-static int read_number(const char *directory, const char *name, uint64_t *v)
-{
-	char buf[32], *end;
-	int err = read_line(directory, name, buf, sizeof(buf));
-
-	if (err)
-		return err;
-	errno = 0;
-	*v = strtoull(buf, &end, 10);
-	return errno || end == buf || *end ? -EIO : 0;
-}
-
-int vnvml_read_sysfs(struct vnvml_server *s, const char *directory, char *why)
-{
-	char state[32];
-	int err = read_line(directory, "state", state, sizeof(state));
-
-	if (!err)
-		err = read_number(directory, "mem_limit", &s->mem_limit);
-	if (!err)
-		err = read_number(directory, "mem_used", &s->mem_used);
-	if (!err)
-		err = read_line(directory, "server", s->name, sizeof(s->name));
-	s->has_used = !err;
-	if (err) {
-		snprintf(why, VWIRE_TEXT_MAX, "%s: %s", directory, strerror(-err));
-		return err;
-	}
-	if (*s->name && strcmp(state, "offline"))
-		return 0;
-	snprintf(why, VWIRE_TEXT_MAX, "%s",
-		 !strcmp(state, "offline") ? "vgpud is not running" : "vgpud has no server");
-	return -EHOSTDOWN;
-}
-
-/* By the device's number: a container may show the node under another name. */
-static int ask_module(struct vnvml_server *s, const char *node, char *why)
-{
-	char directory[64];
-	struct stat st;
-
-	if (stat(node, &st) < 0) {
-		snprintf(why, VWIRE_TEXT_MAX, "%s: %s", node, strerror(errno));
-		return -errno;
-	}
-	if (!S_ISCHR(st.st_mode)) {
-		snprintf(why, VWIRE_TEXT_MAX, "%s: %s", node, strerror(ENOTTY));
-		return -ENOTTY;
-	}
-	snprintf(directory, sizeof(directory), "/sys/dev/char/%u:%u", major(st.st_rdev),
-		 minor(st.st_rdev));
-	return vnvml_read_sysfs(s, directory, why);
-}
-
-static int find_server(struct vnvml_server *s, char *why)
-{
-	const char *server = getenv("VGPU_SERVER"), *node = getenv("VGPU_DEVICE");
-	char name[32];
-	int i;
-
-	memset(s, 0, sizeof(*s));
-	if (server && *server) {
-		snprintf(s->name, sizeof(s->name), "%s", server);
-		return env_bytes("VGPU_MEM_LIMIT", &s->mem_limit, why, VWIRE_TEXT_MAX);
-	}
-	if (node && *node)
-		return ask_module(s, node, why);
-	for (i = 0; i < DEVICES; i++) {
-		snprintf(name, sizeof(name), "/dev/vgpu%d", i);
-		if (!access(name, F_OK))
-			return ask_module(s, name, why);
-	}
-	snprintf(why, VWIRE_TEXT_MAX, "no /dev/vgpuN, and VGPU_SERVER is not set");
-	return -ENODEV;
-}
+#define NEAR_MS		1000	/* to reach the server, where the module can answer instead */
+#define ALONE_MS	60000	/* it was not to be reached: so long it is not tried again */
 
 /* ---- the answer ---- */
 
@@ -132,6 +35,7 @@ static bool take_device(struct vnvml_info *info, struct vwire_rd rd)
 	memcpy(d->name, v.name, sizeof(d->name) - 1);
 	memcpy(d->uuid, v.uuid, sizeof(d->uuid));
 	d->total_mem = le64toh(v.total_mem);
+	d->known = true;
 	for (i = 0; i < le32toh(v.nr_attributes) && !rd.err; i++) {
 		rd_copy(&rd, &a, sizeof(a));
 		if (!rd.err && le32toh(a.id) < VNVML_ATTRIBUTES)
@@ -239,10 +143,14 @@ static int take_answer(int fd, struct vnvml_info *info, uint64_t deadline, char 
 	return le16toh(h.op) == VWIRE_OP_INFO && vnvml_take_info(info, buf, n) ? 0 : -EPROTO;
 }
 
-static int ask(const struct vnvml_server *s, struct vnvml_info *info, uint64_t deadline, char *why)
+/* *reached: there is a connection. */
+static int ask(const struct vnvml_server *s, struct vnvml_info *info, uint64_t deadline, char *why,
+	       bool *reached)
 {
-	int fd = net_connect(s->name, net_left(deadline)), err;
+	int left = net_left(deadline), fd, err;
 
+	fd = net_connect(s->name, s->ready && left > NEAR_MS ? NEAR_MS : left);
+	*reached = fd >= 0;
 	if (fd < 0)
 		return fd;
 	err = send_query(fd, s, deadline);
@@ -252,18 +160,37 @@ static int ask(const struct vnvml_server *s, struct vnvml_info *info, uint64_t d
 	return err;
 }
 
+/* A container without a way to the server, of which vgpud says that it answers. */
+static int ask_nobody(const struct vnvml_server *s, struct vnvml_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->mem_limit = s->mem_limit;
+	info->mem_used = s->mem_used;
+	info->nr_devices = 1;
+	info->devices[0].total_mem = UINT64_MAX;
+	return 0;
+}
+
 int vnvml_query(struct vnvml_info *info, char *why)
 {
+	static _Atomic uint64_t alone_until;
 	uint64_t deadline = net_now() + VNVML_WAIT_MS;
 	char text[VWIRE_TEXT_MAX] = "";
 	struct vnvml_server s;
-	int err = find_server(&s, why);
+	bool reached;
+	int err = vnvml_find_server(&s, why);
 
 	if (err)
 		return err;
-	while ((err = ask(&s, info, deadline, text)) == -EAGAIN &&
+	if (s.ready && net_now() < alone_until)
+		return ask_nobody(&s, info);
+	while ((err = ask(&s, info, deadline, text, &reached)) == -EAGAIN &&
 	       net_left(deadline) > AGAIN_MS)
 		poll(NULL, 0, AGAIN_MS);
+	if (!reached && s.ready) {
+		alone_until = net_now() + ALONE_MS;
+		return ask_nobody(&s, info);
+	}
 	if (err)
 		snprintf(why, VWIRE_TEXT_MAX, "server %.200s: %.250s", s.name,
 			 *text ? text : strerror(-err));

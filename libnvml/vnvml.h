@@ -27,14 +27,15 @@
 struct vnvml_device {
 	char name[VWIRE_NAME_MAX];
 	unsigned char uuid[16];
-	uint64_t total_mem;		/* of the GPU, bytes */
+	bool known;			/* false: the server is not to be reached, the rest is 0 */
+	uint64_t total_mem;		/* of the GPU, bytes; UINT64_MAX: not known */
 	int attributes[VNVML_ATTRIBUTES];
 };
 
 /**
  * struct vnvml_info - one answer of the server
  * @driver: version of the NVIDIA driver; empty: not known
- * @mem_limit: bytes that a lease may hold
+ * @mem_limit: bytes that a lease may hold; 0: not known
  * @mem_used: bytes that all sessions of the tenant, or of /dev/vgpuN, hold now
  */
 struct vnvml_info {
@@ -48,20 +49,23 @@ struct vnvml_info {
 };
 
 /*
- * query.c. 0, or -errno and one line in why, VWIRE_TEXT_MAX bytes, within VNVML_WAIT_MS. The server
+ * query.c. 0, also where the module alone could be asked; or -errno and one line in why, VWIRE_TEXT_MAX bytes, within VNVML_WAIT_MS. The server
  * is the one that VGPU_SERVER names, else that of VGPU_DEVICE or the first /dev/vgpuN.
  */
 int vnvml_query(struct vnvml_info *info, char *why);
 /* The payload of an INFO frame. false: it is none. */
 bool vnvml_take_info(struct vnvml_info *info, const void *payload, size_t n);
 
-/* Where to ask, and with which limit. */
+/* ---- where.c: where to ask, and with which limit ---- */
+
 struct vnvml_server {
 	char name[VWIRE_TEXT_MAX];
 	uint64_t mem_limit;
+	bool ready;			/* vgpud says that the server answers */
 	bool has_used;			/* mem_used is the device's */
 	uint64_t mem_used;
 };
+int vnvml_find_server(struct vnvml_server *s, char *why);
 /* What the module says of a device in its directory of sysfs. */
 int vnvml_read_sysfs(struct vnvml_server *s, const char *directory, char *why);
 

@@ -166,7 +166,8 @@ static void before_init_every_function_says_so(void **state)
 {
 	static const char *const others[] = {
 		"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags", "nvmlErrorString",
-		"nvmlSystemGetCudaDriverVersion", "nvmlSystemGetCudaDriverVersion_v2", NULL,
+		"nvmlSystemGetCudaDriverVersion", "nvmlSystemGetCudaDriverVersion_v2",
+		"nvmlInternalGetExportTable", NULL,
 	};
 	unsigned int i;
 
@@ -415,11 +416,75 @@ static void the_module_says_where_and_how_much(void **state)
 			continue;
 		assert_string_equal(s.name, "gpu1:7867");
 		assert_int_equal(s.mem_limit, 4096);
-		assert_true(s.has_used && s.mem_used == 12);
+		assert_true(s.has_used && s.mem_used == 12 && s.ready);
 	}
 	for (j = 0; j < 4; j++)
 		write_file(directory, files[j], NULL);
 	rmdir(directory);
+}
+
+/* What is found is this, where it has a name. */
+static struct vnvml_server module;
+
+int __real_vnvml_find_server(struct vnvml_server *s, char *why);
+int __wrap_vnvml_find_server(struct vnvml_server *s, char *why);
+
+int __wrap_vnvml_find_server(struct vnvml_server *s, char *why)
+{
+	if (!*module.name)
+		return __real_vnvml_find_server(s, why);
+	*s = module;
+	return 0;
+}
+
+/* Nobody listens at a port of 1. */
+static void found(bool ready, uint64_t limit, uint64_t used)
+{
+	module = (struct vnvml_server){
+		.name = "127.0.0.1:1", .mem_limit = limit, .has_used = true, .mem_used = used, .ready = ready,
+	};
+}
+
+static int stop_module(void **state)
+{
+	module = (struct vnvml_server){ 0 };
+	return stop(state);
+}
+
+static void without_a_way_to_the_server_the_module_answers(void **state)
+{
+	char text[96];
+	unsigned int n = 0;
+	int version;
+	nvmlDevice_t d;
+	nvmlMemory_t m;
+	nvmlPciInfo_t pci;
+	nvmlEnableState_t on;
+	nvmlUtilization_t u;
+
+	(void)state;
+	found(false, LIMIT, USED);
+	assert_int_equal(nvmlInit_v2(), NVML_ERROR_DRIVER_NOT_LOADED);
+	found(true, LIMIT, USED);
+	assert_int_equal(nvmlInit_v2(), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetCount_v2(&n), NVML_SUCCESS);
+	assert_int_equal(n, 1);
+	assert_int_equal(nvmlDeviceGetHandleByIndex_v2(0, &d), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetMemoryInfo(d, &m), NVML_SUCCESS);
+	assert_true(m.total == LIMIT && m.used == USED && m.free == LIMIT - USED);
+	assert_int_equal(nvmlDeviceGetPersistenceMode(d, &on), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetIndex(d, &n), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetName(d, text, sizeof(text)), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlDeviceGetUUID(d, text, sizeof(text)), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlDeviceGetPciInfo_v3(d, &pci), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlDeviceGetUtilizationRates(d, &u), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlSystemGetDriverVersion(text, sizeof(text)), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlSystemGetCudaDriverVersion_v2(&version), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlDeviceGetHandleByUUID("GPU-00000000-0000-0000-0000-000000000000", &d),
+			 NVML_ERROR_NOT_FOUND);
+	assert_int_equal(nvmlDeviceGetHandleByPciBusId_v2("0:0:0.0", &d), NVML_ERROR_NOT_FOUND);
+	found(true, 0, USED);		/* no limit but the server's */
+	assert_int_equal(nvmlDeviceGetMemoryInfo(d, &m), NVML_ERROR_NOT_SUPPORTED);
 }
 
 int main(void)
@@ -435,6 +500,7 @@ int main(void)
 		cmocka_unit_test_teardown(devices_do_not_reach_each_other, stop),
 		cmocka_unit_test(answers_that_are_cut_are_no_answers),
 		cmocka_unit_test(the_module_says_where_and_how_much),
+		cmocka_unit_test_teardown(without_a_way_to_the_server_the_module_answers, stop_module),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
