@@ -12,8 +12,11 @@
 #include "arena.h"
 #include "bulk.h"
 #include "hostcall.h"
+#include "ring.h"
 #include "vcuda_graph.h"
 #include "view.h"
+
+#define PART	(4u << 20)	/* bytes of a request that has all its data on the session's connection */
 
 /*
  * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose
@@ -162,11 +165,58 @@ static CUresult to_host_begin(void *dst, CUdeviceptr src, size_t n, CUstream str
 	return r;
 }
 
+static _Thread_local const struct vcuda_wait *awaited; /* of this thread's copy */
+
+static bool has_come(void)
+{
+	return awaited->done;
+}
+
+/* A copy is one round trip, however many parts it has: their replies come while others are asked for. */
+static CUresult wait_part(struct vcuda_wait *w, bool last)
+{
+	awaited = w;
+	if (!last)
+		vcuda_receive_until(has_come);
+	return !last && w->done ? vcuda_take_error(w->result) : vcuda_wait(w);
+}
+
+/*
+ * Over the session's own connection. Two parts are under way, as much as the server has memory for:
+ * so it goes on with requests of other threads in between, which would else wait for all of it.
+ */
+static CUresult to_host_parts(uint8_t *dst, CUdeviceptr src, size_t n, uint32_t stream,
+			      uint64_t *seq)
+{
+	struct vwire_copy_out h = { .stream = htole32(stream) };
+	struct vcuda_iov iov = { &h, sizeof(h) };
+	size_t asked = 0, begun = 0, ended = 0, part;
+	struct vcuda_wait two[2], *w;
+	CUresult r = CUDA_SUCCESS, e;
+
+	while (begun > ended || (!r && asked < n)) {
+		if (!r && asked < n && begun - ended < 2) {
+			part = n - asked < PART ? n - asked : PART;
+			w = &two[begun % 2];
+			*w = (struct vcuda_wait){ .data = dst + asked, .data_bytes = part };
+			h.src = htole64(src + asked);
+			h.bytes = htole64(part);
+			e = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, w, seq);
+			asked += part;
+			begun += !e;
+		} else {
+			w = &two[ended++ % 2];
+			e = wait_part(w, asked == n && ended == begun);
+		}
+		r = r ? r : e;
+	}
+	return r;
+}
+
 static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 {
 	struct vwire_copy_out h;
-	struct vcuda_iov iov = { &h, sizeof(h) };
-	struct vcuda_wait w = { .data = dst, .data_bytes = n };
+	uint64_t seq;
 	bool capturing;
 	CUresult r = capture((uintptr_t)dst, false, src, true, n, stream, &capturing);
 
@@ -180,15 +230,12 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 	if (r || !n)
 		return r;
 	vcuda_hostcall_throttle(n);
-	if (vcuda_bulk_takes(n, true)) {
-		r = vcuda_bulk_out(dst, src, n, le32toh(h.stream), false, &w.seq);
-	} else {
-		r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
-		if (!r)
-			r = vcuda_wait(&w);
-	}
+	if (vcuda_bulk_takes(n, true))
+		r = vcuda_bulk_out(dst, src, n, le32toh(h.stream), false, &seq);
+	else
+		r = to_host_parts(dst, src, n, le32toh(h.stream), &seq);
 	if (!r)
-		vcuda_stream_waited(le32toh(h.stream), w.seq);
+		vcuda_stream_waited(le32toh(h.stream), seq);
 	return !r && vcuda_has_views() ? vcuda_views_waited() : r;
 }
 
