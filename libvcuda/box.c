@@ -51,7 +51,7 @@ static CUresult array_end(struct end *e, const struct place *p, const struct box
 {
 	const struct vcuda_array *a = vcuda_array_get(p->array);
 
-	/* a handle that is none is a bad member of the description; a width need not be whole texels */
+	/* a handle that is none is a bad member; a width need not be whole texels */
 	if (!a || p->x % a->texel_bytes ||
 	    !inside(p->x, b->width, a->desc.Width * a->texel_bytes) ||
 	    !inside(p->y, b->height, a->desc.Height ? a->desc.Height : 1) ||
