@@ -8,7 +8,7 @@
 comma := ,
 sanitize_TREE := build/sanitize-$(subst $(comma),-,$(SANITIZE))
 sanitize_ENTRIES := $(filter-out build,$(notdir $(wildcard $(CURDIR)/*)))
-sanitize_SHARED := cuda.mk deps python nvml nvml.mk tests/cuda
+sanitize_SHARED := cuda.mk deps python nvml nvml.mk nvidia-smi runtimes tests/cuda tests/runtimes
 
 $(or $(MAKECMDGOALS),all): sanitize-tree
 	@$(MAKE) --no-print-directory -C $(sanitize_TREE) SANITIZED=1 $@
