@@ -20,6 +20,7 @@
 #define SHT_INFO	SHT_LOPROC
 
 #define FORMAT_NONE	1
+#define FORMAT_BYTE	2
 #define FORMAT_SIZED	4
 #define ATTR_MAX_THREADS	0x05	/* x, y, z */
 #define ATTR_FRAME	0x11		/* symbol, bytes */
@@ -28,6 +29,8 @@
 #define ATTR_REGISTERS	0x2f		/* symbol, count */
 #define ATTR_CLUSTER	0x3d		/* x, y, z */
 #define ATTR_CLUSTER_SET	0x3e
+#define ATTR_BARRIERS	0x4c
+#define TEXT_BARRIERS	20		/* first bit in the flags of a kernel's code */
 #define ATTR_PARAM_2	0x45		/* for blocks over 4 KiB */
 
 #define NOTE_VIRTUAL	26u		/* where the note of CUDA 13 has the virtual architecture */
@@ -251,6 +254,13 @@ static bool take_of_symbol(struct reader *r, unsigned int id, const uint8_t *p, 
 	return true;
 }
 
+/* Up to CUDA 12 the flags of the code tell, then an attribute. */
+static void take_barriers(struct cubin_kernel *k, unsigned int n)
+{
+	if (n > k->barriers)
+		k->barriers = n;
+}
+
 static bool read_info(struct reader *r, const Elf64_Shdr *s, struct cubin_kernel *k)
 {
 	const uint8_t *p = r->elf + s->sh_offset, *end = p + s->sh_size;
@@ -264,6 +274,8 @@ static bool read_info(struct reader *r, const Elf64_Shdr *s, struct cubin_kernel
 			return false;
 		if (format == FORMAT_NONE && k && id == ATTR_CLUSTER_SET)
 			k->cluster_set = true;
+		if (format == FORMAT_BYTE && k && id == ATTR_BARRIERS)
+			take_barriers(k, p[-2]);
 		if (format == FORMAT_SIZED &&
 		    !(k ? take_attribute(r, k, id, p, n) : take_of_symbol(r, id, p, n)))
 			return false;
@@ -328,9 +340,13 @@ static bool read_all(struct reader *r, unsigned int sm)
 {
 	if (!read_sections(r, sm) || !read_symbols(r))
 		return false;
-	for (unsigned int i = 0; i < r->nr; i++)
+	for (unsigned int i = 0; i < r->nr; i++) {
+		if (r->sections[i].kernel)
+			take_barriers(&r->out->kernels[r->sections[i].kernel - 1],
+				      r->sections[i].head.sh_flags >> TEXT_BARRIERS & 0x7f);
 		if (!read_section(r, &r->sections[i].head))
 			return false;
+	}
 	return true;
 }
 

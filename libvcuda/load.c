@@ -123,6 +123,7 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	k->module = m;
 	k->function = le32toh(v.function);
 	k->attribute_mask = le32toh(v.attribute_mask);
+	k->barriers = -1;
 	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
 		k->attributes[i] = (int)le32toh(v.attributes[i]);
 	return k->name && k->function;
@@ -217,6 +218,7 @@ static bool take_cubin(struct vcuda_module *m, const struct cubin *c)
 		k->name = strdup(from->name);
 		k->attribute_mask = (1u << CUBIN_ATTRIBUTES) - 1;
 		cubin_attributes(c, from, k->attributes);
+		k->barriers = from->barriers;
 		if (!k->name || !set_params(k, c->params + from->first_param, from->nr_params))
 			return false;
 	}

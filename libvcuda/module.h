@@ -47,6 +47,7 @@ struct vcuda_kernel {
 	uint32_t nr_params, param_bytes;
 	const struct vcuda_param *params;
 	uint32_t attribute_mask;
+	int barriers;			/* that a block uses; -1: unknown */
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
 	CUfunc_cache cache_config;
 	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */

@@ -24,6 +24,7 @@ static bool is_computed(const struct vcuda_kernel *k)
 	return d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] == 9 &&
 	       d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR] == 0 &&
 	       k->attribute_mask == (1u << VWIRE_KERNEL_ATTRIBUTES) - 1 && !k->cache_config &&
+	       k->barriers >= 0 &&
 	       k->attributes[CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT] == -1;
 }
 
@@ -31,11 +32,14 @@ CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k)
 {
 	struct {
 		int needs[VWIRE_KERNEL_ATTRIBUTES];
+		int barriers;
 		uint32_t own;		/* of a kernel of which that is not all, its number */
 		uint8_t args[512];
-	} key = { .own = k->attribute_mask && !k->cache_config ? 0 : k->function };
+	} key = { .barriers = k->barriers };
 	size_t n = wr_len(&c->wr), number = sizeof(uint32_t);
 
+	if (!k->attribute_mask || k->cache_config || k->barriers < 0)
+		key.own = k->function;
 	if (n < number || n - number > sizeof(key.args))
 		return vcuda_memo(c);
 	if (!key.own)
@@ -61,7 +65,8 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 	if (!blocks || block_size <= 0 || flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (is_computed(k)) {
-		*blocks = residency_blocks(device(), k->attributes, block_size, shared);
+		*blocks = residency_blocks(device(), k->attributes, k->barriers, block_size,
+					   shared);
 		return CUDA_SUCCESS;
 	}
 	r = vcuda_kernel_use(fn, &k);

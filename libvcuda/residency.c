@@ -12,6 +12,7 @@
 #define PARTITIONS	4u	/* of a multiprocessor, each with its part of the registers */
 #define REGISTERS_UNIT	256u	/* that a warp gets */
 #define SHARED_UNIT	128u	/* bytes */
+#define BARRIERS	2u	/* for each block that there is room for at most */
 
 static uint64_t round_up(uint64_t n, uint64_t unit)
 {
@@ -46,13 +47,16 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-int residency_blocks(const int *device, const int *kernel, int block_size, uint64_t dynamic)
+int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
+		     uint64_t dynamic)
 {
 	uint64_t warps = ((uint64_t)block_size + 31) / 32;
 	uint64_t max = device[CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR];
 
 	if (block_size > kernel[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK] || dynamic > UINT32_MAX)
 		return 0;
+	if (barriers > 0)
+		max = least(max, max * BARRIERS / barriers);
 	max = least(max, device[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR] / 32 / warps);
 	max = least(max, by_registers(device, kernel, warps));
 	return least(max, by_shared_memory(device, kernel, dynamic));

@@ -9,8 +9,9 @@
 
 /*
  * device: CUdevice_attribute, kernel: CUfunction_attribute 0 to 15; dynamic: bytes of shared memory.
- * As the driver says it on compute capability 9.0 where no split of the cache is preferred.
+ * barriers: that a block uses. As the driver says it on compute capability 9.0 where no split of the cache is preferred.
  */
-int residency_blocks(const int *device, const int *kernel, int block_size, uint64_t dynamic);
+int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
+		     uint64_t dynamic);
 
 #endif /* VCUDA_RESIDENCY_H */

@@ -35,6 +35,14 @@ $(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c libvcuda/cubin.c | $(tests_C
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -DCUBINS='"$(tests_CUBINS)"' -MMD -MF $@.d $^ -o $@ -lcmocka
 
+tests_residency := build/tests/unit/residency_test
+UNIT_TESTS += $(tests_residency)
+
+$(tests_residency): tests/unit/residency_test.c build/libvcuda/obj/libvcuda/residency.o
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(filter-out -I%include,$(libvcuda_cflags)) -isystem $(CUDA_HOME)/include -MMD -MF $@.d $^ -o $@ -lcmocka
+
 tests_vcuda_submit := build/tests/unit/vcuda_submit_test
 UNIT_TESTS += $(tests_vcuda_submit)
 
@@ -43,7 +51,7 @@ $(tests_vcuda_submit): tests/unit/vcuda_submit_test.c build/libvcuda/obj/libvcud
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
 
--include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d) $(tests_vcuda_submit:=.d)
+-include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d) $(tests_vcuda_submit:=.d) $(tests_residency:=.d)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 

@@ -45,7 +45,7 @@ static int device[CU_DEVICE_ATTRIBUTE_MAX];
 static bool all;
 
 /* Blocks that a multiprocessor holds: computed, beside the driver's answer. */
-static void check_occupancy(CUkernel kernel, const int *k, const char *name)
+static void check_occupancy(CUkernel kernel, const int *k, int barriers, const char *name)
 {
 	static const int blocks[] = { 1, 32, 64, 96, 128, 160, 256, 384, 512, 640, 768, 1024 };
 	const int shared[] = { 0, 1, 1000, 4096, 16384, k[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES],
@@ -54,7 +54,7 @@ static void check_occupancy(CUkernel kernel, const int *k, const char *name)
 
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		for (size_t j = 0; j < sizeof(shared) / sizeof(shared[0]); j++) {
-			int have = residency_blocks(device, k, blocks[i], shared[j]);
+			int have = residency_blocks(device, k, barriers, blocks[i], shared[j]);
 
 			if (cuOccupancyMaxActiveBlocksPerMultiprocessor(&want, (CUfunction)kernel,
 									blocks[i], shared[j]))
@@ -63,9 +63,9 @@ static void check_occupancy(CUkernel kernel, const int *k, const char *name)
 			if (want == have)
 				continue;
 			nr_wrong++;
-			printf("DIFF\t%d blocks of %d threads and %d bytes, the driver's %d\tregs %d shared %d\t%.60s\n",
+			printf("DIFF\t%d blocks of %d threads and %d bytes, the driver's %d\tregs %d shared %d barriers %d\t%.60s\n",
 			       have, blocks[i], shared[j], want, k[CU_FUNC_ATTRIBUTE_NUM_REGS],
-			       k[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], name);
+			       k[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], barriers, name);
 		}
 }
 
@@ -87,7 +87,7 @@ static void check_kernel(CUlibrary library, const struct cubin *c, const struct 
 	of_file++;
 	nr_wrong += !same;
 	if (same && of_file % 20 == 0)
-		check_occupancy(kernel, want, k->name);
+		check_occupancy(kernel, want, k->barriers, k->name);
 	if (same && !all)
 		return;
 	printf("%s", same ? "same" : "DIFF");

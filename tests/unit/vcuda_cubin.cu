@@ -11,6 +11,13 @@ extern "C" __global__ void none()
 {
 }
 
+extern "C" __global__ void named_barriers(int *p)
+{
+	asm volatile("bar.sync 2, 64;");
+	*p = 1;
+	asm volatile("bar.sync 6, 64;");
+}
+
 extern "C" __global__ void __launch_bounds__(256) mixed(int a, char b, double *c, short d)
 {
 	__shared__ int s[100];

@@ -104,7 +104,7 @@ static void check_file(const char *name, unsigned int sm, bool wide)
 	struct cubin c;
 
 	assert_true(cubin_read(&c, f.p, f.n, sm));
-	assert_int_equal(c.nr_kernels, wide ? 4 : 3);
+	assert_int_equal(c.nr_kernels, wide ? 5 : 4);
 	check_params(&c, "none", NULL, 0);
 	check_params(&c, "mixed", mixed, 4);
 	check_params(&c, "_Z8instanceILi4EEvPi", instance, 1);
@@ -117,6 +117,8 @@ static void check_file(const char *name, unsigned int sm, bool wide)
 	assert_int_equal(k->shared_bytes, wide ? 1424 : 400);
 	assert_in_range(k->registers, 4, 255);
 	assert_int_equal(find(&c, "none")->max_threads, 0);
+	assert_int_equal(find(&c, "none")->barriers, 0);
+	assert_int_equal(find(&c, "named_barriers")->barriers, 7);
 	cubin_free(&c);
 	free(f.p);
 }
