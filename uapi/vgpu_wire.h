@@ -330,6 +330,11 @@ struct vwire_reply {
 /*
  * A stream on the wire: a client-made handle, or one of these. Per-thread streams are client-made
  * handles.
+ *
+ * The client's contexts are known by their legacy streams; VWIRE_STREAM_LEGACY is one's. cuStreamCreate
+ * and cuStreamCreateWithPriority have the context's in the upper half of the flags; a stream that is
+ * named there itself is the legacy stream of a new context. cuCtxSynchronize waits for all contexts,
+ * cuCtxSynchronize_v2 for the one whose legacy stream it names.
  */
 #define VWIRE_STREAM_LEGACY	0u
 
