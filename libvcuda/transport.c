@@ -169,11 +169,14 @@ static void eventfd_clear(int fd)
 		return;	/* EAGAIN: nothing was there */
 }
 
+/* Behind the barrier that follows the store of an index, as is the look at asleep that led here. */
 static void wake_function(void *arg)
 {
 	struct vcuda_transport *t = arg;
 
 	eventfd_add(t->fd);
+	if (vcuda_transport_asleep(&t->ring.control->sq_head))
+		eventfd_add(t->room);
 }
 
 static void wait_for_work(struct vcuda_transport *t)
@@ -231,6 +234,7 @@ static void *forward(void *arg)
 	}
 	atomic_store(&t->gone, 1);
 	eventfd_add(t->fd);
+	eventfd_add(t->room);
 	return NULL;
 }
 
@@ -276,7 +280,8 @@ static int open_direct(struct vcuda_transport *t, const char *server, char *why,
 	}
 	t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = t->fd < 0 || t->kick < 0 ? -errno : make_rings(&t->ring);
+	t->room = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = t->fd < 0 || t->kick < 0 || t->room < 0 ? -errno : make_rings(&t->ring);
 	if (!err)
 		err = fwd_init(&t->fwd, &t->ring, t->sock, &ops, t);
 	*why = 0;
@@ -299,7 +304,7 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 	const char *server = getenv("VGPU_SERVER");
 
 	memset(t, 0, sizeof(*t));
-	t->fd = t->sock = t->kick = -1;
+	t->fd = t->sock = t->kick = t->room = -1;
 	t->spin_ns = spin_ns();
 	if (server && *server)
 		return open_direct(t, server, why, why_len);
@@ -329,8 +334,10 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 	if (t->direct) {
 		if (atomic_load(&t->gone))
 			return -EPIPE;
+		if (want_room)
+			p.fd = t->room;
 		poll(&p, 1, SLEEP_MS);
-		eventfd_clear(t->fd);
+		eventfd_clear(p.fd);
 		return 0;
 	}
 	p.events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
@@ -354,7 +361,9 @@ void vcuda_transport_abandon(struct vcuda_transport *t)
 		close(t->sock);
 	if (t->kick >= 0)
 		close(t->kick);
-	t->fd = t->sock = t->kick = -1;
+	if (t->room >= 0)
+		close(t->room);
+	t->fd = t->sock = t->kick = t->room = -1;
 }
 
 void vcuda_transport_stop(struct vcuda_transport *t)

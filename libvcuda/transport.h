@@ -23,6 +23,8 @@ struct vcuda_transport {
 	bool direct;
 	int sock;
 	int kick;			/* eventfd: the forwarding thread has work */
+	/* eventfd of the thread that waits for room: it and the one that reads take no ring from each other */
+	int room;
 	int stop;			/* set before the last kick */
 	_Atomic int gone;
 	pthread_t thread;

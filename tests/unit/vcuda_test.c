@@ -3,6 +3,7 @@
  * vcuda_test.c - the parts of libvcuda that need no server: handles, the integrity answer,
  * cuGetProcAddress, calls before cuInit()
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "transport.h"
 #include "vcuda.h"
 #include "vgpu_stats.h"
 
@@ -351,6 +355,33 @@ static void errors_have_names(void **state)
 	assert_null(s);
 }
 
+static bool is_rung(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* The thread that reads sleeps on one ring, the one that waits for room on another: neither takes the other's. */
+static void each_sleeper_takes_its_own_ring(void **state)
+{
+	static struct vgpu_control control;
+	struct vcuda_transport t = { .direct = true, .ring.control = &control };
+
+	(void)state;
+	t.fd = eventfd(1, EFD_NONBLOCK);
+	t.room = eventfd(1, EFD_NONBLOCK);
+	assert_int_equal(vcuda_transport_sleep(&t, true, true), 0);
+	assert_true(is_rung(t.fd));
+	assert_false(is_rung(t.room));
+	assert_int_equal(eventfd_write(t.room, 1), 0);
+	assert_int_equal(vcuda_transport_sleep(&t, true, false), 0);
+	assert_false(is_rung(t.fd));
+	assert_true(is_rung(t.room));
+	close(t.fd);
+	close(t.room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +400,7 @@ int main(void)
 		cmocka_unit_test(private_tables_have_their_sizes),
 		cmocka_unit_test(counters_are_as_many_as_asked_for),
 		cmocka_unit_test(errors_have_names),
+		cmocka_unit_test(each_sleeper_takes_its_own_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
