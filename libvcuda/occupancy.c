@@ -64,7 +64,7 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 		return r;
 	if (!blocks || block_size <= 0 || flags & ~CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (is_computed(k)) {
+	if (is_computed(k) && block_size <= device()[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]) {
 		*blocks = residency_blocks(device(), k->attributes, k->barriers, block_size,
 					   shared);
 		return CUDA_SUCCESS;

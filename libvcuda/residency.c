@@ -47,13 +47,17 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * cuda_occupancy.h gives none where a block has more threads than __launch_bounds__ allows; a driver
+ * asks whether there is room, and not that.
+ */
 int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
 		     uint64_t dynamic)
 {
 	uint64_t warps = ((uint64_t)block_size + 31) / 32;
 	uint64_t max = device[CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR];
 
-	if (block_size > kernel[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK] || dynamic > UINT32_MAX)
+	if (dynamic > UINT32_MAX)
 		return 0;
 	if (barriers > 0)
 		max = least(max, max * BARRIERS / barriers);

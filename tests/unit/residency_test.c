@@ -47,7 +47,7 @@ static int expected(int barriers, int threads, size_t dynamic)
 {
 	const cudaOccDeviceState state = { .cacheConfig = CACHE_PREFER_NONE, .carveoutConfig = SHAREDMEM_CARVEOUT_DEFAULT };
 	const cudaOccFuncAttributes f = {
-		.maxThreadsPerBlock = kernel[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK],
+		.maxThreadsPerBlock = 1024,	/* residency.c says why */
 		.numRegs = kernel[CU_FUNC_ATTRIBUTE_NUM_REGS],
 		.sharedSizeBytes = kernel[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES],
 		.shmemLimitConfig = FUNC_SHMEM_LIMIT_OPTIN,

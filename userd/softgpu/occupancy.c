@@ -80,8 +80,6 @@ unsigned int occupancy_blocks(const struct function *f, unsigned int threads, si
 	const struct device_limits *l = device_limits();
 	unsigned int warps = (threads + WARP - 1) / WARP, n;
 
-	if (threads > info->max_threads)
-		return 0;
 	n = at_most(l->blocks, l->threads / WARP / warps);
 	n = at_most(n, blocks_for_registers(info, warps));
 	return at_most(n, blocks_for_shared(f, dynamic));
