@@ -51,9 +51,8 @@ static CUresult array_end(struct end *e, const struct place *p, const struct box
 {
 	const struct vcuda_array *a = vcuda_array_get(p->array);
 
-	/* a handle that is none is a bad member; a width need not be whole texels */
-	if (!a || p->x % a->texel_bytes ||
-	    !inside(p->x, b->width, a->desc.Width * a->texel_bytes) ||
+	/* a handle that is none is a bad member; texels need not be whole */
+	if (!a || !inside(p->x, b->width, a->desc.Width * a->texel_bytes) ||
 	    !inside(p->y, b->height, a->desc.Height ? a->desc.Height : 1) ||
 	    !inside(p->z, b->depth, a->desc.Depth ? a->desc.Depth : 1))
 		return CUDA_ERROR_INVALID_VALUE;

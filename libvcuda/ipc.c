@@ -298,7 +298,7 @@ CUresult hand_cuIpcOpenEventHandle(CUevent *out, CUipcEventHandle handle)
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!take_handle(&handle, VWIRE_TOKEN_EVENT, &h))
-		return CUDA_ERROR_INVALID_HANDLE;
+		return CUDA_ERROR_MAP_FAILED;
 	event = vcuda_handle_new(CUDA_HANDLE_event, &o);
 	if (!event)
 		return CUDA_ERROR_OUT_OF_MEMORY;

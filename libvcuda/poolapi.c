@@ -235,12 +235,14 @@ CUresult hand_cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle,
 	CUresult r;
 	int dev;
 
-	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    !device_exists(location->id))
+	bool host = location && location->type == CU_MEM_LOCATION_TYPE_HOST;
+
+	if (!flags || !location || (!host && (location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+					      !device_exists(location->id))))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = with_pool(handle, own_device, &dev);
 	if (!r)
-		*flags = dev == location->id ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+		*flags = !host && dev == location->id ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
 					     : CU_MEM_ACCESS_FLAGS_PROT_NONE;
 	return r;
 }

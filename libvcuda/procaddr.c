@@ -116,10 +116,13 @@ CUresult hand_cuGetProcAddress_v2(const char *name, void **pfn, int version, cuu
 	return CUDA_SUCCESS;
 }
 
-/* Without a status the result has to tell. */
+/* Without a status the result has to tell; *pfn is as it was where there is nothing. */
 CUresult hand_cuGetProcAddress(const char *name, void **pfn, int version, cuuint64_t flags)
 {
-	CUresult r = hand_cuGetProcAddress_v2(name, pfn, version, flags, NULL);
+	void *fn = NULL;
+	CUresult r = hand_cuGetProcAddress_v2(name, pfn ? &fn : NULL, version, flags, NULL);
 
-	return !r && !*pfn ? CUDA_ERROR_NOT_FOUND : r;
+	if (fn)
+		*pfn = fn;
+	return !r && !fn ? CUDA_ERROR_NOT_FOUND : r;
 }

@@ -389,8 +389,8 @@ CUresult hand_cuMemMap(CUdeviceptr addr, size_t size, size_t offset,
 	v = reservation_of(addr, size);
 	memory = memory_get(handle);
 	if (v && memory && size && is_multiple(addr) && !flags) {
-		/* "offset [...] currently must be zero" */
-		if (offset || !is_multiple(size) || size > memory->size)
+		/* "offset [...] currently must be zero"; nothing but all of the memory is mapped */
+		if (offset || size != memory->size)
 			r = CUDA_ERROR_NOT_SUPPORTED;
 		else if (!overlaps(v, addr, size))
 			r = map_at(v, addr, size, memory);

@@ -271,7 +271,7 @@ bool array_locate(struct copy_end *e, const struct copy *c)
 		return false;
 	g = &a->image;
 	texel = a->owner->texel.bytes;
-	if (e->x % texel || !inside(e->x, c->width, g->width * texel) ||
+	if (!inside(e->x, c->width, g->width * texel) ||
 	    !inside(e->y, c->height, g->height) || !inside(e->z, c->depth, g->depth))
 		return false;
 	e->pitch = g->pitch;

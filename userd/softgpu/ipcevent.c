@@ -216,6 +216,8 @@ static CUresult open_event(struct context *ctx, const struct share_name *name, C
 	CUresult r;
 	int fd = share_open(name, SHARE_EVENT);
 
+	if (!share_is_name(name, SHARE_EVENT))
+		return CUDA_ERROR_MAP_FAILED;
 	if (fd < 0)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (share_size(fd) != PAGE) {

@@ -230,6 +230,10 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (flags && location && location->type == CU_MEM_LOCATION_TYPE_HOST) {
+		*flags = CU_MEM_ACCESS_FLAGS_PROT_NONE;
+		return context_leave(CUDA_SUCCESS);
+	}
 	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
 	    !device_exists(location->id))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);

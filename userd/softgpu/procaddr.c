@@ -66,10 +66,13 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **entry, int version, cuui
 	return CUDA_SUCCESS;
 }
 
-/* Without a status the result has to tell. */
+/* Without a status the result has to tell; *entry is as it was where there is nothing. */
 CUresult cuGetProcAddress(const char *symbol, void **entry, int version, cuuint64_t flags)
 {
-	CUresult r = cuGetProcAddress_v2(symbol, entry, version, flags, NULL);
+	void *fn = NULL;
+	CUresult r = cuGetProcAddress_v2(symbol, entry ? &fn : NULL, version, flags, NULL);
 
-	return r == CUDA_SUCCESS && !*entry ? CUDA_ERROR_NOT_FOUND : r;
+	if (r == CUDA_SUCCESS && fn)
+		*entry = fn;
+	return r == CUDA_SUCCESS && !fn ? CUDA_ERROR_NOT_FOUND : r;
 }

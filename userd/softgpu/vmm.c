@@ -321,8 +321,8 @@ CUresult cuMemMap(CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllo
 	p = handle_find(handle, HANDLE_MEMORY);
 	if (!v || !p || !size || !is_multiple(addr) || flags)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	/* "offset [...] currently must be zero" */
-	if (offset || !is_multiple(size) || size > p->size)
+	/* "offset [...] currently must be zero", and nothing but all of the memory is mapped */
+	if (offset || size != p->size)
 		return context_leave(CUDA_ERROR_NOT_SUPPORTED);
 	if (overlaps_mapping(v, addr, size))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
