@@ -317,10 +317,11 @@ CUresult capture_add_free(struct stream *s, uint64_t addr)
 
 CUresult capture_ask_event(struct event *e)
 {
-	/* it stands for nothing once its capture, which still goes on, is invalid */
-	if (e->capture->graph && e->capture->invalid)
+	/* it stands for nothing once its capture is, or was at its end, invalid */
+	if (e->capture->invalid)
 		return CUDA_ERROR_INVALID_VALUE;
-	capture_invalidate(e->capture);
+	if (e->capture->graph)
+		capture_invalidate(e->capture);
 	return CUDA_ERROR_CAPTURED_EVENT;
 }
 
