@@ -166,7 +166,7 @@ static void waits_spoil_a_capture(void **state)
 	OK(cuEventRecord(e, s1));
 	FAILS(CUDA_ERROR_CAPTURED_EVENT, cuEventQuery(e));
 	end_invalid(s1);
-	FAILS(CUDA_ERROR_CAPTURED_EVENT, cuEventElapsedTime(&ms, e, e));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuEventElapsedTime(&ms, e, e));
 	FAILS(CUDA_ERROR_CAPTURED_EVENT, cuStreamWaitEvent(s2, e, 0));
 	OK(cuEventRecord(e, s1));
 	OK(cuEventSynchronize(e));
