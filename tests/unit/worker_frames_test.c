@@ -204,13 +204,23 @@ static size_t size_of(uint16_t op)
 	}
 }
 
+/*
+ * Each malformed request is the end of a worker, and under ThreadSanitizer a new one takes its time; the decoders have
+ * no threads that it could look at.
+ */
+#ifdef __SANITIZE_THREAD__
+#define ROW_STEP	16
+#else
+#define ROW_STEP	1
+#endif
+
 static void rows_of_every_length_and_filling(void **state)
 {
 	static const uint64_t fillings[] = { 0, 1, UINT64_MAX, 0x8000000080000000ull, 1ull << 40 };
 	uint64_t payload[16];
 
 	(void)state;
-	for (size_t row = 0; row < NR_ROWS; row++) {
+	for (size_t row = 0; row < NR_ROWS; row += ROW_STEP) {
 		for (size_t fill = 0; fill < sizeof(fillings) / sizeof(fillings[0]); fill++) {
 			for (int i = 0; i < 16; i++)
 				payload[i] = fillings[fill];
