@@ -66,7 +66,7 @@ python-packages:
 # A child of a process with threads, and its exit, are no fault.
 ifneq ($(SANITIZE),)
 sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITIZE)),libtsan.so,$(if $(findstring address,$(SANITIZE)),libasan.so,libubsan.so)))
-sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 UBSAN_OPTIONS=print_stacktrace=1
+sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0:handle_segv=0:suppressions=$(CURDIR)/tests/tsan.supp UBSAN_OPTIONS=print_stacktrace=1
 endif
 
 # Asked by tests/e2e/nvml_test.py; without it that test is skipped.

@@ -49,7 +49,7 @@ struct worker {
 	CUcontext ctx;
 	struct control_lease lease;
 	uint64_t features;	/* agreed */
-	uint32_t reply_max;	/* bytes of the largest frame the client takes */
+	_Atomic uint32_t reply_max;	/* bytes of the largest frame the client takes; 0: not greeted */
 	uint64_t last_seq, nr_frames;
 	size_t input_left;	/* bytes that have come and were not looked at */
 	uint64_t freed_untold;	/* context's queue: the last cuMemFree done and not told yet */

@@ -121,11 +121,11 @@ static void *reserve(uint64_t hint, size_t size, size_t align)
 	char *p, *q;
 
 	if (hint && hint % align == 0) {
-		p = map_none((void *)(uintptr_t)hint, size, MAP_FIXED_NOREPLACE);
+		p = map_none((void *)(uintptr_t)hint, size, 0);
 		if (p == (char *)(uintptr_t)hint)
 			return p;
 		if (p != MAP_FAILED)
-			munmap(p, size);	/* a kernel that does not know the flag */
+			munmap(p, size);
 	}
 	p = map_none(NULL, size + align, 0);
 	if (p == MAP_FAILED)
