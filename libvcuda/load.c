@@ -174,6 +174,7 @@ static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *ima
 	CUresult r;
 
 	vcuda_image_hash(image, hash);
+	memcpy(&m->code, hash, sizeof(m->code));
 	cached = server_has(hash);
 	r = ask(m, image, cached, hash, j, &w);
 	if (r == CUDA_ERROR_NOT_FOUND && cached && w.reserved & VWIRE_MODULE_F_SEND) {
@@ -306,6 +307,11 @@ CUresult vcuda_kernel_name(struct vcuda_kernel *k)
 	nr_named++;
 	atomic_store_explicit(&k->function, number, memory_order_release);
 	return CUDA_SUCCESS;
+}
+
+uint64_t vcuda_kernel_code(const struct vcuda_kernel *k)
+{
+	return (k->module->code + (uint64_t)(k - k->module->kernels) * 0x9e3779b97f4a7c15ull) | 1;
 }
 
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k)

@@ -25,6 +25,7 @@ struct vcuda_module {
 	struct vcuda_image image;	/* not sent yet and not preserved: in kept, to be freed */
 	void *kept;
 	uint64_t image_bytes;
+	uint64_t code;			/* part of the image's hash, where the server listed it */
 	unsigned int nr_kernels;
 	struct vcuda_kernel *kernels;
 	void *params;			/* what kernels point into */

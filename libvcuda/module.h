@@ -67,6 +67,8 @@ CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const vo
  * same have the same answer.
  */
 CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k);
+/* Not 0, and the same for a kernel of the same image alone, loaded twice or not. */
+uint64_t vcuda_kernel_code(const struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 

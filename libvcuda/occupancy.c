@@ -33,17 +33,19 @@ CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k)
 	struct {
 		int needs[VWIRE_KERNEL_ATTRIBUTES];
 		int barriers;
-		uint32_t own;		/* of a kernel of which that is not all, its number */
+		uint32_t own;		/* of a kernel with a preference that the driver weighs, its number */
+		uint64_t code;		/* of one whose barriers are not known: which code it is */
 		uint8_t args[512];
 	} key = { .barriers = k->barriers };
 	size_t n = wr_len(&c->wr), number = sizeof(uint32_t);
 
-	if (!k->attribute_mask || k->cache_config || k->barriers < 0)
+	if (k->cache_config)
 		key.own = k->function;
+	if (!k->attribute_mask || k->barriers < 0)
+		key.code = vcuda_kernel_code(k);
 	if (n < number || n - number > sizeof(key.args))
 		return vcuda_memo(c);
-	if (!key.own)
-		memcpy(key.needs, k->attributes, sizeof(key.needs));
+	memcpy(key.needs, k->attributes, sizeof(key.needs));
 	/* what an image was made from, and its constants, take no room on a multiprocessor */
 	key.needs[CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES] = 0;
 	key.needs[CU_FUNC_ATTRIBUTE_PTX_VERSION] = 0;
