@@ -18,6 +18,7 @@
 
 #include "client_script.h"
 #include "frames.h"
+#include "rings.h"
 #include "graph/hostfunc.h"
 #include "hostcall.h"
 #include "transport.h"
@@ -55,28 +56,13 @@ void __wrap_vcuda_transport_close(struct vcuda_transport *t);
 void __wrap_vcuda_transport_abandon(struct vcuda_transport *t);
 int __wrap_pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
 
-static uint8_t *map_twice(void)
-{
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-	uint8_t *p = mmap(NULL, 2 * RING, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (fd < 0 || p == MAP_FAILED || ftruncate(fd, RING))
-		abort();
-	for (int i = 0; i < 2; i++)
-		if (mmap(p + i * RING, RING, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-		    MAP_FAILED)
-			abort();
-	close(fd);
-	return p;
-}
-
 int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n)
 {
 	static struct fwd_ring ring;
 
 	(void)why, (void)n;
 	if (!ring.sq) {
-		ring = (struct fwd_ring){ .sq = map_twice(), .cq = map_twice(), .sq_bytes = RING,
+		ring = (struct fwd_ring){ .sq = rings_map_twice(RING), .cq = rings_map_twice(RING), .sq_bytes = RING,
 					  .cq_bytes = RING };
 		ring.control = calloc(1, sizeof(*ring.control));
 	}

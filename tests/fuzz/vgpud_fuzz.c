@@ -26,6 +26,7 @@
 #include "frames.h"
 #include "linux/vgpu_netlink.h"
 #include "log.h"
+#include "rings.h"
 #include "vgpud.h"
 
 #define FAMILY		29
@@ -103,18 +104,6 @@ int __wrap_control_map(const struct vgpu_session_attach *a, struct fwd_ring *rin
 void __wrap_control_unmap(const struct fwd_ring *ring);
 int __wrap_device_take_spare(struct device *d);
 
-static uint8_t *map_twice(uint32_t n)
-{
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-	uint8_t *p = mmap(NULL, 2ul * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(fd >= 0 && p != MAP_FAILED && !ftruncate(fd, n));
-	for (int i = 0; i < 2; i++)
-		must(mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED);
-	close(fd);
-	return p;
-}
-
 /* Of five sessions one has gone and one is of a device that is not there. */
 int __wrap_control_attach(int control, uint64_t session, struct vgpu_session_attach *out)
 {
@@ -139,7 +128,7 @@ int __wrap_control_map(const struct vgpu_session_attach *a, struct fwd_ring *rin
 	if (s == slots + SLOTS)
 		return -ENOMEM;
 	if (!s->ring.sq) {
-		s->ring = (struct fwd_ring){ calloc(1, sizeof(*s->ring.control)), map_twice(SQ), map_twice(CQ), SQ, CQ };
+		s->ring = (struct fwd_ring){ calloc(1, sizeof(*s->ring.control)), rings_map_twice(SQ), rings_map_twice(CQ), SQ, CQ };
 		must(s->ring.control != NULL);
 	}
 	memset(s->ring.control, 0, sizeof(*s->ring.control));

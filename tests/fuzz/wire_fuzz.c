@@ -16,6 +16,7 @@
 
 #include "forward.h"
 #include "frames.h"
+#include "rings.h"
 #include "wire.h"
 
 #define SQ	8192u
@@ -80,26 +81,14 @@ static void status(void *arg, uint64_t used)
 
 static const struct fwd_ops ops = { .wake = wake, .status = status };
 
-static uint8_t *map_twice(uint32_t n)
-{
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-	uint8_t *p = mmap(NULL, 2ul * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	must(fd >= 0 && p != MAP_FAILED && !ftruncate(fd, n));
-	for (int i = 0; i < 2; i++)
-		must(mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED);
-	close(fd);
-	return p;
-}
-
 /* The other end of the connection. */
 static int begin(void)
 {
 	int pair[2];
 
 	if (!ring.sq) {
-		ring.sq = map_twice(SQ);
-		ring.cq = map_twice(CQ);
+		ring.sq = rings_map_twice(SQ);
+		ring.cq = rings_map_twice(CQ);
 	}
 	memset(&control, 0, sizeof(control));
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
