@@ -192,3 +192,15 @@ def main(module="__main__"):
     unittest.TestSuite(tests).run(result)
     print(f"1..{result.testsRun}")
     sys.exit(0 if result.wasSuccessful() and tests else 1)
+
+
+class GpuServer(Daemon):
+    """A vgpu-server over a driver, softgpu unless told otherwise, on a port of the loopback interface that the kernel picks."""
+
+    def __init__(self, *arguments, cuda=os.path.join(BUILD, "softgpu", "libcuda.so.1"), env=None):
+        super().__init__([os.path.join(BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", cuda, *arguments], env)
+        try:
+            self.port = int(self.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        except AssertionError:
+            self.kill()
+            raise

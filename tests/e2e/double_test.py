@@ -95,12 +95,10 @@ def texture_references():
 
 class Double(unittest.TestCase):
     def run_here(self, name):
-        server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", DOUBLE, "--workers", "1",
-                              "--mem-default", "64M"])
+        server = dgsf.GpuServer("--workers", "1", "--mem-default", "64M", cuda=DOUBLE)
         self.addCleanup(server.kill)
-        port = server.wait_log(r"listening on 127\.0\.0\.1:(\d+)")
         p = subprocess.run([sys.executable, os.path.abspath(__file__), "--program", name], capture_output=True, text=True, timeout=60,
-                           env={**os.environ, "VGPU_SERVER": f"127.0.0.1:{port}", "VGPU_STATS": "1"})
+                           env={**os.environ, "VGPU_SERVER": f"127.0.0.1:{server.port}", "VGPU_STATS": "1"})
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
         return int(re.search(r"round_trips=(\d+)", p.stderr).group(1))
 

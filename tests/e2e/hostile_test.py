@@ -101,10 +101,9 @@ class Worker:
 
 class OnServer(unittest.TestCase):
     def setUp(self):
-        self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda",
-                                   os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1"), "--workers", "2", "--mem-total", "1G"])
+        self.server = dgsf.GpuServer("--workers", "2", "--mem-total", "1G")
         self.addCleanup(self.server.kill)
-        self.port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        self.port = self.server.port
         self.ops = rows()
         self.beside = Worker(self.port, self.ops)
         self.addCleanup(self.beside.session.sock.close)

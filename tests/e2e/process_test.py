@@ -20,9 +20,7 @@ DEINITIALIZED = 4
 class ProcessTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--workers", "2", "--mem-default", "256M",
-                                  "--cuda", os.path.join(SOFTGPU, "libcuda.so.1")])
-        cls.port = int(cls.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        cls.server = dgsf.GpuServer("--workers", "2", "--mem-default", "256M")
 
     @classmethod
     def tearDownClass(cls):
@@ -30,7 +28,7 @@ class ProcessTest(unittest.TestCase):
 
     def passes(self, *argv, where=LIBVCUDA, **env):
         """Its output; it ends by itself, and soon."""
-        env = {**os.environ, "VGPU_SERVER": f"127.0.0.1:{self.port}", **({"LD_LIBRARY_PATH": where} if where else {}), **env}
+        env = {**os.environ, "VGPU_SERVER": f"127.0.0.1:{self.server.port}", **({"LD_LIBRARY_PATH": where} if where else {}), **env}
         p = subprocess.run([os.path.join(dgsf.BUILD, "tests", argv[0]), *argv[1:]], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=30, check=False)
         self.assertEqual(p.returncode, 0, f"{argv} {where}\n{p.stdout}\n{p.stderr}")

@@ -39,10 +39,9 @@ class ProgramsTest(unittest.TestCase):
     server_env = {}
 
     def setUp(self):
-        self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU,
-                                   "--log-level", "debug", *self.server_args], self.server_env)
+        self.server = dgsf.GpuServer("--log-level", "debug", *self.server_args, env=self.server_env)
         self.addCleanup(self.server.kill)
-        self.port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        self.port = self.server.port
         self.server.wait_log(r"is warm")
 
     def env(self, **more):

@@ -20,7 +20,6 @@ import dgsf
 
 CUDA = os.path.join(dgsf.BUILD, "tests", "cuda")
 FLOORS = os.path.join(dgsf.ROOT, "tests", "cuda", "roundtrips.tsv")
-SOFTGPU = os.path.join(dgsf.BUILD, "softgpu", "libcuda.so.1")
 STATS = re.compile(r"vgpu: calls=(\d+) round_trips=(\d+) bytes_out=(\d+) bytes_in=(\d+)")
 PAID = re.compile(r" (\w+)\(.*\) = \d+ trips=([1-9]\d*) ")
 # Where a program asks for what the GPU did: it waits there without DGSF too.
@@ -72,11 +71,9 @@ def main():
     calls, asked = "--calls" in sys.argv[1:], [x for x in sys.argv[1:] if x != "--calls"]
     lines = [x for x in table if not asked or x.split()[0] in asked]
     missing = unlisted(table) if not asked else []
-    server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda", SOFTGPU, "--workers",
-                          "2", "--mem-default", "1G"], {"SOFTGPU_SM": "90"})
+    server = dgsf.GpuServer("--workers", "2", "--mem-default", "1G", env={"SOFTGPU_SM": "90"})
     bad = len(missing)
     try:
-        port = int(server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
         print("TAP version 13\n1..%d" % (len(lines) + len(missing)))
         print("# %-28s %8s %6s %11s %12s %12s" % ("program", "calls", "waits", "round trips", "bytes out", "bytes back"))
         for number, line in enumerate(lines, 1):
@@ -84,7 +81,7 @@ def main():
             if floor is None:
                 print("ok %d %-28s # SKIP %s" % (number, line, why))
                 continue
-            m = measure(line, port)
+            m = measure(line, server.port)
             ok = m.code == 0 and m.trips <= floor
             bad += not ok
             print("%s %d %-28s %8d %6d %11d %12d %12d" % ("ok" if ok else "not ok", number, line, m.calls, m.waits, m.trips, m.out, m.back))

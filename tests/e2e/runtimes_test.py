@@ -45,9 +45,7 @@ class RuntimesTest(unittest.TestCase):
                 raise unittest.SkipTest(f.read().strip())
         if not os.path.exists(os.path.join(RUNTIMES, "packages")):
             raise unittest.SkipTest("no build/runtimes: make runtimes")
-        cls.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--workers", "2", "--mem-default", "512M",
-                                  "--cuda", os.path.join(SOFTGPU, "libcuda.so.1")])
-        cls.port = int(cls.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
+        cls.server = dgsf.GpuServer("--workers", "2", "--mem-default", "512M")
 
     @classmethod
     def tearDownClass(cls):
@@ -55,7 +53,7 @@ class RuntimesTest(unittest.TestCase):
 
     def passes(self, argv, expected):
         for where, env in (("softgpu", {"LD_LIBRARY_PATH": SOFTGPU}),
-                           ("DGSF", {"LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{self.port}"})):
+                           ("DGSF", {"LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{self.server.port}"})):
             p = subprocess.run(argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
             what = f"{argv} on {where}\n{p.stdout}\n{p.stderr}"
             self.assertEqual(p.returncode, 0, what)
@@ -157,11 +155,9 @@ class OtherDriverTest(unittest.TestCase):
     """A server whose driver is older than the library's table, and one whose driver is newer: softgpu that says so."""
 
     def serve(self, version, driver=os.path.join(SOFTGPU, "libcuda.so.1")):
-        server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--workers", "2", "--mem-default", "256M",
-                              "--cuda", driver], {"SOFTGPU_DRIVER_VERSION": str(version)})
+        server = dgsf.GpuServer("--workers", "2", "--mem-default", "256M", cuda=driver, env={"SOFTGPU_DRIVER_VERSION": str(version)})
         self.addCleanup(server.kill)
-        port = int(server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
-        self.env = {**os.environ, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{port}"}
+        self.env = {**os.environ, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{server.port}"}
 
     def serve_old(self):
         """A driver of CUDA 12.4: the symbols that are newer are not in it, by names that nobody asks for."""

@@ -69,11 +69,9 @@ print(json.dumps({"program": "copies", "trips": None if trips[0] is None else tr
 
 class Trips(unittest.TestCase):
     def setUp(self):
-        self.server = dgsf.Daemon([os.path.join(dgsf.BUILD, "server", "vgpu-server"), "--listen", "127.0.0.1:0", "--cuda",
-                                   os.path.join(SOFTGPU, "libcuda.so.1"), "--mem-default", "512M"])
+        self.server = dgsf.GpuServer("--mem-default", "512M")
         self.addCleanup(self.server.kill)
-        port = int(self.server.wait_log(r"listening on 127\.0\.0\.1:(\d+)"))
-        self.env = {**os.environ, "PYTHONPATH": GPU, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{port}"}
+        self.env = {**os.environ, "PYTHONPATH": GPU, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{self.server.port}"}
 
     def run_program(self, **env):
         done = subprocess.run([sys.executable, "-c", PROGRAM], env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
