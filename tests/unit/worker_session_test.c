@@ -263,28 +263,29 @@ static void open_two_contexts(uint32_t ids[3])
 	make_stream_of(LEGACY_B, FREE_B, CU_STREAM_NON_BLOCKING);
 }
 
+/* Behind the work of busy comes waiting, and nothing else: no free stream, no other context's. */
+static void assert_waits_alone(uint32_t function, uint32_t busy, uint32_t waiting)
+{
+	uint64_t last, free_one, others;
+
+	sleep_on(function, busy, 200);
+	last = client_sync(&client, CUDA_ID_cuStreamSynchronize, waiting);
+	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
+	others = client_sync(&client, CUDA_ID_cuStreamSynchronize, VWIRE_STREAM_LEGACY);
+	assert_next(free_one);
+	assert_next(others);
+	assert_next(last);
+}
+
 static void a_contexts_legacy_stream_waits_for_its_blocking_ones_alone(void **state)
 {
-	uint64_t legacy, others, free_one;
+	uint64_t legacy, free_one;
 	uint32_t ids[3];
 
 	(void)state;
 	open_two_contexts(ids);
-	sleep_on(ids[0], BLOCKING_B, 200);
-	legacy = client_sync(&client, CUDA_ID_cuStreamSynchronize, LEGACY_B);
-	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
-	others = client_sync(&client, CUDA_ID_cuStreamSynchronize, VWIRE_STREAM_LEGACY);
-	assert_next(free_one);
-	assert_next(others);
-	assert_next(legacy);
-	/* And the other way round. */
-	sleep_on(ids[0], LEGACY_B, 200);
-	legacy = client_sync(&client, CUDA_ID_cuStreamSynchronize, BLOCKING_B);
-	free_one = client_sync(&client, CUDA_ID_cuStreamSynchronize, FREE_B);
-	others = client_sync(&client, CUDA_ID_cuStreamSynchronize, VWIRE_STREAM_LEGACY);
-	assert_next(free_one);
-	assert_next(others);
-	assert_next(legacy);
+	assert_waits_alone(ids[0], BLOCKING_B, LEGACY_B);
+	assert_waits_alone(ids[0], LEGACY_B, BLOCKING_B);
 	/* A stream that goes leaves its work behind. */
 	sleep_on(ids[0], BLOCKING_B, 200);
 	client_u64(&client, CUDA_ID_cuStreamDestroy_v2, 0, 1, (uint64_t)BLOCKING_B);
