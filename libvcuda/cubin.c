@@ -23,7 +23,6 @@
 #define FORMAT_BYTE	2
 #define FORMAT_SIZED	4
 #define ATTR_MAX_THREADS	0x05	/* x, y, z */
-#define ATTR_FRAME	0x11		/* symbol, bytes */
 #define ATTR_STACK	0x12		/* symbol, bytes */
 #define ATTR_PARAM	0x17
 #define ATTR_REGISTERS	0x2f		/* symbol, count */
@@ -237,7 +236,7 @@ static bool take_of_symbol(struct reader *r, unsigned int id, const uint8_t *p, 
 	struct cubin_kernel *k;
 	uint32_t symbol;
 
-	if (id != ATTR_REGISTERS && id != ATTR_FRAME && id != ATTR_STACK)
+	if (id != ATTR_REGISTERS && id != ATTR_STACK)
 		return true;
 	if (n != 8)
 		return false;
@@ -247,8 +246,6 @@ static bool take_of_symbol(struct reader *r, unsigned int id, const uint8_t *p, 
 	k = &r->out->kernels[r->kernel_of[symbol] - 1];
 	if (id == ATTR_REGISTERS)
 		k->registers = u32_at(p + 4);
-	else if (id == ATTR_FRAME)
-		k->frame_bytes = u32_at(p + 4);
 	else
 		k->stack_bytes = u32_at(p + 4);
 	return true;

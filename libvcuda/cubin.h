@@ -25,7 +25,7 @@ struct cubin_kernel {
 	uint32_t registers;		/* of a thread */
 	uint32_t max_threads;		/* of a block, by __launch_bounds__; 0: not said */
 	uint32_t shared_bytes;		/* static, with what the device keeps of a block's */
-	uint32_t frame_bytes, stack_bytes;	/* of a thread: its own, and with what it calls */
+	uint32_t stack_bytes;		/* of a thread, with what it calls */
 	uint32_t cluster[3];		/* by __cluster_dims__; 0: not said */
 	bool cluster_set;		/* a launch must be of clusters */
 	uint8_t barriers;		/* that a block of it uses; 16, all, where a program computes which */

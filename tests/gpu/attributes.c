@@ -94,8 +94,8 @@ static void check_kernel(CUlibrary library, const struct cubin *c, const struct 
 	printf("%s", same ? "same" : "DIFF");
 	for (int i = 0; i < NR_ATTRIBUTES; i++)
 		printf("\t%d%s", want[i], want[i] == have[i] ? "" : "!");
-	printf("\tregs %u max %u shared %u const %u frame %u stack %u cluster %u %ux%ux%u arch %u virtual %u\t%.60s\n",
-	       k->registers, k->max_threads, k->shared_bytes, c->const_bytes, k->frame_bytes,
+	printf("\tregs %u max %u shared %u const %u stack %u cluster %u %ux%ux%u arch %u virtual %u\t%.60s\n",
+	       k->registers, k->max_threads, k->shared_bytes, c->const_bytes,
 	       k->stack_bytes, k->cluster_set, k->cluster[0], k->cluster[1], k->cluster[2], c->arch,
 	       c->virtual_arch, k->name);
 }
