@@ -40,6 +40,8 @@ SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-fra
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 CFLAGS += $(OPT) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror $(SANITIZE_FLAGS)
+# With it a compiler lists the headers of $@; what has such a list is in COMPILED.
+DEPS = -MMD -MP -MF $@.d
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= /lib/systemd/system
@@ -64,8 +66,8 @@ build/cuda.mk: tools/cuda-toolchain.sh build/deps
 	@mkdir -p $(@D)
 	@tools/cuda-toolchain.sh > $@.tmp && mv $@.tmp $@
 
-include tools/build.mk
 include userd/common/build.mk
+include tools/build.mk
 softgpu_STUBS := build/gen/softgpu_stubs.gen.c
 include userd/softgpu/build.mk
 include userd/server/build.mk
@@ -82,6 +84,11 @@ include tests/bench/build.mk
 include kmod/build.mk
 include tests/kselftest/build.mk
 include tests/qemu/build.mk
+
+# A header that is gone is no error (-MP) but a change; what lost its list is made again.
+$(COMPILED): %: %.d
+$(COMPILED:=.d): ;
+include $(wildcard $(COMPILED:=.d))
 
 PROGRAMS := build/libvcuda/libcuda.so.1 $(libnvml_LIB) build/softgpu/libcuda.so.1 $(softgpu_DRIVER_LINKER) build/server/vgpu-server build/server/vgpu-worker build/vgpud/vgpud
 

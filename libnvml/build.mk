@@ -30,7 +30,7 @@ $(libnvml_GEN): build/gen/nvml/made
 build/libnvml/obj/%.o: %.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libnvml_cflags) -MMD -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(libnvml_cflags) $(DEPS) -c $< -o $@
 
 build/libnvml/libnvidia-ml.so.1: $(libnvml_obj) build/gen/nvml/libnvml.map
 	@echo "  LD      $@"
@@ -43,7 +43,7 @@ check: $(SERVER_NVML_DOUBLE)
 libnvml: $(libnvml_LIB)
 .PHONY: libnvml
 
--include $(libnvml_obj:.o=.d)
+COMPILED += $(libnvml_obj)
 
 # ---- unit tests ----
 
@@ -54,6 +54,6 @@ UNIT_TESTS += $(libnvml_TEST)
 build/tests/unit/nvml_test: tests/unit/nvml_test.c $(libnvml_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(libnvml_cflags) -Wno-deprecated-declarations -MMD -MF $@.d -rdynamic -Wl,--wrap=vnvml_find_server $< $(libnvml_obj) -o $@ -lcmocka -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(libnvml_cflags) -Wno-deprecated-declarations $(DEPS) -rdynamic -Wl,--wrap=vnvml_find_server $< $(libnvml_obj) -o $@ -lcmocka -ldl
 
--include build/tests/unit/nvml_test.d
+COMPILED += $(libnvml_TEST)

@@ -18,7 +18,7 @@ build/gen/handnames.gen.h: build/gen/made
 build/libvcuda/obj/%.o: %.c | build/gen/made build/gen/handnames.gen.h
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) -c $< -o $@
 
 build/libvcuda/libcuda.so.1: $(libvcuda_obj) build/gen/libcuda.map
 	@echo "  LD      $@"
@@ -29,4 +29,4 @@ build/libvcuda/libcuda.so.1: $(libvcuda_obj) build/gen/libcuda.map
 libvcuda: build/libvcuda/libcuda.so.1
 .PHONY: libvcuda
 
--include $(libvcuda_obj:.o=.d)
+COMPILED += $(libvcuda_obj)

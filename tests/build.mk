@@ -9,7 +9,7 @@ UNIT_TESTS += $(tests_vcuda)
 $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $< $(libvcuda_obj) -o $@ -lcmocka -lzstd -pthread
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(libvcuda_obj) -o $@ -lcmocka -lzstd -pthread
 
 # One file of it, with the test in the place of the others.
 tests_vcuda_bulk := build/tests/unit/vcuda_bulk_test
@@ -18,7 +18,7 @@ UNIT_TESTS += $(tests_vcuda_bulk)
 $(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bulk.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread
 
 # Cubins as nvcc writes them.
 tests_vcuda_cubin := build/tests/unit/vcuda_cubin_test
@@ -30,10 +30,10 @@ $(tests_CUBINS)/%.cubin: tests/unit/vcuda_cubin.cu
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) -cubin -arch=sm_$* $(if $(filter 90,$*),-DWIDE) $< -o $@
 
-$(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c libvcuda/cubin.c | $(tests_CUBINS)/75.cubin $(tests_CUBINS)/90.cubin
+$(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c build/libvcuda/obj/libvcuda/cubin.o | $(tests_CUBINS)/75.cubin $(tests_CUBINS)/90.cubin
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -DCUBINS='"$(tests_CUBINS)"' -MMD -MF $@.d $^ -o $@ -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -DCUBINS='"$(tests_CUBINS)"' $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
 
 tests_residency := build/tests/unit/residency_test
 UNIT_TESTS += $(tests_residency)
@@ -41,7 +41,7 @@ UNIT_TESTS += $(tests_residency)
 $(tests_residency): tests/unit/residency_test.c build/libvcuda/obj/libvcuda/residency.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(filter-out -I%include,$(libvcuda_cflags)) -isystem $(CUDA_HOME)/include -MMD -MF $@.d $^ -o $@ -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(filter-out -I%include,$(libvcuda_cflags)) -isystem $(CUDA_HOME)/include $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
 
 tests_vcuda_submit := build/tests/unit/vcuda_submit_test
 UNIT_TESTS += $(tests_vcuda_submit)
@@ -49,9 +49,9 @@ UNIT_TESTS += $(tests_vcuda_submit)
 $(tests_vcuda_submit): tests/unit/vcuda_submit_test.c build/libvcuda/obj/libvcuda/submit.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) -MMD -MF $@.d $^ -o $@ -lcmocka -pthread
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread
 
--include $(tests_vcuda:=.d) $(tests_vcuda_bulk:=.d) $(tests_vcuda_cubin:=.d) $(tests_vcuda_submit:=.d) $(tests_residency:=.d)
+COMPILED += $(tests_vcuda) $(tests_vcuda_bulk) $(tests_vcuda_cubin) $(tests_vcuda_submit) $(tests_residency)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 

@@ -39,12 +39,12 @@ tools_CFLAGS = $(CFLAGS) $(if $(SANITIZE),,-fsanitize=address,undefined) -Ibuild
 build/tools/%.gen.o: build/gen/%.gen.c | $(tools_GEN_HEADERS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(tools_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(tools_CFLAGS) $(DEPS) -c $< -o $@
 
 build/tools/%.o: tests/unit/%.c | $(tools_GEN_HEADERS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(tools_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(tools_CFLAGS) $(DEPS) -c $< -o $@
 
 build/tools/roundtrip_test: $(tools_ROUNDTRIP_OBJS)
 	@echo "  LD      $@"
@@ -55,15 +55,17 @@ tools-check: build/tools/roundtrip_test
 	@CC="$(CC)" CUDA_HOME="$(CUDA_HOME)" tests/apigen/run.py
 	@tools/check-cuda-h.py $(CUDA_HOME)/include/cuda.h
 
--include $(tools_ROUNDTRIP_OBJS:.o=.d)
+COMPILED += $(tools_ROUNDTRIP_OBJS)
 
 # What a network's delay costs, without a network: tools/gpubench.py puts it between client and server.
 tools_DELAYPROXY := build/tools/delayproxy
 
-$(tools_DELAYPROXY): tools/delayproxy.c userd/common/net.c userd/common/net.h
+$(tools_DELAYPROXY): tools/delayproxy.c $(COMMON_OUT)/net.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -Iuserd/common -Iuapi -pthread -MMD $(filter %.c,$^) -o $@
+	@$(CC) $(CFLAGS) -Iuserd/common -Iuapi -pthread $(DEPS) $< $(filter %.o,$^) -o $@
+
+COMPILED += $(tools_DELAYPROXY)
 
 # What a program asks of a libcuda.so.1 and what that answers, recorded between them: tools/gputwin.py.
 tools_TWIN := build/twin/libcuda.so.1

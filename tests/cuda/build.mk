@@ -67,9 +67,9 @@ $(CUDA_OUT)/kmeans: $(CUDA_DIR)/kmeans.cu $(CUDA_KMEANS_OBJS) $(CUDA_HEADERS)
 $(CUDA_KMEANS_OBJS): $(CUDA_OUT)/%.o: $(CUDA_DIR)/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS)) -MMD -c $< -o $@
+	@$(CC) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS)) $(DEPS) -c $< -o $@
 
--include $(CUDA_KMEANS_OBJS:.o=.d)
+COMPILED += $(CUDA_KMEANS_OBJS)
 
 # Where the toolkit has cuFFT; its test is skipped elsewhere.
 ifneq ($(wildcard $(CUDA_HOME)/lib64/libcufft.so),)

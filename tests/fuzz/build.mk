@@ -49,18 +49,24 @@ fuzz_$(1)_OBJS := $$(patsubst %.c,$$(fuzz_OUT)/$(1)/obj/%.o,$$(fuzz_$(1)_C) test
 $$(fuzz_$(1)_OBJS): $$(fuzz_OUT)/$(1)/obj/%.o: %.c | build/gen/run_hand.gen.h build/gen/handnames.gen.h
 	@echo "  FUZZ    $$@"
 	@mkdir -p $$(@D)
-	$$(Q)$$(fuzz_CC) $$(fuzz_FLAGS) -fsanitize=fuzzer-no-link $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -Wno-error -MMD -c $$< -o $$@
+	$$(Q)$$(fuzz_CC) $$(fuzz_FLAGS) -fsanitize=fuzzer-no-link $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -Wno-error $$(DEPS) -c $$< -o $$@
 
 $$(fuzz_OUT)/$(1)/$(1)_fuzz: $$(fuzz_$(1)_OBJS)
 	@echo "  FUZZ    $$@"
 	$$(Q)$$(fuzz_CC) $$(fuzz_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(fuzz_$(1)_LIBS)
 
-build/tests/fuzz/$(1)_replay: tests/fuzz/$(1)_fuzz.c tests/fuzz/frames.c $$(fuzz_$(1)_REPLAY)
+fuzz_$(1)_REPLAY_OBJS := $$(patsubst %.c,build/tests/fuzz/$(1)/%.o,tests/fuzz/$(1)_fuzz.c tests/fuzz/frames.c $$(filter %.c,$$(fuzz_$(1)_REPLAY)))
+
+$$(fuzz_$(1)_REPLAY_OBJS): build/tests/fuzz/$(1)/%.o: %.c | build/gen/run_hand.gen.h build/gen/handnames.gen.h
 	@echo "  CC      $$@"
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -DFUZZ_MAIN -MMD -MF $$@.d $$(filter %.c %.o,$$^) -o $$@ $$(fuzz_$(1)_LIBS)
+	$$(Q)$$(CC) $$(CFLAGS) $$(fuzz_$(1)_CFLAGS) $$(fuzz_CFLAGS) -DFUZZ_MAIN $$(DEPS) -c $$< -o $$@
 
--include $$(fuzz_$(1)_OBJS:.o=.d) build/tests/fuzz/$(1)_replay.d
+build/tests/fuzz/$(1)_replay: $$(fuzz_$(1)_REPLAY_OBJS) $$(filter %.o,$$(fuzz_$(1)_REPLAY))
+	@echo "  LD      $$@"
+	$$(Q)$$(CC) $$(CFLAGS) $$^ -o $$@ $$(fuzz_$(1)_LIBS)
+
+COMPILED += $$(fuzz_$(1)_OBJS) $$(fuzz_$(1)_REPLAY_OBJS)
 
 fuzz-$(1): $$(fuzz_OUT)/$(1)/$(1)_fuzz fuzz-seeds
 	@mkdir -p $$(fuzz_OUT)/$(1)/corpus $$(fuzz_OUT)/$(1)/seeds

@@ -59,7 +59,7 @@ FUZZ_SECONDS ?= 600
 $(ptx_FUZZ_OBJS): $(ptx_OUT)/fuzz/%.o: $(softgpu_engine_src)/%.c
 	@echo "  FUZZ    $@"
 	@mkdir -p $(@D)
-	$(Q)$(ptx_FUZZ_CC) $(ptx_FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(softgpu_engine_cflags) -O1 -Wno-error -Wno-unknown-pragmas -MMD -c $< -o $@
+	$(Q)$(ptx_FUZZ_CC) $(ptx_FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(softgpu_engine_cflags) -O1 -Wno-error -Wno-unknown-pragmas $(DEPS) -c $< -o $@
 
 $(ptx_OUT)/fuzz/ptx_fuzz: tests/fuzz/ptx_fuzz.c tests/ptx/memory.c $(ptx_FUZZ_OBJS) $(ptx_EXEC_OBJS)
 	@echo "  FUZZ    $@"
@@ -70,7 +70,7 @@ $(ptx_OUT)/fuzz/words: $(ptx_OUT)/cover tests/fuzz/directives
 	@mkdir -p $(@D)
 	$(Q){ $(ptx_OUT)/cover | cut -f1 | tr '.@' '\n\n'; cat tests/fuzz/directives; } | grep . | LC_ALL=C sort -u | sed 's/.*/"&"/' > $@
 
--include $(ptx_FUZZ_OBJS:.o=.d)
+COMPILED += $(ptx_FUZZ_OBJS)
 
 # For as long as FUZZ_SECONDS; what it finds stays in build/tests/ptx/fuzz.
 fuzz-softgpu: $(ptx_OUT)/fuzz/ptx_fuzz $(ptx_OUT)/fuzz/words $(ptx_OUT)/progfuzz $(ptx_OUT)/forms

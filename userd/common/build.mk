@@ -9,9 +9,9 @@ COMMON_OBJS := $(patsubst userd/common/%.c,$(COMMON_OUT)/%.o,$(wildcard userd/co
 $(COMMON_OUT)/%.o: userd/common/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) $(DEPS) -c $< -o $@
 
--include $(COMMON_OBJS:.o=.d)
+COMPILED += $(COMMON_OBJS)
 
 # Unit tests need CMocka.
 COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/net_test \
@@ -21,6 +21,6 @@ UNIT_TESTS += $(COMMON_TESTS)
 $(COMMON_TESTS): build/tests/unit/%: tests/unit/%.c $(COMMON_OBJS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -MF $@.d $< $(COMMON_OBJS) -o $@ -lcmocka -lpthread
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) $(DEPS) $< $(COMMON_OBJS) -o $@ -lcmocka -lpthread
 
--include $(COMMON_TESTS:=.d)
+COMPILED += $(COMMON_TESTS)

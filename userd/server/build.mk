@@ -10,22 +10,22 @@ SERVER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server
 $(SERVER_OBJS): $(SERVER_OUT)/%.o: userd/server/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) $(DEPS) -c $< -o $@
 
 $(SERVER_OUT)/vgpu-server: $(SERVER_OBJS) $(COMMON_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl -pthread
 
--include $(SERVER_OBJS:.o=.d)
+COMPILED += $(SERVER_OBJS)
 
 UNIT_TESTS += build/tests/unit/queue_test
 
 build/tests/unit/queue_test: tests/unit/queue_test.c $(SERVER_OUT)/queue.o $(SERVER_OUT)/wire.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) -MMD -MF $@.d $(filter-out %.h,$^) -o $@ -lcmocka
+	@$(CC) $(CFLAGS) $(SERVER_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
 
--include build/tests/unit/queue_test.d
+COMPILED += build/tests/unit/queue_test
 
 -include userd/server/worker.mk
 

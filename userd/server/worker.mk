@@ -16,18 +16,18 @@ $(WORKER_OBJS): | build/gen/run_hand.gen.h
 $(WORKER_SRC:%=$(WORKER_OUT)/%.o): $(WORKER_OUT)/%.o: userd/server/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -c $< -o $@
 
 $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o): $(WORKER_OUT)/%.gen.o: build/gen/%.gen.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -c $< -o $@
 
 build/server/vgpu-worker: $(WORKER_OBJS) $(WORKER_COMMON)
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl -lpthread
 
--include $(WORKER_OBJS:.o=.d)
+COMPILED += $(WORKER_OBJS)
 
 # ---- unit tests, which need CMocka ----
 
@@ -40,14 +40,22 @@ UNIT_TESTS += $(WORKER_TESTS) build/tests/unit/worker_parts_test
 $(WORKER_DOUBLE): tests/unit/worker_double.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) -MMD -MF $@.d -shared -fPIC $< -o $@
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -shared -fPIC $< -o $@
 
-$(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c tests/unit/worker_client.c \
+# The client's side of a session, which they share.
+WORKER_CLIENT := build/tests/unit/worker_client.o
+
+$(WORKER_CLIENT): tests/unit/worker_client.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) -c $< -o $@
+
+$(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c $(WORKER_CLIENT) \
 		$(WORKER_OUT)/imagecache.o $(WORKER_OUT)/ids.gen.o $(COMMON_OUT)/log.o \
 		| build/server/vgpu-worker $(WORKER_DOUBLE)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
 
 build/tests/unit/worker_softgpu_test build/tests/unit/worker_graph_test build/tests/unit/worker_bulk_test: | build/softgpu/libcuda.so.1
 
@@ -56,6 +64,6 @@ build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out 
 		$(WORKER_COMMON) | $(WORKER_DOUBLE)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka -ldl -lpthread
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -ldl -lpthread
 
--include $(WORKER_TESTS:=.d) build/tests/unit/worker_parts_test.d $(WORKER_DOUBLE).d
+COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) build/tests/unit/worker_parts_test $(WORKER_DOUBLE)

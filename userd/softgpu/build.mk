@@ -37,22 +37,22 @@ $(softgpu_OUT)/procaddr.o: build/gen/procaddr.gen.h
 $(softgpu_OBJS): $(softgpu_OUT)/%.o: $(softgpu_DIR)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
 $(softgpu_GRAPH_OBJS): $(softgpu_OUT)/graph/%.o: userd/graph/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
 $(softgpu_CUDART_OBJS): $(softgpu_OUT)/cudart_%.o: userd/cudart/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
 $(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
 $(softgpu_LIB): $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
 	@echo "  LD      $@"
@@ -80,7 +80,7 @@ softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
 
 $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm $(LDLIBS) \
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(softgpu_LIB) -lcmocka -lm $(LDLIBS) \
 		-Wl,-rpath,'$$ORIGIN'
 
 # It loads images that nvcc makes without PTX, and compresses some itself.
@@ -120,16 +120,16 @@ $(softgpu_OUT)/softgpu_link_test: | $(softgpu_OUT)/link/both.a $(softgpu_OUT)/li
 $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
 		| $(softgpu_FATBINS)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $< $(softgpu_LIB) -lcmocka -lm \
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
 
 $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
 		$(softgpu_OUT)/decompress.o
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) -lcmocka -lzstd
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka -lzstd
 
--include $(softgpu_OBJS:.o=.d) $(softgpu_GRAPH_OBJS:.o=.d) $(softgpu_CUDART_OBJS:.o=.d) $(softgpu_GEN_OBJS:.o=.d) $(softgpu_TESTS:=.d)
+COMPILED += $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_GEN_OBJS) $(softgpu_TESTS)
 
 # In LD_LIBRARY_PATH it hides nvJitLink, which makes machine code: programs that ask for it (numba)
 # then link with the driver, and softgpu gets the PTX. Not beside libcuda.so.1: cuSPARSE and others

@@ -58,17 +58,17 @@ $(softgpu_engine_out)/texel.o $(softgpu_engine_out)/sample.o: softgpu_engine_cfl
 $(softgpu_engine_c:%=$(softgpu_engine_out)/%.o): $(softgpu_engine_out)/%.o: $(softgpu_engine_src)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) $(DEPS) -c $< -o $@
 
 define softgpu_exec_rule
 $(softgpu_exec_c:%=$(softgpu_engine_out)/%.$(1).o): $(softgpu_engine_out)/%.$(1).o: $(softgpu_engine_src)/%.c
 	@mkdir -p $$(@D)
 	@echo "  CC      $$@"
-	@$$(CC) $$(CFLAGS) $$(softgpu_exec_cflags) $$(softgpu_isa_$(1)) -DSG_ISA=$(1) -MMD -c $$< -o $$@
+	@$$(CC) $$(CFLAGS) $$(softgpu_exec_cflags) $$(softgpu_isa_$(1)) -DSG_ISA=$(1) $$(DEPS) -c $$< -o $$@
 endef
 $(foreach isa,$(softgpu_isas),$(eval $(call softgpu_exec_rule,$(isa))))
 
--include $(wildcard $(softgpu_engine_out)/*.d)
+COMPILED += $(softgpu_engine_objs)
 
 # Run from the top of the tree: it reads programs from tests/unit/ptx.
 softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engine_out)/softgpu_insn_test \
@@ -76,4 +76,6 @@ softgpu_engine_TESTS := $(softgpu_engine_out)/softgpu_engine_test $(softgpu_engi
 
 $(softgpu_engine_TESTS): $(softgpu_engine_out)/%: tests/unit/%.c $(softgpu_engine_objs)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) -MMD -o $@ $(filter %.c %.o,$^) -lcmocka $(softgpu_engine_libs)
+	@$(CC) $(CFLAGS) $(softgpu_engine_cflags) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka $(softgpu_engine_libs)
+
+COMPILED += $(softgpu_engine_TESTS)

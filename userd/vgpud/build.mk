@@ -10,13 +10,13 @@ VGPUD_LIBS = $(shell pkg-config --libs libnl-genl-3.0)
 $(VGPUD_OBJS): $(VGPUD_OUT)/%.o: userd/vgpud/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) -MMD -c $< -o $@
+	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) $(DEPS) -c $< -o $@
 
 $(VGPUD_OUT)/vgpud: $(VGPUD_OBJS) $(COMMON_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(VGPUD_LIBS) -o $@
 
--include $(VGPUD_OBJS:.o=.d)
+COMPILED += $(VGPUD_OBJS)
 
 # The sessions, with the test in the place of the module and of the devices.
 vgpud_TEST := build/tests/unit/vgpud_session_test
@@ -25,14 +25,14 @@ UNIT_TESTS += $(vgpud_TEST)
 $(vgpud_TEST): tests/unit/vgpud_session_test.c $(VGPUD_OUT)/session.o $(VGPUD_OUT)/dial.o $(COMMON_OBJS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) -MMD -MF $@.d $^ -o $@ -lcmocka -lpthread
+	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -lpthread
 
--include $(vgpud_TEST:=.d)
+COMPILED += $(vgpud_TEST)
 
 # Runs in a guest: tests/e2e/vgpud_test.sh.
 build/tests/e2e/vgpud_test: tests/e2e/vgpud_test.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -MF $@.d $< -o $@ -lpthread
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) $(DEPS) $< -o $@ -lpthread
 
--include build/tests/e2e/vgpud_test.d
+COMPILED += build/tests/e2e/vgpud_test
