@@ -397,8 +397,10 @@ static void destroy_array_of(void *handle, struct vcuda_object *o, void *ctx)
 {
 	const struct vcuda_array *a = o->p;
 
-	if (a && a->ctx == ctx && a->booked)
-		destroy(CUDA_HANDLE_array, handle);
+	if (!a || a->ctx != ctx || !a->booked)
+		return;
+	destroy(CUDA_HANDLE_array, handle);
+	vcuda_handle_orphan(CUDA_HANDLE_array, handle, vcuda_contexts_begun());
 }
 
 static void destroy_mipmapped_of(void *handle, struct vcuda_object *o, void *ctx)

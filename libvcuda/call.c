@@ -40,15 +40,24 @@ void vcuda_put_float(struct vcuda_call *c, float v)
 
 CUresult vcuda_bad_handle(enum cuda_handle_kind kind, const void *handle)
 {
+	uint64_t when = vcuda_handle_orphaned(kind, handle);
+
 	if (kind == CUDA_HANDLE_context)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (vcuda_handle_is_orphan(kind, handle))
+	/* natively the next context takes its memory, and it is garbage from then on */
+	if (when && when == vcuda_contexts_begun())
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	/* the driver looks for their context first */
 	if ((kind == CUDA_HANDLE_array || kind == CUDA_HANDLE_event) && handle &&
-	    !vcuda_handle_was_given(kind, handle))
+	    (when || !vcuda_handle_was_given(kind, handle)))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	return CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* Streams and events know their context: whether one is current is not asked. */
+static bool needs_current(enum cuda_handle_kind kind, const void *handle)
+{
+	return !handle || (kind != CUDA_HANDLE_stream && kind != CUDA_HANDLE_event);
 }
 
 void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const void *handle,
@@ -57,7 +66,8 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 	bool ok = handle ? vcuda_handle_get(kind, handle) != NULL : null_ok;
 
 	if (!ok) {
-		fail(c, vcuda_need_context());
+		if (needs_current(kind, handle))
+			fail(c, vcuda_need_context());
 		return fail(c, vcuda_bad_handle(kind, handle));
 	}
 	if (kind == CUDA_HANDLE_event && handle)

@@ -20,6 +20,7 @@
 pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_id;
 static unsigned int nr_active;
+static _Atomic uint64_t nr_begun;
 
 /*
  * Handles, not pointers: natively, too, what is no context any more can be made current, and the
@@ -60,9 +61,17 @@ struct context *context_new(CUdevice dev, unsigned int flags, bool primary)
 void context_begins(struct context *c)
 {
 	pthread_mutex_lock(&context_lock);
-	nr_active += !atomic_exchange(&c->active, true);
+	if (!atomic_exchange(&c->active, true)) {
+		nr_active++;
+		nr_begun++;
+	}
 	c->was_active = true;
 	pthread_mutex_unlock(&context_lock);
+}
+
+uint64_t vcuda_contexts_begun(void)
+{
+	return atomic_load(&nr_begun);
 }
 
 void context_ends(struct context *c)

@@ -20,13 +20,15 @@
 		return r;							\
 	}
 
-/* The same of a context that the caller names. */
-#define ASK_OF(name, type, value)						\
+/* The same of a context that the caller names; gone: what is said of one that was destroyed. */
+#define ASK_OF(name, type, value, gone)						\
 	CUresult hand_##name(CUcontext ctx, type *out)				\
 	{									\
 		struct context *c;						\
 		CUresult r = context_named(ctx, &c);				\
 										\
+		if (r && vcuda_handle_was_given(CUDA_HANDLE_context, ctx))	\
+			r = gone;						\
 		if (!r && !out)							\
 			r = CUDA_ERROR_INVALID_VALUE;				\
 		if (!r)								\
@@ -48,8 +50,8 @@
 		return r;							\
 	}
 
-ASK_OF(cuCtxGetApiVersion, unsigned int, c->api_version)
-ASK_OF(cuCtxGetId, unsigned long long, c->id)
+ASK_OF(cuCtxGetApiVersion, unsigned int, c->api_version, CUDA_ERROR_INVALID_CONTEXT)
+ASK_OF(cuCtxGetId, unsigned long long, c->id, CUDA_ERROR_CONTEXT_IS_DESTROYED)
 ASK(cuCtxGetFlags, unsigned int, c->flags)
 ASK(cuCtxGetCacheConfig, CUfunc_cache, c->cache_config)
 SET(cuCtxSetCacheConfig, CUfunc_cache, CU_FUNC_CACHE_PREFER_EQUAL, cache_config)

@@ -24,7 +24,7 @@ struct slot {
 	_Atomic uint32_t number;	/* of the live object; 0: free */
 	uint32_t generation;
 	uint32_t next_free;
-	bool orphaned;			/* its last object */
+	uint64_t orphaned;		/* when its last object was; 0: it was not */
 	struct vcuda_object obj;
 };
 
@@ -93,7 +93,7 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 		s = slot_at(t, i);
 		number = (s->generation & GEN_MASK) << SLOT_BITS | i;
 		memset(&s->obj, 0, sizeof(s->obj));
-		s->orphaned = false;
+		s->orphaned = 0;
 		if (obj)
 			*obj = &s->obj;
 		atomic_store_explicit(&s->number, number, memory_order_release);
@@ -162,27 +162,27 @@ static struct slot *find_last(enum cuda_handle_kind kind, const void *handle)
 	return s;
 }
 
-void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle)
+void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle, uint64_t when)
 {
 	struct slot *s;
 
 	pthread_mutex_lock(&tables[kind].lock);
 	s = find_last(kind, handle);
 	if (s)
-		s->orphaned = true;
+		s->orphaned = when;
 	pthread_mutex_unlock(&tables[kind].lock);
 }
 
-bool vcuda_handle_is_orphan(enum cuda_handle_kind kind, const void *handle)
+uint64_t vcuda_handle_orphaned(enum cuda_handle_kind kind, const void *handle)
 {
 	const struct slot *s;
-	bool orphan;
+	uint64_t when;
 
 	pthread_mutex_lock(&tables[kind].lock);
 	s = find_last(kind, handle);
-	orphan = s && s->orphaned;
+	when = s ? s->orphaned : 0;
 	pthread_mutex_unlock(&tables[kind].lock);
-	return orphan;
+	return when;
 }
 
 void vcuda_handle_each(enum cuda_handle_kind kind,

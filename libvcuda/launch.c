@@ -177,8 +177,8 @@ static CUresult prepare(struct launch *l, const void *fn, const unsigned int gri
 	if (!r)
 		r = vcuda_launch_check(k, grid, block, shared);
 	if (!r)
-		r = vcuda_stream_own_number(stream, &number);
-	if (!r && vcuda_several_contexts() && !vcuda_kernel_is_here(k))
+		r = vcuda_stream_number(stream, &number);
+	if (!r && vcuda_several_contexts() && !vcuda_kernel_is_of(k, vcuda_stream_context(stream)))
 		r = CUDA_ERROR_INVALID_HANDLE;
 	if (!r)
 		r = take_params(l, k, params, extra);

@@ -357,9 +357,9 @@ CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 	return CUDA_SUCCESS;
 }
 
-bool vcuda_kernel_is_here(const struct vcuda_kernel *k)
+bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx)
 {
-	return k->module->library || k->module->ctx == vcuda_current();
+	return k->module->library || k->module->ctx == ctx;
 }
 
 /* ---- look-ups ---- */

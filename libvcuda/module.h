@@ -72,8 +72,8 @@ uint64_t vcuda_kernel_code(const struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 
-/* It is of a library, or of a module of the current context. */
-bool vcuda_kernel_is_here(const struct vcuda_kernel *k);
+/* It is of a library, or of a module of that context. */
+bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx);
 
 /* ---- launch.c ---- */
 

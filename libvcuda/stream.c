@@ -205,10 +205,8 @@ CUresult vcuda_stream_number(CUstream stream, uint32_t *number)
 		if (r)
 			return r;
 	}
-	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream)) {
-		r = vcuda_need_context();
-		return r ? r : vcuda_bad_handle(CUDA_HANDLE_stream, stream);
-	}
+	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream))
+		return vcuda_bad_handle(CUDA_HANDLE_stream, stream);
 	*number = vcuda_handle_number(stream);
 	return CUDA_SUCCESS;
 }
@@ -250,7 +248,7 @@ static void destroy_of(void *handle, struct vcuda_object *o, void *ctx)
 	if (o->stream.ctx != ctx)
 		return;
 	destroy(handle);
-	vcuda_handle_orphan(CUDA_HANDLE_stream, handle);
+	vcuda_handle_orphan(CUDA_HANDLE_stream, handle, vcuda_contexts_begun());
 }
 
 static void destroy_event_of(void *handle, struct vcuda_object *o, void *ctx)
@@ -262,7 +260,7 @@ static void destroy_event_of(void *handle, struct vcuda_object *o, void *ctx)
 	vcuda_begin(&c, CUDA_ID_cuEventDestroy_v2);
 	vcuda_put_del(&c, CUDA_HANDLE_event, handle);
 	vcuda_async(&c);
-	vcuda_handle_orphan(CUDA_HANDLE_event, handle);
+	vcuda_handle_orphan(CUDA_HANDLE_event, handle, vcuda_contexts_begun());
 }
 
 void vcuda_context_destroy_streams(CUcontext ctx)

@@ -176,11 +176,12 @@ void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
 /* It looks like one that was given out, and may be stale: not so garbage. */
 bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle);
 /*
- * Notes of a handle that is not live any more that its object went with its context; known until
- * another has its place.
+ * Notes of a handle that is not live any more that its object went with its context, and when, as the
+ * caller counts, not 0; known until another has its place.
  */
-void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle);
-bool vcuda_handle_is_orphan(enum cuda_handle_kind kind, const void *handle);
+void vcuda_handle_orphan(enum cuda_handle_kind kind, const void *handle, uint64_t when);
+/* 0: its object did not. */
+uint64_t vcuda_handle_orphaned(enum cuda_handle_kind kind, const void *handle);
 /* The handle with that number. */
 void *vcuda_handle_of(enum cuda_handle_kind kind, uint32_t number);
 /* What goes over the wire for a handle. */
@@ -210,6 +211,8 @@ CUresult vcuda_bad_context(CUcontext ctx);
 /* A live context, primary ones that are not retained included. */
 bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
+/* How often a context has become active. */
+uint64_t vcuda_contexts_begun(void);
 /* in a forked child: values kept by key survive, everything else starts anew */
 void vcuda_context_reset(void);
 /* Primary context of a device without activating it. */
@@ -228,7 +231,7 @@ void vcuda_legacy_reset(void);		/* in a forked child */
 
 /* The number for the wire of any stream argument. */
 CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
-/* The same for work that a stream of another context than the current one is refused. */
+/* The same for what a stream of another context than the current one is refused. */
 CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number);
 /* What is known of it; NULL: the worker's legacy stream, or none. */
 struct vcuda_object *vcuda_stream_object(CUstream stream);

@@ -188,9 +188,9 @@ static void array_free(struct mipmapped *m)
 
 static void retire(struct mipmapped *m)
 {
-	handle_retire(&m->obj);
+	context_retire(m->ctx, &m->obj);
 	for (unsigned int i = 0; i < m->nr_levels; i++)
-		handle_retire(&m->levels[i].obj);
+		context_retire(m->ctx, &m->levels[i].obj);
 }
 
 static CUresult allocate(struct mipmapped *m)

@@ -23,6 +23,7 @@
 #define API_VERSION	3020
 
 struct context_list context_all = LIST_HEAD_INITIALIZER(context_all);
+static uint64_t opened;		/* contexts so far */
 static struct context primaries[SOFTGPU_DEVICES_MAX];
 
 /*
@@ -70,6 +71,7 @@ CUresult context_open(struct context *ctx)
 	if (!ctx->legacy)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	ctx->active = ctx->was_active = true;
+	opened++;
 	LIST_INSERT_HEAD(&context_all, ctx, link);
 	return CUDA_SUCCESS;
 }
@@ -125,7 +127,7 @@ CUresult context_enter_any(struct context **ctx)
 	return CUDA_SUCCESS;
 }
 
-static CUresult why_no_context(void)
+CUresult context_missing(void)
 {
 	struct context *ctx;
 
@@ -143,7 +145,7 @@ CUresult context_enter(struct context **ctx)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = *ctx ? (*ctx)->error : why_no_context();
+	r = *ctx ? (*ctx)->error : context_missing();
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
@@ -169,12 +171,23 @@ CUresult context_leave(CUresult r)
 	return r;
 }
 
+void context_retire(const struct context *ctx, struct object *obj)
+{
+	if (ctx->closing)
+		handle_orphan(obj, opened);
+	else
+		handle_retire(obj);
+}
+
 CUresult context_bad_handle(const void *handle, enum handle_kind kind)
 {
-	if (handle_is_orphan((uintptr_t)handle))
+	uint64_t when = handle_orphaned((uintptr_t)handle);
+	bool known = handle_was_given((uintptr_t)handle, kind) && !when;
+
+	if (when && when == opened)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	return !handle || kind == HANDLE_STREAM || handle_was_given((uintptr_t)handle, kind)
-		       ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_CONTEXT;
+	return !handle || kind == HANDLE_STREAM || known ? CUDA_ERROR_INVALID_HANDLE
+							  : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 static bool context_passed(const struct context *ctx, uint64_t seq)

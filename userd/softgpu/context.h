@@ -75,10 +75,13 @@ CUcontext context_current(void);
  * there.
  */
 void context_forget(struct context *ctx);
+/* The handle of what lives in ctx is stale from here on: by itself, or because ctx is closing. */
+void context_retire(const struct context *ctx, struct object *obj);
 /*
  * What is wrong with a stream, array or event that is not there: its context was destroyed, or
  * INVALID_HANDLE, and of what never was one INVALID_CONTEXT, since the driver looks for its context
- * first.
+ * first. Natively another context takes the memory of one that was destroyed, and what lived in that
+ * one is garbage from then on.
  */
 CUresult context_bad_handle(const void *handle, enum handle_kind kind);
 /*
@@ -104,6 +107,8 @@ CUresult context_enter_unsafe(struct context **ctx);
  * caller's business.
  */
 CUresult context_enter_any(struct context **ctx);
+/* What is said of a thread without a current context, or with one that has gone. */
+CUresult context_missing(void);
 
 /*
  * Waits for everything that was queued in ctx before the call; then gives its sticky error. Lock

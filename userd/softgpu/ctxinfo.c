@@ -9,7 +9,7 @@
 /*
  * Reads the handle's context, or the current one when it is NULL. The lock is held on success only.
  */
-static CUresult enter_named(CUcontext handle, struct context **ctx)
+static CUresult enter_named(CUcontext handle, struct context **ctx, CUresult gone)
 {
 	CUresult r;
 
@@ -20,7 +20,10 @@ static CUresult enter_named(CUcontext handle, struct context **ctx)
 		return r;
 	driver_lock();
 	*ctx = context_by_handle(handle);
-	return *ctx ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_CONTEXT);
+	if (*ctx)
+		return CUDA_SUCCESS;
+	return context_leave(handle_was_given((uintptr_t)handle, HANDLE_CONTEXT)
+				     ? gone : CUDA_ERROR_INVALID_CONTEXT);
 }
 
 /* value, an expression of the context ctx, is the answer. */
@@ -38,12 +41,12 @@ static CUresult enter_named(CUcontext handle, struct context **ctx)
 		return context_leave(CUDA_SUCCESS);				\
 	}
 
-/* The same of a context that the caller names. */
-#define ASK_OF(name, type, value)						\
+/* The same of a context that the caller names; gone: what is said of one that was destroyed. */
+#define ASK_OF(name, type, value, gone)						\
 	CUresult name(CUcontext handle, type *out)				\
 	{									\
 		struct context *ctx;						\
-		CUresult r = enter_named(handle, &ctx);				\
+		CUresult r = enter_named(handle, &ctx, gone);			\
 										\
 		if (r != CUDA_SUCCESS)						\
 			return r;						\
@@ -68,8 +71,8 @@ static CUresult enter_named(CUcontext handle, struct context **ctx)
 		return context_leave(CUDA_SUCCESS);				\
 	}
 
-ASK_OF(cuCtxGetApiVersion, unsigned int, ctx->version)
-ASK_OF(cuCtxGetId, unsigned long long, ctx->obj.handle)
+ASK_OF(cuCtxGetApiVersion, unsigned int, ctx->version, CUDA_ERROR_INVALID_CONTEXT)
+ASK_OF(cuCtxGetId, unsigned long long, ctx->obj.handle, CUDA_ERROR_CONTEXT_IS_DESTROYED)
 ASK(cuCtxGetFlags, unsigned int, ctx->flags)
 ASK(cuCtxGetCacheConfig, CUfunc_cache, ctx->cache_config)
 SET(cuCtxSetCacheConfig, CUfunc_cache, CU_FUNC_CACHE_PREFER_EQUAL, ctx->cache_config)

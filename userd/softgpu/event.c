@@ -37,10 +37,7 @@ static void forget_record(struct event *e)
 
 void event_destroy(struct event *e)
 {
-	if (e->ctx->closing)
-		handle_orphan(&e->obj);
-	else
-		handle_retire(&e->obj);
+	context_retire(e->ctx, &e->obj);
 	LIST_REMOVE(e, link);
 	e->ctx = NULL;
 	forget_record(e);
@@ -91,11 +88,11 @@ CUresult cuEventCreate(CUevent *out, unsigned int flags)
 
 /*
  * Finds the event; the lock is held on success. Events of other contexts may be asked and waited
- * for.
+ * for, and without one: *ctx may be NULL.
  */
 static CUresult enter(CUevent handle, struct event **e, struct context **ctx)
 {
-	CUresult r = context_enter(ctx);
+	CUresult r = context_enter_any(ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;

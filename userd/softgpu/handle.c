@@ -16,6 +16,7 @@
 struct slot {
 	struct object *obj;	/* NULL: free */
 	uint64_t orphan;	/* the handle of one that went with its context, while it is free */
+	uint64_t orphaned;	/* when */
 	uint32_t next_free;
 };
 
@@ -86,20 +87,22 @@ void handle_retire(struct object *obj)
 	obj->handle = 0;
 }
 
-void handle_orphan(struct object *obj)
+void handle_orphan(struct object *obj, uint64_t when)
 {
 	struct slot *s = slot_of(obj->handle);
 
-	if (s)
+	if (s) {
 		s->orphan = obj->handle;
+		s->orphaned = when;
+	}
 	handle_retire(obj);
 }
 
-bool handle_is_orphan(uint64_t handle)
+uint64_t handle_orphaned(uint64_t handle)
 {
 	uint32_t i = (uint32_t)handle >> KIND_BITS;
 
-	return handle && i < nr_slots && slots[i].orphan == handle;
+	return handle && i < nr_slots && slots[i].orphan == handle ? slots[i].orphaned : 0;
 }
 
 void *handle_find(uint64_t handle, enum handle_kind kind)

@@ -44,10 +44,10 @@ struct object {
 int handle_create(struct object *obj, enum handle_kind kind);
 /* The handle is stale from here on; the object lives as long as its owner wants. */
 void handle_retire(struct object *obj);
-/* The same for what goes with its context. */
-void handle_orphan(struct object *obj);
-/* The object went with its context, and no other has its place yet. */
-bool handle_is_orphan(uint64_t handle);
+/* The same for what goes with its context; when: as the caller counts, not 0. */
+void handle_orphan(struct object *obj, uint64_t when);
+/* When the object went with its context; 0: it did not, or another has its place. */
+uint64_t handle_orphaned(uint64_t handle);
 /* NULL: garbage, stale, or of another kind. */
 void *handle_find(uint64_t handle, enum handle_kind kind);
 /* It was given out once, and may be stale: not so garbage. */

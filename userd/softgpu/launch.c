@@ -290,13 +290,14 @@ static CUresult launch(CUfunction handle, const CUlaunchConfig *c, void **pointe
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = function_find(ctx, handle, &f);
+	r = stream_find(ctx, c->hStream, &s);
+	/* the stream's context counts, whichever is current */
 	if (r == CUDA_SUCCESS)
-		r = stream_find_own(ctx, c->hStream, &s);
+		r = function_find(s->ctx, handle, &f);
 	if (r == CUDA_SUCCESS)
 		r = capture_enter(s, &capturing);
 	if (r == CUDA_SUCCESS)
-		r = read_attributes(c, ctx, &g);
+		r = read_attributes(c, s->ctx, &g);
 	if (r == CUDA_SUCCESS)
 		r = launch_check(f, &g);
 	if (r == CUDA_SUCCESS)

@@ -79,10 +79,7 @@ static void stream_unlink(struct stream *s)
 
 void stream_close(struct stream *s)
 {
-	if (s->ctx->closing)
-		handle_orphan(&s->obj);
-	else
-		handle_retire(&s->obj);
+	context_retire(s->ctx, &s->obj);
 	capture_forget_stream(s);
 	s->closing = true;
 	if (s->started)
@@ -402,7 +399,11 @@ static struct stream *per_thread_stream(struct context *ctx)
 
 CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out)
 {
-	if (!handle || handle == CU_STREAM_LEGACY) {
+	bool legacy = !handle || handle == CU_STREAM_LEGACY;
+
+	if (!ctx && (legacy || handle == CU_STREAM_PER_THREAD))
+		return context_missing();
+	if (legacy) {
 		*out = ctx->legacy;
 		return CUDA_SUCCESS;
 	}

@@ -75,7 +75,10 @@ void stream_close(struct stream *s);
 void stream_get(struct stream *s);
 void stream_put(struct stream *s);
 
-/* The stream that the handle names in ctx; CU_STREAM_LEGACY and CU_STREAM_PER_THREAD included. */
+/*
+ * The stream that the handle names in ctx; CU_STREAM_LEGACY and CU_STREAM_PER_THREAD included. Others
+ * need no context: ctx may be NULL.
+ */
 CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out);
 /* Like stream_find(), but only streams of ctx itself, for work that touches ctx. */
 CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out);

@@ -69,11 +69,11 @@ CUresult cuStreamDestroy(CUstream handle)
 	return cuStreamDestroy_v2(handle);
 }
 
-/* Takes the lock and finds the stream, whose own context must be healthy, too. */
+/* Takes the lock and finds the stream, whose own context must be healthy; none need be current. */
 static CUresult enter(CUstream handle, struct stream **s)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_any(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
