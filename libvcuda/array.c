@@ -7,14 +7,9 @@
  */
 #include <stdlib.h>
 
+#include "arraydesc.h"
 #include "arena.h"
 #include "array.h"
-
-#define FLAGS_KNOWN	(CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST |		\
-			 CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_TEXTURE_GATHER)
-#define FLAGS_REFUSED	(CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_COLOR_ATTACHMENT |	\
-			 CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING |		\
-			 CUDA_ARRAY3D_VIDEO_ENCODE_DECODE)
 
 static void *get(enum cuda_handle_kind kind, const void *handle)
 {
@@ -31,110 +26,6 @@ struct vcuda_array *vcuda_array_get(CUarray array)
 struct vcuda_array *vcuda_mipmapped_get(CUmipmappedArray array)
 {
 	return get(CUDA_HANDLE_mipmapped_array, array);
-}
-
-/* ---- what can be made ---- */
-
-struct limit {
-	CUdevice_attribute width, height, depth;
-};
-
-#define MOST(name)	CU_DEVICE_ATTRIBUTE_MAXIMUM_##name
-#define NOTHING		0	/* no attribute has this number: extent 0 alone fits */
-
-static bool within(size_t n, CUdevice_attribute a)
-{
-	const int *d = vcuda_lease()->devices[vcuda_current_device()].attributes;
-
-	return n <= (a ? (size_t)d[a] : 0);
-}
-
-static bool fits(const CUDA_ARRAY3D_DESCRIPTOR *d, const struct limit *l)
-{
-	return within(d->Width, l->width) && within(d->Height, l->height) &&
-	       within(d->Depth, l->depth);
-}
-
-#define FITS(w, h, d)	fits(desc, &(struct limit){ w, h, d })
-
-static bool cube_fits(const CUDA_ARRAY3D_DESCRIPTOR *desc)
-{
-	CUdevice_attribute edge = desc->Flags & CUDA_ARRAY3D_SURFACE_LDST
-					  ? MOST(SURFACECUBEMAP_WIDTH)
-					  : MOST(TEXTURECUBEMAP_WIDTH);
-
-	if (!(desc->Flags & CUDA_ARRAY3D_LAYERED))
-		return within(desc->Width, edge);
-	return FITS(edge, edge, MOST(TEXTURECUBEMAP_LAYERED_LAYERS));
-}
-
-/* The table in cuArray3DCreate()'s description. */
-static bool extents_fit(const CUDA_ARRAY3D_DESCRIPTOR *desc, bool mipmapped)
-{
-	bool surface = desc->Flags & CUDA_ARRAY3D_SURFACE_LDST;
-
-	if (desc->Flags & CUDA_ARRAY3D_CUBEMAP)
-		return cube_fits(desc);
-	if (desc->Flags & CUDA_ARRAY3D_LAYERED)
-		return desc->Height
-			       ? FITS(MOST(TEXTURE2D_LAYERED_WIDTH), MOST(TEXTURE2D_LAYERED_HEIGHT),
-				      MOST(TEXTURE2D_LAYERED_LAYERS))
-			       : FITS(MOST(TEXTURE1D_LAYERED_WIDTH), NOTHING,
-				      MOST(TEXTURE1D_LAYERED_LAYERS));
-	if (desc->Depth)
-		return FITS(MOST(TEXTURE3D_WIDTH), MOST(TEXTURE3D_HEIGHT), MOST(TEXTURE3D_DEPTH)) ||
-		       (!surface &&
-			FITS(MOST(TEXTURE3D_WIDTH_ALTERNATE), MOST(TEXTURE3D_HEIGHT_ALTERNATE),
-			     MOST(TEXTURE3D_DEPTH_ALTERNATE)));
-	if (!desc->Height)
-		return FITS(surface	? MOST(SURFACE1D_WIDTH)
-			    : mipmapped ? MOST(TEXTURE1D_MIPMAPPED_WIDTH)
-					: MOST(TEXTURE1D_WIDTH),
-			    NOTHING, NOTHING);
-	if (desc->Flags & CUDA_ARRAY3D_TEXTURE_GATHER)
-		return FITS(MOST(TEXTURE2D_GATHER_WIDTH), MOST(TEXTURE2D_GATHER_HEIGHT), NOTHING);
-	if (mipmapped)
-		return FITS(MOST(TEXTURE2D_MIPMAPPED_WIDTH), MOST(TEXTURE2D_MIPMAPPED_HEIGHT),
-			    NOTHING);
-	return FITS(MOST(TEXTURE2D_WIDTH), MOST(TEXTURE2D_HEIGHT), NOTHING);
-}
-
-static bool shape_is_valid(const CUDA_ARRAY3D_DESCRIPTOR *d)
-{
-	bool layered = d->Flags & CUDA_ARRAY3D_LAYERED;
-
-	if (!d->Width || (!d->Height && d->Depth && !layered) || (layered && !d->Depth))
-		return false;
-	if ((d->Flags & CUDA_ARRAY3D_TEXTURE_GATHER) && (!d->Height || d->Depth))
-		return false;
-	if (!(d->Flags & CUDA_ARRAY3D_CUBEMAP))
-		return true;
-	return d->Width == d->Height && (layered ? d->Depth % 6 == 0 : d->Depth == 6);
-}
-
-/* Formats of several planes, of blocks and of packed fields. */
-static bool format_is_known(CUarray_format f)
-{
-	return f == CU_AD_FORMAT_UNORM_INT_101010_2 ||
-	       (f >= CU_AD_FORMAT_BC1_UNORM && f <= CU_AD_FORMAT_YUV444_16bit_SemiPlanar);
-}
-
-static CUresult check(const CUDA_ARRAY3D_DESCRIPTOR *d, bool mipmapped)
-{
-	if (d->Flags & FLAGS_REFUSED) {
-		vcuda_say("arrays with flags 0x%x are not supported", d->Flags & FLAGS_REFUSED);
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
-	if (!texel_bytes(d->Format, d->NumChannels)) {
-		if (!format_is_known(d->Format))
-			return CUDA_ERROR_INVALID_VALUE;
-		vcuda_say("arrays of format 0x%x are not supported", d->Format);
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
-	if ((d->Flags & ~(unsigned int)FLAGS_KNOWN) || !shape_is_valid(d) ||
-	    !extents_fit(d, mipmapped))
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
 }
 
 /* ---- creation ---- */
@@ -194,7 +85,7 @@ static CUresult create(const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels,
 	CUresult r = vcuda_need_context();
 
 	if (!r)
-		r = check(desc, levels);
+		r = array_check(desc, levels);
 	if (r)
 		return r;
 	a = calloc(1, sizeof(*a));
@@ -231,34 +122,11 @@ CUresult hand_cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *de
 	return r;
 }
 
-CUresult hand_cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *desc)
-{
-	CUDA_ARRAY3D_DESCRIPTOR d;
-
-	if (!out || !desc)
-		return CUDA_ERROR_INVALID_VALUE;
-	d = (CUDA_ARRAY3D_DESCRIPTOR){ .Width = desc->Width, .Height = desc->Height,
-				       .Format = desc->Format, .NumChannels = desc->NumChannels };
-	return hand_cuArray3DCreate_v2(out, &d);
-}
-
-/* As many as there are sizes down to a single texel. */
-static unsigned int clamp_levels(const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned int n)
-{
-	bool layered = d->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
-	size_t edge = d->Width | d->Height | (layered ? 0 : d->Depth);
-	unsigned int most = edge ? 64 - __builtin_clzl(edge) : 1;
-
-	if (most > TEXELS_LEVELS_MAX)
-		most = TEXELS_LEVELS_MAX;
-	return n < 1 ? 1 : n < most ? n : most;
-}
-
 CUresult hand_cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc,
 				     unsigned int levels)
 {
 	uint64_t handle;
-	CUresult r = out && desc ? create(desc, clamp_levels(desc, levels), &handle)
+	CUresult r = out && desc ? create(desc, array_levels(desc, levels), &handle)
 				 : CUDA_ERROR_INVALID_VALUE;
 
 	if (!r)
@@ -440,20 +308,6 @@ CUresult hand_cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray h
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *desc, CUarray handle)
-{
-	CUDA_ARRAY3D_DESCRIPTOR d;
-	CUresult r = hand_cuArray3DGetDescriptor_v2(&d, handle);
-
-	if (r)
-		return r;
-	if (!desc)
-		return CUDA_ERROR_INVALID_VALUE;
-	*desc = (CUDA_ARRAY_DESCRIPTOR){ .Width = d.Width, .Height = d.Height, .Format = d.Format,
-					 .NumChannels = d.NumChannels };
-	return CUDA_SUCCESS;
-}
-
 /*
  * Of sparse arrays, of those whose memory comes later, and of planar ones: no array here is any of
  * these, and INVALID_VALUE is what the description says for the others.
@@ -478,26 +332,17 @@ CUresult hand_cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *
 	return not_such(vcuda_mipmapped_get(handle), out);
 }
 
-static CUresult device_ok(CUdevice dev)
-{
-	return dev >= 0 && dev < vcuda_lease()->nr_devices ? CUDA_SUCCESS
-							   : CUDA_ERROR_INVALID_DEVICE;
-}
-
 CUresult hand_cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out, CUarray handle,
 					   CUdevice dev)
 {
-	CUresult r = device_ok(dev);
-
-	return r ? r : not_such(vcuda_array_get(handle), out);
+	return device_exists(dev) ? not_such(vcuda_array_get(handle), out) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out,
 						    CUmipmappedArray handle, CUdevice dev)
 {
-	CUresult r = device_ok(dev);
-
-	return r ? r : not_such(vcuda_mipmapped_get(handle), out);
+	return device_exists(dev) ? not_such(vcuda_mipmapped_get(handle), out)
+				  : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuArrayGetPlane(CUarray *out, CUarray handle, unsigned int plane)

@@ -4,12 +4,14 @@
 
 # What graphs and captures are, as in softgpu; libvcuda/graph stands for what is around it there.
 libvcuda_graph := $(wildcard userd/graph/*.c libvcuda/graph/*.c)
+# Rules and calls that are the same in any driver; libvcuda/driver.c stands for what is around them.
+libvcuda_driver := $(wildcard userd/driver/*.c)
 
 libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
 	userd/common/forward.c userd/common/net.c userd/common/zerocopy.c userd/common/env.c userd/softgpu/fatbin.c userd/softgpu/decompress.c $(wildcard userd/cudart/*.c) \
-	$(libvcuda_graph)
+	$(libvcuda_graph) $(libvcuda_driver)
 libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
-libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Ilibvcuda/graph -Iuserd/graph -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
+libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Ilibvcuda/graph -Iuserd/graph -Iuserd/driver -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/softgpu -Iuserd/cudart -I$(CUDA_HOME)/include
 
 # In userd/graph a call has its own name: here it is hand_<name>, which the generated stub calls.
 build/gen/handnames.gen.h: build/gen/made

@@ -77,7 +77,7 @@ void vcuda_put_handle(struct vcuda_call *c, enum cuda_handle_kind kind, const vo
 
 void vcuda_put_device(struct vcuda_call *c, CUdevice dev)
 {
-	if (dev < 0 || dev >= vcuda_lease()->nr_devices)
+	if (!device_exists(dev))
 		return fail(c, CUDA_ERROR_INVALID_DEVICE);
 	vcuda_put_u64(c, dev);
 }

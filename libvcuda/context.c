@@ -87,11 +87,6 @@ void context_ends(struct context *c)
 		vcuda_libraries_restart();
 }
 
-bool context_device_ok(CUdevice dev)
-{
-	return dev >= 0 && dev < vcuda_lease()->nr_devices;
-}
-
 bool context_flags_ok(unsigned int flags)
 {
 	unsigned int sched = flags & CU_CTX_SCHED_MASK;
@@ -279,7 +274,7 @@ static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 	if (!ctx ||
 	    !context_flags_ok(flags & ~(CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE)))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!context_device_ok(dev))
+	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (depth == STACK_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;

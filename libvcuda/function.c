@@ -188,11 +188,6 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	return r;
 }
 
-static bool device_ok(CUdevice dev)
-{
-	return dev >= 0 && dev < vcuda_lease()->nr_devices;
-}
-
 CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)
 {
 	return vcuda_kernel_attribute(value, which, fn);
@@ -201,7 +196,7 @@ CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunct
 CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel,
 				   CUdevice dev)
 {
-	return device_ok(dev) ? vcuda_kernel_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
+	return device_exists(dev) ? vcuda_kernel_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int value)
@@ -212,7 +207,7 @@ CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int 
 CUresult hand_cuKernelSetAttribute(CUfunction_attribute which, int value, CUkernel kernel,
 				   CUdevice dev)
 {
-	return device_ok(dev) ? set_attribute(kernel, which, value) : CUDA_ERROR_INVALID_DEVICE;
+	return device_exists(dev) ? set_attribute(kernel, which, value) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
@@ -236,7 +231,7 @@ CUresult hand_cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
 
 CUresult hand_cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUdevice dev)
 {
-	return device_ok(dev) ? hand_cuFuncSetCacheConfig((CUfunction)kernel, config)
+	return device_exists(dev) ? hand_cuFuncSetCacheConfig((CUfunction)kernel, config)
 			      : CUDA_ERROR_INVALID_DEVICE;
 }
 

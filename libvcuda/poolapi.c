@@ -4,39 +4,17 @@
  */
 #include <string.h>
 
+#include "poolprops.h"
 #include "mempool.h"
+
+/* CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES */
+#define MEM_HANDLE_TYPES	CU_MEM_HANDLE_TYPE_NONE
 
 /* ---- pools as objects ---- */
 
-static bool device_exists(int dev)
-{
-	return dev >= 0 && dev < vcuda_lease()->nr_devices;
-}
-
-static CUresult check_props(const CUmemPoolProps *props)
-{
-	static const unsigned char zero[sizeof(props->reserved)];
-
-	if (!props || memcmp(props->reserved, zero, sizeof(zero)) || props->win32SecurityAttributes)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (props->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (props->location.type == CU_MEM_LOCATION_TYPE_HOST ||
-	    props->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA || props->usage)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_VALUE;
-	/* CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES is 0 */
-	return props->handleTypes ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
-}
-
 CUresult hand_cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 {
-	CUresult r = out ? check_props(props) : CUDA_ERROR_INVALID_VALUE;
+	CUresult r = out ? mempool_check(props, MEM_HANDLE_TYPES) : CUDA_ERROR_INVALID_VALUE;
 	struct pool *p;
 
 	if (r)

@@ -22,7 +22,7 @@ static CUresult enter(CUdevice dev, struct context **c)
 {
 	CUresult r;
 
-	if (!context_device_ok(dev))
+	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
 	pthread_mutex_lock(&context_lock);
 	r = primary(dev, c);

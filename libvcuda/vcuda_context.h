@@ -39,7 +39,6 @@ CUresult context_named(CUcontext handle, struct context **c);
 /* With the lock. */
 struct context *context_new(CUdevice dev, unsigned int flags, bool primary);
 /* A device of the lease. */
-bool context_device_ok(CUdevice dev);
 bool context_flags_ok(unsigned int flags);
 /*
  * It can be used from here on, until context_ends(). Libraries are of no context, but their

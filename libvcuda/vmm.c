@@ -188,8 +188,7 @@ static CUresult check_prop(const CUmemAllocationProp *prop)
 	    (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) ||
 	    prop->allocFlags.gpuDirectRDMACapable || prop->allocFlags.usage)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return prop->location.id >= 0 && prop->location.id < vcuda_lease()->nr_devices
-		       ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return device_exists(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
@@ -453,7 +452,7 @@ static CUresult check_access(const CUmemAccessDesc *d)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (d->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (d->location.id < 0 || d->location.id >= vcuda_lease()->nr_devices)
+	if (!device_exists(d->location.id))
 		return CUDA_ERROR_INVALID_DEVICE;
 	return d->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE ||
 	       d->flags == CU_MEM_ACCESS_FLAGS_PROT_READ ||

@@ -21,6 +21,8 @@
 #define cuGraphInstantiateWithParams vcuda_graph_instantiate
 #define cuGraphLaunch vcuda_graph_launch
 #define cuStreamIsCapturing vcuda_graph_is_capturing
+/* Nor is its way to say a line another one. */
+#define driver_log vcuda_say
 CUresult vcuda_graph_is_capturing(CUstream stream, CUstreamCaptureStatus *status);
 CUresult vcuda_graph_launch(CUgraphExec exec, CUstream stream);
 CUresult vcuda_graph_instantiate(CUgraphExec *out, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *p);

@@ -57,8 +57,7 @@ static CUresult alloc_make(struct action *action, CUgraphNodeParams *p)
 	if (!p->alloc.bytesize || (p->alloc.accessDescCount && !p->alloc.accessDescs) ||
 	    props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
 	    props->handleTypes != CU_MEM_HANDLE_TYPE_NONE ||
-	    props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->location.id < 0 ||
-	    props->location.id >= vcuda_lease()->nr_devices)
+	    props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || !device_exists(props->location.id))
 		return CUDA_ERROR_INVALID_VALUE;
 	a = calloc(1, sizeof(*a));
 	if (!a)
@@ -224,15 +223,10 @@ CUresult vcuda_capture_free(CUstream handle, CUdeviceptr addr, bool *capturing)
 
 /* ---- figures ---- */
 
-static bool device_ok(CUdevice dev)
-{
-	return dev >= 0 && dev < vcuda_lease()->nr_devices;
-}
-
 /* What no graph can name has gone already. */
 CUresult cuDeviceGraphMemTrim(CUdevice dev)
 {
-	return device_ok(dev) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return device_exists(dev) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult cuDeviceGetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, void *value)
@@ -240,7 +234,7 @@ CUresult cuDeviceGetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, v
 	bool high = attr == CU_GRAPH_MEM_ATTR_USED_MEM_HIGH ||
 		    attr == CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH;
 
-	if (!device_ok(dev))
+	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (!value || attr > CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -252,7 +246,7 @@ CUresult cuDeviceGetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, v
 /* Only high-water marks can be set, and only to 0. */
 CUresult cuDeviceSetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, void *value)
 {
-	if (!device_ok(dev))
+	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (!value || *(cuuint64_t *)value ||
 	    (attr != CU_GRAPH_MEM_ATTR_USED_MEM_HIGH &&

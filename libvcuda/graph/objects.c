@@ -3,8 +3,6 @@
  * objects.c - handles, contexts and streams for userd/graph, and the lock over all of it
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "capture.h"
@@ -27,17 +25,6 @@ void driver_lock(void)
 void driver_unlock(void)
 {
 	pthread_mutex_unlock(&lock);
-}
-
-void driver_log(const char *fmt, ...)
-{
-	char line[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	vcuda_say("%s", line);
 }
 
 /* ---- handles ---- */

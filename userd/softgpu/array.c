@@ -7,22 +7,16 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "arraydesc.h"
 #include "device.h"
 #include "init.h"
 #include "memory.h"
 #include "print.h"
+#include "texels.h"
 #include "texobject.h"
 
-#define A(name)		device_attribute(CU_DEVICE_ATTRIBUTE_MAXIMUM_##name)
 #define ROW_ALIGN	32		/* as TEXTURE_PITCH_ALIGNMENT */
 #define LEVEL_ALIGN	512
-
-/* What is done with arrays; the others are for graphics, video and the virtual memory API. */
-#define FLAGS_KNOWN	(CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST |		\
-			 CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_TEXTURE_GATHER)
-#define FLAGS_REFUSED	(CUDA_ARRAY3D_DEPTH_TEXTURE | CUDA_ARRAY3D_COLOR_ATTACHMENT |	\
-			 CUDA_ARRAY3D_SPARSE | CUDA_ARRAY3D_DEFERRED_MAPPING |		\
-			 CUDA_ARRAY3D_VIDEO_ENCODE_DECODE)
 
 static const struct {
 	CUarray_format format;
@@ -50,6 +44,8 @@ static const struct {
 	{ CU_AD_FORMAT_SNORM_INT16X4, SG_TEXEL_SNORM, 16, 4 },
 };
 
+_Static_assert(TEXELS_LEVELS_MAX <= SG_MAX_LEVELS, "an image has room for all levels");
+
 bool array_texel(CUarray_format format, unsigned int channels, struct sg_texel *t)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
@@ -65,92 +61,6 @@ bool array_texel(CUarray_format format, unsigned int channels, struct sg_texel *
 	return false;
 }
 
-/* Video, compressed and packed formats, which cuda.h names and softgpu does not have. */
-static bool format_is_known(CUarray_format f)
-{
-	return f == CU_AD_FORMAT_UNORM_INT_101010_2 ||
-	       (f >= CU_AD_FORMAT_BC1_UNORM && f <= CU_AD_FORMAT_YUV444_16bit_SemiPlanar);
-}
-
-struct limit {
-	size_t width, height, depth;
-};
-
-static bool within(const CUDA_ARRAY3D_DESCRIPTOR *d, const struct limit *l)
-{
-	return d->Width <= l->width && d->Height <= l->height && d->Depth <= l->depth;
-}
-
-#define FITS(w, h, d)	within(desc, &(struct limit){ w, h, d })
-
-/* The table in cuArray3DCreate()'s description. */
-static bool extents_fit(const CUDA_ARRAY3D_DESCRIPTOR *desc, bool mipmapped)
-{
-	bool layered = desc->Flags & CUDA_ARRAY3D_LAYERED,
-	     surface = desc->Flags & CUDA_ARRAY3D_SURFACE_LDST;
-
-	if (desc->Flags & CUDA_ARRAY3D_CUBEMAP) {
-		size_t edge = surface ? A(SURFACECUBEMAP_WIDTH) : A(TEXTURECUBEMAP_WIDTH);
-
-		return FITS(edge, edge, layered ? A(TEXTURECUBEMAP_LAYERED_LAYERS) : 6);
-	}
-	if (layered && !desc->Height)
-		return FITS(A(TEXTURE1D_LAYERED_WIDTH), 0, A(TEXTURE1D_LAYERED_LAYERS));
-	if (layered)
-		return FITS(A(TEXTURE2D_LAYERED_WIDTH), A(TEXTURE2D_LAYERED_HEIGHT),
-			    A(TEXTURE2D_LAYERED_LAYERS));
-	if (desc->Depth)
-		return FITS(A(TEXTURE3D_WIDTH), A(TEXTURE3D_HEIGHT), A(TEXTURE3D_DEPTH)) ||
-		       (!surface &&
-			FITS(A(TEXTURE3D_WIDTH_ALTERNATE), A(TEXTURE3D_HEIGHT_ALTERNATE),
-			     A(TEXTURE3D_DEPTH_ALTERNATE)));
-	if (!desc->Height)
-		return FITS(surface	? A(SURFACE1D_WIDTH)
-			    : mipmapped ? A(TEXTURE1D_MIPMAPPED_WIDTH)
-					: A(TEXTURE1D_WIDTH),
-			    0, 0);
-	if (desc->Flags & CUDA_ARRAY3D_TEXTURE_GATHER)
-		return FITS(A(TEXTURE2D_GATHER_WIDTH), A(TEXTURE2D_GATHER_HEIGHT), 0);
-	if (mipmapped)
-		return FITS(A(TEXTURE2D_MIPMAPPED_WIDTH), A(TEXTURE2D_MIPMAPPED_HEIGHT), 0);
-	return FITS(A(TEXTURE2D_WIDTH), A(TEXTURE2D_HEIGHT), 0);
-}
-
-static bool shape_is_valid(const CUDA_ARRAY3D_DESCRIPTOR *d)
-{
-	bool layered = d->Flags & CUDA_ARRAY3D_LAYERED;
-
-	if (!d->Width || (!d->Height && d->Depth && !layered) || (layered && !d->Depth))
-		return false;
-	if ((d->Flags & CUDA_ARRAY3D_TEXTURE_GATHER) && (!d->Height || d->Depth))
-		return false;
-	if (!(d->Flags & CUDA_ARRAY3D_CUBEMAP))
-		return true;
-	return d->Width == d->Height && (layered ? d->Depth % 6 == 0 : d->Depth == 6);
-}
-
-static CUresult check(const CUDA_ARRAY3D_DESCRIPTOR *d, bool mipmapped, struct sg_texel *texel)
-{
-	if (d->Flags & FLAGS_REFUSED) {
-		driver_log("arrays with flags 0x%x are not supported", d->Flags & FLAGS_REFUSED);
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
-	if (!array_texel(d->Format, d->NumChannels, texel)) {
-		if (!format_is_known(d->Format))
-			return CUDA_ERROR_INVALID_VALUE;
-		driver_log("arrays of format 0x%x are not supported", d->Format);
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
-	if ((d->Flags & ~FLAGS_KNOWN) || !shape_is_valid(d) || !extents_fit(d, mipmapped))
-		return CUDA_ERROR_INVALID_VALUE;
-	return CUDA_SUCCESS;
-}
-
-static size_t at_level(size_t n, unsigned int level)
-{
-	return n >> level ? n >> level : n ? 1 : 0;
-}
-
 static size_t align(size_t n, size_t to)
 {
 	return (n + to - 1) / to * to;
@@ -164,10 +74,7 @@ static size_t lay_out(struct mipmapped *m, unsigned int level, size_t at)
 
 	a->owner = m;
 	a->desc = m->desc;
-	a->desc.Width = at_level(m->desc.Width, level);
-	a->desc.Height = at_level(m->desc.Height, level);
-	if (!(m->desc.Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP)))
-		a->desc.Depth = at_level(m->desc.Depth, level);
+	texels_level(&a->desc, level);
 	g->width = a->desc.Width;
 	g->height = a->desc.Height ? a->desc.Height : 1;
 	g->depth = a->desc.Depth ? a->desc.Depth : 1;
@@ -217,11 +124,13 @@ static CUresult create(struct context *ctx, const CUDA_ARRAY3D_DESCRIPTOR *desc,
 {
 	struct sg_texel texel;
 	struct mipmapped *m;
-	CUresult r = check(desc, mipmapped, &texel);
+	CUresult r = array_check(desc, mipmapped);
 	int err = 0;
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!array_texel(desc->Format, desc->NumChannels, &texel))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	m = calloc(1, sizeof(*m) + nr_levels * sizeof(m->levels[0]));
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -298,46 +207,21 @@ void array_release_all(struct context *ctx)
 	}
 }
 
-static CUresult array_create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
+CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
 {
 	struct mipmapped *m;
 	struct context *ctx;
-	CUresult r = context_enter_unsafe(&ctx);
+	CUresult r;
 
+	if (!out || !desc)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = context_enter_unsafe(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = create(ctx, desc, 1, false, &m);
 	if (r == CUDA_SUCCESS)
 		*out = HANDLE_OF(&m->levels[0]);
 	return context_leave(r);
-}
-
-CUresult cuArrayCreate_v2(CUarray *out, const CUDA_ARRAY_DESCRIPTOR *desc)
-{
-	CUDA_ARRAY3D_DESCRIPTOR d;
-
-	if (!out || !desc)
-		return CUDA_ERROR_INVALID_VALUE;
-	d = (CUDA_ARRAY3D_DESCRIPTOR){ .Width = desc->Width, .Height = desc->Height,
-				       .Format = desc->Format, .NumChannels = desc->NumChannels };
-	return array_create(out, &d);
-}
-
-CUresult cuArray3DCreate_v2(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc)
-{
-	return out && desc ? array_create(out, desc) : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* As many as there are sizes down to a single texel. */
-static unsigned int clamp_levels(const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned int n)
-{
-	bool layered = d->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
-	size_t edge = d->Width | d->Height | (layered ? 0 : d->Depth);
-	unsigned int most = edge ? 64 - __builtin_clzl(edge) : 1;
-
-	if (most > ARRAY_MAX_LEVELS)
-		most = ARRAY_MAX_LEVELS;
-	return n < 1 ? 1 : n < most ? n : most;
 }
 
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *desc,
@@ -352,7 +236,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRI
 	r = context_enter_unsafe(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = create(ctx, desc, clamp_levels(desc, levels), true, &m);
+	r = create(ctx, desc, array_levels(desc, levels), true, &m);
 	if (r == CUDA_SUCCESS)
 		*out = HANDLE_OF(m);
 	return context_leave(r);
@@ -435,20 +319,6 @@ CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray handle
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*desc = a->desc;
 	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *desc, CUarray handle)
-{
-	CUDA_ARRAY3D_DESCRIPTOR d;
-	CUresult r = cuArray3DGetDescriptor_v2(&d, handle);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!desc)
-		return CUDA_ERROR_INVALID_VALUE;
-	*desc = (CUDA_ARRAY_DESCRIPTOR){ .Width = d.Width, .Height = d.Height, .Format = d.Format,
-					 .NumChannels = d.NumChannels };
-	return CUDA_SUCCESS;
 }
 
 /*

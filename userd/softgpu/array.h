@@ -17,8 +17,6 @@
 #include "copy.h"
 #include "texture.h"
 
-#define ARRAY_MAX_LEVELS SG_MAX_LEVELS
-
 struct mipmapped;
 
 /* One level. Everything but the handle is the same as long as the array lives. */

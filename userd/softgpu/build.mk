@@ -17,14 +17,16 @@ softgpu_NAMES += container file link object peer settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_NAMES += graph_copy graph_event graph_kernel graph_memory graph_run memop
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
-# What graphs and captures are, whoever runs them; libvcuda compiles the same sources.
+# What graphs and captures are, whoever runs them; libvcuda compiles the same sources;
+# so it does of userd/driver, which has rules and calls that are the same in any driver.
 softgpu_GRAPH_OBJS := $(patsubst userd/graph/%.c,$(softgpu_OUT)/graph/%.o,$(wildcard userd/graph/*.c))
+softgpu_DRIVER_OBJS := $(patsubst userd/driver/%.c,$(softgpu_OUT)/driver_%.o,$(wildcard userd/driver/*.c))
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
 	$(wildcard userd/cudart/*.c))
 
 softgpu_CFLAGS := -D_GNU_SOURCE -std=gnu11 -fPIC -fvisibility=hidden -pthread \
-	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/graph -Iuserd/cudart -Ibuild/gen
+	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/graph -Iuserd/driver -Iuserd/common -Iuserd/cudart -Ibuild/gen
 
 -include $(softgpu_DIR)/engine.mk
 
@@ -44,6 +46,11 @@ $(softgpu_GRAPH_OBJS): $(softgpu_OUT)/graph/%.o: userd/graph/%.c
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(softgpu_DRIVER_OBJS): $(softgpu_OUT)/driver_%.o: userd/driver/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
+
 $(softgpu_CUDART_OBJS): $(softgpu_OUT)/cudart_%.o: userd/cudart/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -54,7 +61,7 @@ $(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
-$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
+$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
 		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd $(softgpu_engine_libs)
@@ -129,7 +136,7 @@ $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka -lzstd
 
-COMPILED += $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_GEN_OBJS) $(softgpu_TESTS)
+COMPILED += $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_GEN_OBJS) $(softgpu_TESTS)
 
 # In LD_LIBRARY_PATH it hides nvJitLink, which makes machine code: programs that ask for it (numba)
 # then link with the driver, and softgpu gets the PTX. Not beside libcuda.so.1: cuSPARSE and others

@@ -13,6 +13,7 @@
 #include "malloc.h"
 #include "memory.h"
 #include "pool.h"
+#include "poolprops.h"
 #include "share.h"
 
 #define POINTER_MAGIC	0x7067706f6f6c7470	/* of CUmemPoolPtrExportData */
@@ -40,27 +41,6 @@ static CUresult share_memory(const CUmemPoolProps *props, int *fd)
 	return *fd < 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
-static CUresult check_props(const CUmemPoolProps *props)
-{
-	static const unsigned char zero[sizeof(props->reserved)];
-
-	if (!props || memcmp(props->reserved, zero, sizeof(zero)) || props->win32SecurityAttributes)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (props->allocType == CU_MEM_ALLOCATION_TYPE_MANAGED)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (props->location.type == CU_MEM_LOCATION_TYPE_HOST ||
-	    props->location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA || props->usage)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_VALUE;
-	return props->handleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
-		? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
-}
-
 CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 {
 	struct pool *p;
@@ -68,7 +48,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props)
 	CUresult r = driver_ready();
 
 	if (r == CUDA_SUCCESS)
-		r = out ? check_props(props) : CUDA_ERROR_INVALID_VALUE;
+		r = out ? mempool_check(props, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
 		r = share_memory(props, &fd);
 	if (r != CUDA_SUCCESS)
