@@ -10,14 +10,12 @@
 
 /* CUDA programming guide: kernel parameters are at most 32,764 bytes */
 #define PARAM_BYTES_MAX	32768
-#define ATTRIBUTE_BYTES	72	/* an attribute on the wire */
-#define MAX_ATTRIBUTES	16
 
 struct launch {
 	struct vwire_launch_ex wire;
 	const void *params;
 	size_t param_bytes;
-	uint8_t attributes[MAX_ATTRIBUTES * ATTRIBUTE_BYTES];
+	uint8_t attributes[VCUDA_LAUNCH_ATTRIBUTES];
 	uint8_t packed[4096] __attribute__((aligned(16)));
 };
 
@@ -365,20 +363,21 @@ static bool cluster_fits(const CUlaunchAttribute *a, const CUlaunchConfig *c)
 	return c->gridDimX % x == 0 && c->gridDimY % y == 0 && c->gridDimZ % z == 0;
 }
 
-static CUresult take_attributes(struct launch *l, const CUlaunchConfig *c)
+CUresult vcuda_launch_attributes(const CUlaunchConfig *c, struct vwire_launch_ex *wire,
+				 uint8_t attributes[VCUDA_LAUNCH_ATTRIBUTES])
 {
 	unsigned int i;
 	CUresult r = CUDA_SUCCESS;
 
-	if (c->numAttrs > MAX_ATTRIBUTES || (c->numAttrs && !c->attrs))
+	if (c->numAttrs > VCUDA_LAUNCH_ATTRIBUTES / VWIRE_ATTRIBUTE_BYTES || (c->numAttrs && !c->attrs))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (i = 0; i < c->numAttrs && !r; i++) {
-		r = put_attribute(l->attributes + i * ATTRIBUTE_BYTES, &c->attrs[i]);
+		r = put_attribute(attributes + i * VWIRE_ATTRIBUTE_BYTES, &c->attrs[i]);
 		if (!cluster_fits(&c->attrs[i], c))
 			r = CUDA_ERROR_INVALID_CLUSTER_SIZE;
 	}
-	l->wire.nr_attributes = htole32(c->numAttrs);
-	l->wire.reserved = 0;
+	wire->nr_attributes = htole32(c->numAttrs);
+	wire->cluster_sizes = 0;
 	return r;
 }
 
@@ -403,7 +402,7 @@ CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **pa
 	}
 	r = prepare(&l, fn, grid, block, c->sharedMemBytes, stream, params, extra);
 	if (!r)
-		r = take_attributes(&l, c);
+		r = vcuda_launch_attributes(c, &l.wire, l.attributes);
 	for (unsigned int i = 0; !r && i < c->numAttrs; i++)
 		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE && c->attrs[i].value.cooperative)
 			r = check_cooperative(fn, grid, block, c->sharedMemBytes);
@@ -412,7 +411,7 @@ CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **pa
 	l.wire.launch.flags = 0;
 	struct vcuda_iov iov[3] = {
 		{ &l.wire, sizeof(l.wire) },
-		{ l.attributes, c->numAttrs * ATTRIBUTE_BYTES },
+		{ l.attributes, c->numAttrs * VWIRE_ATTRIBUTE_BYTES },
 		{ l.params, l.param_bytes },
 	};
 	if (c->numAttrs)
@@ -420,45 +419,4 @@ CUresult hand_cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction fn, void **pa
 	iov[1] = iov[2];
 	iov[0].n = sizeof(l.wire.launch);
 	return submit(CUDA_ID_cuLaunchKernel, iov, 2);
-}
-
-/* ---- occupancy of clusters: asked once for each shape ---- */
-
-static CUresult ask_clusters(enum cuda_id id, int *out, CUfunction fn, const CUlaunchConfig *c)
-{
-	struct vcuda_kernel *k;
-	struct vcuda_call call;
-	struct launch l;
-	CUresult r;
-
-	if (!out || !c)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = vcuda_kernel_use(fn, &k);
-	if (!r)
-		r = take_attributes(&l, c);
-	if (r)
-		return r;
-	l.wire.launch = (struct vwire_launch){
-		htole32(k->function),
-		htole32(VWIRE_STREAM_LEGACY),
-		{ htole32(c->gridDimX), htole32(c->gridDimY), htole32(c->gridDimZ) },
-		{ htole32(c->blockDimX), htole32(c->blockDimY), htole32(c->blockDimZ) },
-		htole32(c->sharedMemBytes),
-		0,
-	};
-	vcuda_begin(&call, id);
-	wr_bytes(&call.wr, &l.wire, sizeof(l.wire));
-	wr_bytes(&call.wr, l.attributes, c->numAttrs * ATTRIBUTE_BYTES);
-	vcuda_want_scalar(&call, out, sizeof(*out), false);
-	return vcuda_memo_kernel(&call, k);
-}
-
-CUresult hand_cuOccupancyMaxActiveClusters(int *clusters, CUfunction fn, const CUlaunchConfig *c)
-{
-	return ask_clusters(CUDA_ID_cuOccupancyMaxActiveClusters, clusters, fn, c);
-}
-
-CUresult hand_cuOccupancyMaxPotentialClusterSize(int *size, CUfunction fn, const CUlaunchConfig *c)
-{
-	return ask_clusters(CUDA_ID_cuOccupancyMaxPotentialClusterSize, size, fn, c);
 }

@@ -80,6 +80,10 @@ bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx);
 /* What the driver refuses at the call itself. */
 CUresult vcuda_launch_check(const struct vcuda_kernel *k, const unsigned int grid[3],
 			    const unsigned int block[3], unsigned int shared);
+#define VCUDA_LAUNCH_ATTRIBUTES	(16 * VWIRE_ATTRIBUTE_BYTES)
+/* The configuration's attributes as they travel; the rest of wire is for the caller to fill in. */
+CUresult vcuda_launch_attributes(const CUlaunchConfig *c, struct vwire_launch_ex *wire,
+				 uint8_t attributes[VCUDA_LAUNCH_ATTRIBUTES]);
 /* The parameter block, k->param_bytes of it. */
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
 

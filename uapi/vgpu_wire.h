@@ -358,11 +358,23 @@ struct vwire_launch {
  * cuOccupancyMaxActiveClusters, cuOccupancyMaxPotentialClusterSize: without the parameter block;
  * answered with one 64-bit value. cuLaunchKernelEx: launch, nr_attributes x 72 bytes (le32 id, le32
  * 0, 64 bytes of value), the parameter block.
+ *
+ * cluster_sizes, of cuOccupancyMaxActiveClusters alone, at most VWIRE_CLUSTER_SIZES and 0 elsewhere:
+ * so many questions in one, as if the cluster had 1, 2, 3 ... blocks in x, whatever its attribute,
+ * which must be there, says; and the grid as many, where its x is 0. Answered with as many struct
+ * vwire_clusters in a byte string.
  */
 struct vwire_launch_ex {
 	struct vwire_launch launch;
 	__le32 nr_attributes;
-	__le32 reserved;
+	__le32 cluster_sizes;
+};
+#define VWIRE_ATTRIBUTE_BYTES	72u
+#define VWIRE_CLUSTER_SIZES	32u	/* cuBLAS 13 asks for as many */
+
+struct vwire_clusters {
+	__le32 result;			/* CUresult of the question */
+	__le32 clusters;
 };
 
 /* cuMemAlloc_v2: map size bytes at addr, both multiples of the granularity, inside the range. */

@@ -16,7 +16,7 @@ import dgsf
 
 DOUBLE = os.path.join(dgsf.BUILD, "tests", "unit", "worker_double.so")
 LIBVCUDA = os.path.join(dgsf.BUILD, "libvcuda")
-INVALID_VALUE, NOT_FOUND, INVALID_HANDLE = 1, 500, 400
+INVALID_VALUE, OUT_OF_MEMORY, NOT_FOUND, INVALID_HANDLE, INVALID_CLUSTER_SIZE = 1, 2, 500, 400, 912
 
 
 class Library:
@@ -93,6 +93,41 @@ def texture_references():
     cuda.gives(INVALID_HANDLE, "cuTexRefGetFlags", c.byref(flags), ref)
 
 
+class Attribute(c.Structure):
+    _fields_ = [("id", c.c_int), ("pad", c.c_int), ("x", c.c_uint), ("y", c.c_uint), ("z", c.c_uint), ("rest", c.c_uint * 13)]
+
+
+class Config(c.Structure):
+    _fields_ = [("grid", c.c_uint * 3), ("block", c.c_uint * 3), ("shared", c.c_uint), ("stream", c.c_void_p),
+                ("attributes", c.POINTER(Attribute)), ("nr", c.c_uint)]
+
+
+def clusters():
+    cuda = Library()
+    module, kernel, n = c.c_void_p(), c.c_void_p(), c.c_int()
+    cuda.ok("cuModuleLoadData", c.byref(module), b".version 7.0\n")
+    cuda.ok("cuModuleGetFunction", c.byref(kernel), module, b"add")
+
+    def ask(x, grid, result=0, rest=0):
+        a = Attribute(4, 0, x, 1, 1, (c.c_uint * 13)(*[rest] * 13))
+        config = Config((c.c_uint * 3)(grid, 1, 1), (c.c_uint * 3)(128, 1, 1), 1000, None, c.pointer(a), 1)
+        n.value = -1
+        cuda.gives(result, "cuOccupancyMaxActiveClusters", c.byref(n), kernel, c.byref(config))
+        return n.value
+
+    for x in list(range(3, 29)) + [2, 1, 30, 31, 32]:
+        assert ask(x, x, rest=x) == (0 if x > 16 else 132 // x), (x, n.value)
+    # a grid of its own is a question of its own, as what is larger
+    assert [ask(x, 24) for x in (1, 2, 3, 4, 6, 8)] == [132, 66, 44, 33, 22, 16]
+    ask(5, 24, INVALID_CLUSTER_SIZE)
+    ask(0, 24, INVALID_CLUSTER_SIZE)
+    for _ in range(2):
+        assert ask(40, 40) == 0
+    # what says that it could not be asked is asked again
+    for _ in range(3):
+        ask(29, 29, OUT_OF_MEMORY)
+
+
 class Double(unittest.TestCase):
     def run_here(self, name):
         server = dgsf.GpuServer("--workers", "1", "--mem-default", "64M", cuda=DOUBLE)
@@ -106,12 +141,16 @@ class Double(unittest.TestCase):
         # the lease, three maps and the driver's refusal
         self.assertEqual(self.run_here("tensor_maps"), 5)
 
+    def test_clusters_of_all_sizes_are_asked_for_at_once(self):
+        # the lease and the module; two grids, a size of 0 and one of 40; three for what is not answered
+        self.assertEqual(self.run_here("clusters"), 9)
+
     def test_texture_references(self):
         self.run_here("texture_references")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--program"]:
-        {"tensor_maps": tensor_maps, "texture_references": texture_references}[sys.argv[2]]()
+        {f.__name__: f for f in (tensor_maps, texture_references, clusters)}[sys.argv[2]]()
     else:
         dgsf.main()

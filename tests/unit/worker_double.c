@@ -546,6 +546,21 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *n, CUfunction f, int nr
 	return CUDA_SUCCESS;
 }
 
+/* 132 multiprocessors with a block each; 29 blocks are too many for its memory. */
+CUresult cuOccupancyMaxActiveClusters(int *n, CUfunction f, const CUlaunchConfig *c)
+{
+	unsigned int x = 0;
+
+	(void)f;
+	for (unsigned int i = 0; i < c->numAttrs; i++)
+		if (c->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			x = c->attrs[i].value.clusterDim.x;
+	if (!x || c->gridDimX % x)
+		return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	*n = x > 16 ? 0 : 132 / x;
+	return x == 29 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+}
+
 static CUresult run_add(void **params)
 {
 	CUdeviceptr p;

@@ -290,6 +290,7 @@ static void fields_that_lie(void **state)
 		{ CUDA_ID_cuMemcpyDtoHAsync_v2, &out, sizeof(out), 3 },
 		{ CUDA_ID_cuLaunchKernelEx, &launch, sizeof(launch), 8 },
 		{ CUDA_ID_cuLaunchKernel, &launch, sizeof(launch), 5 },
+		{ CUDA_ID_cuOccupancyMaxActiveClusters, &launch, sizeof(launch.ex) + VWIRE_ATTRIBUTE_BYTES, 8 },
 		{ CUDA_ID_cuModuleLoadData, &load, sizeof(load), 7 },
 		{ CUDA_ID_cuModuleGetFunction, &function, sizeof(function), 4 },
 		{ CUDA_ID_cuMemAlloc_v2, &map, sizeof(map), 2 },

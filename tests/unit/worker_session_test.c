@@ -643,6 +643,58 @@ static void launch_attributes_reach_the_driver(void **state)
 	assert_good_end();
 }
 
+struct clusters_question {
+	struct vwire_launch_ex ex;
+	struct {
+		uint32_t id, zero, x, y, z, rest[13];
+	} attribute;
+};
+
+static uint32_t ask_clusters(const struct clusters_question *q, struct vwire_rd *rd)
+{
+	return client_reply(&client, client_send(&client, CUDA_ID_cuOccupancyMaxActiveClusters,
+						 VWIRE_F_WAIT, q, sizeof(*q)), rd);
+}
+
+static void clusters_of_several_sizes_are_one_question(void **state)
+{
+	struct clusters_question q = {
+		.ex = { .launch = { .grid = { 0, 1, 1 }, .block = { 128, 1, 1 } },
+			.nr_attributes = 1, .cluster_sizes = VWIRE_CLUSTER_SIZES },
+		.attribute = { .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, .y = 1, .z = 1 },
+	};
+	const struct vwire_clusters *c;
+	struct vwire_rd rd;
+	uint32_t ids[3];
+	size_t n;
+
+	(void)state;
+	client_open(&client);
+	client_kernels(&client, 1, 0, ids);
+	q.ex.launch.function = ids[0];
+	assert_int_equal(ask_clusters(&q, &rd), 0);
+	c = rd_blob(&rd, 1024, &n);
+	assert_true(c && rd_end(&rd) && n == VWIRE_CLUSTER_SIZES * sizeof(*c));
+	for (uint32_t x = 1; x <= VWIRE_CLUSTER_SIZES; x++) {
+		assert_int_equal(c[x - 1].result, x == 29 ? CUDA_ERROR_OUT_OF_MEMORY : 0);
+		assert_int_equal(c[x - 1].clusters, x > 16 ? 0 : 132 / x);
+	}
+	/* a grid that is not as large as the cluster stays as it is */
+	q.ex.launch.grid[0] = 6;
+	q.ex.cluster_sizes = 4;
+	assert_int_equal(ask_clusters(&q, &rd), 0);
+	c = rd_blob(&rd, 1024, &n);
+	assert_true(c && n == 4 * sizeof(*c));
+	assert_int_equal(c[2].clusters, 44);
+	assert_int_equal(c[3].result, CUDA_ERROR_INVALID_CLUSTER_SIZE);
+	q.ex.cluster_sizes = 0;
+	q.attribute.x = 3;
+	assert_int_equal(ask_clusters(&q, &rd), 0);
+	assert_int_equal(rd_u64(&rd), 44);
+	assert_true(rd_end(&rd));
+	assert_good_end();
+}
+
 static void a_client_that_does_not_read_gets_everything_later(void **state)
 {
 	static uint64_t seqs[20000];
@@ -746,6 +798,7 @@ int main(void)
 		cmocka_unit_test(functions_answer_for_attributes_occupancy_and_globals),
 		cmocka_unit_test(functions_of_an_unloaded_module_are_gone),
 		cmocka_unit_test(launch_attributes_reach_the_driver),
+		cmocka_unit_test(clusters_of_several_sizes_are_one_question),
 		cmocka_unit_test(a_client_that_does_not_read_gets_everything_later),
 		cmocka_unit_test(a_worker_ends_with_its_server_and_with_its_client),
 		cmocka_unit_test(an_idle_worker_uses_no_processor),

@@ -9,7 +9,6 @@
 #include "worker.h"
 
 #define NR_ATTRIBUTES_MAX	32u
-#define ATTRIBUTE_BYTES		72u
 #define MEMOPS_MAX		256u
 
 static _Atomic uint64_t fed_bytes;	/* of all nodes */
@@ -158,7 +157,7 @@ static CUresult take_kernel(struct request *rq, struct vwire_rd *in, struct kern
 	k->nr_attributes = le32toh(ex.nr_attributes);
 	if (k->nr_attributes > NR_ATTRIBUTES_MAX)
 		in->err = true;
-	k->attributes = rd_bytes(in, in->err ? 0 : k->nr_attributes * ATTRIBUTE_BYTES);
+	k->attributes = rd_bytes(in, in->err ? 0 : k->nr_attributes * VWIRE_ATTRIBUTE_BYTES);
 	fn = functions_find(f, le32toh(l->function));
 	if (!fn)
 		return CUDA_ERROR_INVALID_HANDLE;
@@ -184,7 +183,7 @@ static CUresult set_attributes(const struct kernel *k, CUgraphNode node)
 	CUresult r = CUDA_SUCCESS;
 
 	for (uint32_t i = 0; i < k->nr_attributes && r == CUDA_SUCCESS; i++) {
-		const uint8_t *p = k->attributes + i * ATTRIBUTE_BYTES;
+		const uint8_t *p = k->attributes + i * VWIRE_ATTRIBUTE_BYTES;
 		CUkernelNodeAttrValue value;
 		uint32_t id;
 

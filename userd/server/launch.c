@@ -126,7 +126,7 @@ static CUresult take_attribute(struct request *rq, uint32_t id, const uint8_t *v
 static void take_attributes(struct request *rq, uint32_t nr, CUlaunchAttribute *attributes)
 {
 	for (uint32_t i = 0; i < nr; i++) {
-		const uint8_t *p = rd_bytes(&rq->in, 8 + sizeof(attributes->value));
+		const uint8_t *p = rd_bytes(&rq->in, VWIRE_ATTRIBUTE_BYTES);
 		uint32_t id;
 		CUresult r;
 
@@ -143,10 +143,10 @@ _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "as vwire_launch_ex has it"
 
 /*
  * struct vwire_launch_ex and its attributes; the caller reads what follows, and asks whether all
- * was there.
+ * was there. Gives its cluster_sizes.
  */
-static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttribute *attributes,
-			struct function **fn)
+static uint32_t take_config(struct request *rq, CUlaunchConfig *config,
+			    CUlaunchAttribute *attributes, struct function **fn)
 {
 	struct vwire_launch_ex ex;
 	const struct vwire_launch *l = &ex.launch;
@@ -155,10 +155,11 @@ static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttr
 
 	rd_copy(&rq->in, &ex, sizeof(ex));
 	nr = le32toh(ex.nr_attributes);
-	if (nr > NR_ATTRIBUTES_MAX)
+	if (nr > NR_ATTRIBUTES_MAX) {
 		rq->in.err = true;
-	else
-		take_attributes(rq, nr, attributes);
+		nr = 0;
+	}
+	take_attributes(rq, nr, attributes);
 	*fn = take_function(rq, le32toh(l->function));
 	q = run_queue(rq, le32toh(l->stream));
 	*config = (CUlaunchConfig){
@@ -169,6 +170,7 @@ static void take_config(struct request *rq, CUlaunchConfig *config, CUlaunchAttr
 		.hStream = q ? q->stream : NULL,
 		.attrs = attributes, .numAttrs = nr,
 	};
+	return le32toh(ex.cluster_sizes);
 }
 
 void run_cuLaunchKernelEx(struct request *rq)
@@ -178,7 +180,8 @@ void run_cuLaunchKernelEx(struct request *rq)
 	struct function *fn;
 	void **params;
 
-	take_config(rq, &config, attributes, &fn);
+	if (take_config(rq, &config, attributes, &fn))
+		rq->in.err = true;
 	params = take_params(rq, fn);
 	if (!launch_ready(rq, fn))
 		return;
@@ -186,15 +189,6 @@ void run_cuLaunchKernelEx(struct request *rq)
 }
 
 /* ---- attributes and occupancy ---- */
-
-static bool args_end(struct request *rq)
-{
-	if (run_ready(rq))
-		return true;
-	rq->flags |= VWIRE_F_WAIT;
-	run_bad(rq);
-	return false;
-}
 
 static void put_attributes(struct worker *w, const struct function *fn,
 			   struct vwire_attributes *out)
@@ -219,7 +213,7 @@ void run_cuFuncGetAttribute(struct request *rq)
 	if (!n || n > VWIRE_KERNELS_ASK)
 		rq->in.err = true;
 	take_function(rq, le32toh(in.function));
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	list = calloc(n, sizeof(*list));
 	if (!list)
@@ -284,7 +278,7 @@ void run_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(struct request *rq
 	int blocks = 0;
 	CUresult r;
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	r = real.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, fn->fn, block,
 								      shared, flags);
@@ -300,36 +294,81 @@ void run_cuOccupancyAvailableDynamicSMemPerBlock(struct request *rq)
 	size_t bytes = 0;
 	CUresult r;
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	r = real.cuOccupancyAvailableDynamicSMemPerBlock(&bytes, fn->fn, nr, block);
 	run_out_u64(rq, bytes);
 	run_reply(rq, r);
 }
 
-static void run_clusters(struct request *rq,
-			 CUresult (*ask)(int *, CUfunction, const CUlaunchConfig *))
+/* The attribute that says how large a cluster is; NULL: none does. */
+static CUlaunchAttribute *cluster_of(CUlaunchAttribute *attributes, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (attributes[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			return &attributes[i];
+	return NULL;
+}
+
+typedef CUresult (*ask_fn)(int *, CUfunction, const CUlaunchConfig *);
+
+/* The same of clusters of 1 to n blocks in x. What ends the context is the answer to all. */
+static CUresult ask_sizes(struct request *rq, ask_fn ask, const struct function *fn,
+			  CUlaunchConfig *config, CUlaunchAttribute *cluster, uint32_t n)
+{
+	struct vwire_clusters answers[VWIRE_CLUSTER_SIZES];
+	bool is_one = !config->gridDimX;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int clusters = 0;
+		CUresult r;
+
+		cluster->value.clusterDim.x = i + 1;
+		if (is_one)
+			config->gridDimX = i + 1;
+		r = ask(&clusters, fn->fn, config);
+		if (run_is_sticky(r))
+			return r;
+		answers[i] = (struct vwire_clusters){ htole32(r), htole32(clusters) };
+	}
+	run_out_blob(rq, answers, n * sizeof(answers[0]));
+	return CUDA_SUCCESS;
+}
+
+static void run_clusters(struct request *rq, ask_fn ask, bool several)
 {
 	CUlaunchAttribute attributes[NR_ATTRIBUTES_MAX] = { 0 };
+	CUlaunchAttribute *cluster = NULL;
 	CUlaunchConfig config;
 	struct function *fn;
 	int clusters = 0;
+	uint32_t sizes;
 	CUresult r;
 
-	take_config(rq, &config, attributes, &fn);
-	if (!args_end(rq))
+	sizes = take_config(rq, &config, attributes, &fn);
+	if (sizes)
+		cluster = cluster_of(attributes, config.numAttrs);
+	if (sizes && (!cluster || !several || sizes > VWIRE_CLUSTER_SIZES))
+		rq->in.err = true;
+	if (!run_args_end(rq))
 		return;
-	r = ask ? ask(&clusters, fn->fn, &config) : CUDA_ERROR_NOT_SUPPORTED;
-	run_out_u64(rq, clusters);
+	if (!ask) {
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	} else if (sizes) {
+		r = ask_sizes(rq, ask, fn, &config, cluster, sizes);
+	} else {
+		r = ask(&clusters, fn->fn, &config);
+		run_out_u64(rq, clusters);
+	}
 	run_reply(rq, r);
 }
 
 void run_cuOccupancyMaxActiveClusters(struct request *rq)
 {
-	run_clusters(rq, real.cuOccupancyMaxActiveClusters);
+	run_clusters(rq, real.cuOccupancyMaxActiveClusters, true);
 }
 
 void run_cuOccupancyMaxPotentialClusterSize(struct request *rq)
 {
-	run_clusters(rq, real.cuOccupancyMaxPotentialClusterSize);
+	run_clusters(rq, real.cuOccupancyMaxPotentialClusterSize, false);
 }
