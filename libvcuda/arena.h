@@ -87,7 +87,7 @@ void vcuda_memory_shrink(void);
 void vcuda_pools_shrink(void);
 
 /* What an address belongs to. */
-struct vcuda_advice;
+struct advice_map;
 
 struct vcuda_range {
 	enum arena_kind kind;
@@ -96,7 +96,7 @@ struct vcuda_range {
 	CUmemoryPool pool;
 	bool *sync_memops;		/* NULL: cannot be set; good while the lock is held */
 	bool is_sync_memops;
-	struct vcuda_advice **advice;	/* of managed memory; likewise */
+	struct advice_map **advice;	/* of managed memory; likewise */
 };
 
 /* Of the range's memory; with the lock. */

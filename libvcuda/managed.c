@@ -6,6 +6,7 @@
  * keeps both sides alike is view.c's. An allocation of more than VIEW_COMPARED bytes has granules
  * of its own, smaller ones share some.
  */
+#include "advice.h"
 #include "managed.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct managed {
 	uint64_t size, id;
 	CUcontext ctx;
 	bool dying, sync_memops;
-	struct vcuda_advice *advice;
+	struct advice_map *advice;
 };
 
 struct segment {
@@ -241,7 +242,7 @@ bool vcuda_managed_find(struct arena_run *r, uint64_t addr, struct vcuda_range *
 static CUresult free_managed(struct managed *m)
 {
 	vcuda_view_del(&m->view);
-	free(m->advice);
+	advice_map_destroy(m->advice);
 	m->advice = NULL;
 	m->dying = true;
 	if (!m->segment->shared || vcuda_device_idle()) {

@@ -6,6 +6,7 @@
  * use them at once (concurrentManagedAccess). Prefetching checks its arguments as CUDA does and is
  * otherwise only remembered.
  */
+#include "advice.h"
 #include "advise.h"
 #include "context.h"
 #include "init.h"
@@ -73,15 +74,10 @@ CUresult cuMemPrefetchAsync_v2(CUdeviceptr addr, size_t n, CUmemLocation locatio
 		return r;
 	r = flags ? CUDA_ERROR_INVALID_VALUE : stream_find(ctx, stream, &s);
 	if (r == CUDA_SUCCESS)
-		r = managed_check_location(&location);
+		r = advice_check_location(&location);
 	if (r == CUDA_SUCCESS)
 		r = advise_prefetched(addr, n, &location);
 	return context_leave(r);
-}
-
-CUresult cuMemPrefetchAsync(CUdeviceptr addr, size_t n, CUdevice dev, CUstream stream)
-{
-	return cuMemPrefetchAsync_v2(addr, n, managed_location(dev), 0, stream);
 }
 
 CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr addr, size_t n, CUmemLocation location,
@@ -93,89 +89,6 @@ CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr addr, size_t n, CUmemLocation lo
 CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr addr, size_t n, CUdevice dev, CUstream stream)
 {
 	return cuMemPrefetchAsync(addr, n, dev, stream_ptsz(stream));
-}
-
-struct batch {
-	CUdeviceptr *addrs;
-	size_t *sizes;
-	size_t count;
-	CUmemLocation *locations;	/* NULL: discarded only */
-	size_t *first;			/* operation of each location */
-	size_t nr_locations;
-};
-
-static CUresult check_locations(const struct batch *b)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	if (!b->locations || !b->first || !b->nr_locations || b->nr_locations > b->count ||
-	    b->first[0])
-		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; i < b->nr_locations && r == CUDA_SUCCESS; i++) {
-		if (b->first[i] >= b->count || (i && b->first[i] <= b->first[i - 1]))
-			return CUDA_ERROR_INVALID_VALUE;
-		r = managed_check_location(&b->locations[i]);
-	}
-	return r;
-}
-
-static CUresult check_batch(struct context *ctx, const struct batch *b, bool prefetch,
-			    unsigned long long flags, CUstream stream)
-{
-	struct stream *s;
-	CUresult r;
-
-	if (!b->addrs || !b->sizes || !b->count || flags || !stream || stream == CU_STREAM_LEGACY)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = stream_find(ctx, stream, &s);
-	if (r == CUDA_SUCCESS && prefetch)
-		r = check_locations(b);
-	for (size_t i = 0; i < b->count && r == CUDA_SUCCESS; i++)
-		if (!managed_holds(b->addrs[i], b->sizes[i]))
-			r = CUDA_ERROR_INVALID_VALUE;
-	return r;
-}
-
-/* Discarded memory may keep its contents: they are "indeterminate". */
-static CUresult run_batch(const struct batch *b, bool prefetch, unsigned long long flags,
-			  CUstream stream)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = check_batch(ctx, b, prefetch, flags, stream);
-	for (size_t i = 0, l = 0; prefetch && i < b->count && r == CUDA_SUCCESS; i++) {
-		if (l + 1 < b->nr_locations && b->first[l + 1] == i)
-			l++;
-		r = advise_prefetched(b->addrs[i], b->sizes[i], &b->locations[l]);
-	}
-	return context_leave(r);
-}
-
-CUresult cuMemPrefetchBatchAsync(CUdeviceptr *addrs, size_t *sizes, size_t count,
-				 CUmemLocation *locations, size_t *first, size_t nr,
-				 unsigned long long flags, CUstream stream)
-{
-	struct batch b = { addrs, sizes, count, locations, first, nr };
-
-	return run_batch(&b, true, flags, stream);
-}
-
-CUresult cuMemDiscardBatchAsync(CUdeviceptr *addrs, size_t *sizes, size_t count,
-				unsigned long long flags, CUstream stream)
-{
-	struct batch b = { .addrs = addrs, .sizes = sizes, .count = count };
-
-	return run_batch(&b, false, flags, stream);
-}
-
-CUresult cuMemDiscardAndPrefetchBatchAsync(CUdeviceptr *addrs, size_t *sizes, size_t count,
-					   CUmemLocation *locations, size_t *first, size_t nr,
-					   unsigned long long flags, CUstream stream)
-{
-	return cuMemPrefetchBatchAsync(addrs, sizes, count, locations, first, nr, flags, stream);
 }
 
 CUresult cuMemPrefetchBatchAsync_ptsz(CUdeviceptr *addrs, size_t *sizes, size_t count,
