@@ -16,6 +16,8 @@
 #include "arena.h"
 #include "view.h"
 
+#define HUGE_PAGE (2u << 20)
+
 struct host {
 	struct host *next;
 	uint64_t addr, size;
@@ -169,6 +171,9 @@ static struct shadow *pinned_new(size_t size)
 		free(s);
 		return NULL;
 	}
+	/* a kernel that copies out of it or into it has fewer pages to find */
+	if (size >= HUGE_PAGE)
+		madvise((void *)(uintptr_t)s->run.addr, page_round(size), MADV_HUGEPAGE);
 	pinned += granules;
 	s->id = vcuda_memory_id();
 	s->ctx = vcuda_current();
