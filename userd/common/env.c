@@ -31,3 +31,17 @@ int env_bytes(const char *name, uint64_t *v, char *why, size_t n)
 	snprintf(why, n, "%s=%s is not a number of bytes", name, s);
 	return -EINVAL;
 }
+
+long env_number(const char *name, long least, long most, long otherwise)
+{
+	const char *s = getenv(name);
+	char *end;
+	long v;
+
+	if (!s || !*s)
+		return otherwise;
+	v = strtol(s, &end, 0);
+	if (*end)
+		return otherwise;
+	return v < least ? least : v > most ? most : v;
+}

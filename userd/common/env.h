@@ -12,4 +12,10 @@
  */
 int env_bytes(const char *name, uint64_t *v, char *why, size_t n);
 
+/*
+ * A number, that or the nearest of least to most; otherwise where the variable is not set, or is no
+ * number.
+ */
+long env_number(const char *name, long least, long most, long otherwise);
+
 #endif /* COMMON_ENV_H */

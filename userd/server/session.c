@@ -10,13 +10,15 @@
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 
+#include "env.h"
 #include "log.h"
 #include "run.h"
 #include "worker.h"
 
 #define INPUT_BYTES	(4u << 20)	/* several of the largest frames */
 #define HELLO_TIMEOUT_S	10
-#define RECEIVE_SPIN_NS	50000
+#define SPIN_US		50
+#define SPIN_US_MAX	1000
 #define REPLY_MAX_MIN	1024u
 
 _Static_assert(INPUT_BYTES >= 2 * VWIRE_FRAME_MAX, "a frame and what came with it");
@@ -67,6 +69,16 @@ bool worker_may_spin(void)
 	return processors >= 4;
 }
 
+uint64_t worker_spin_ns(void)
+{
+	static _Atomic uint64_t ns;
+	uint64_t v = ns;
+
+	if (!v)
+		ns = v = 1000 * env_number("VGPU_SPIN_US", 0, SPIN_US_MAX, SPIN_US) ?: 1;
+	return v;
+}
+
 bool worker_has_input(struct worker *w)
 {
 	char c;
@@ -80,7 +92,7 @@ bool worker_has_input(struct worker *w)
  */
 static ssize_t receive(struct worker *w, void *p, size_t n)
 {
-	uint64_t end = worker_now_ns() + RECEIVE_SPIN_NS;
+	uint64_t end = worker_now_ns() + worker_spin_ns();
 	ssize_t got;
 
 	while (worker_may_spin() && worker_now_ns() < end) {

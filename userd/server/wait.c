@@ -232,7 +232,7 @@ static CUresult job_query(const struct job *job)
 /* Most waits of a busy program are short: a sleep and its wake-up would cost more than they do. */
 static CUresult event_wait(CUevent event)
 {
-	uint64_t end = worker_now_ns() + WAIT_SPIN_NS;
+	uint64_t end = worker_now_ns() + worker_spin_ns();
 	CUresult r;
 
 	do {
@@ -465,7 +465,7 @@ static bool is_over(struct worker *w, const struct queue *q, const struct job *j
  */
 static void linger(struct worker *w, const struct queue *q, const struct job *job)
 {
-	uint64_t end = worker_now_ns() + WAIT_SPIN_NS;
+	uint64_t end = worker_now_ns() + worker_spin_ns();
 	bool alone;
 
 	if (!job->is_wait || job->is_slow || !worker_may_spin())

@@ -31,7 +31,6 @@ struct job;
 /* that wait for the GPU; those that wait for another's data come on top */
 #define WAIT_THREADS	64
 #define WAIT_JOBS_MAX	65536	/* more unfinished ones make the executor wait */
-#define WAIT_SPIN_NS	50000	/* a thread asks that long before it sleeps */
 
 /* An event of the worker's own, recorded at a place in a stream. */
 struct mark {

@@ -81,6 +81,8 @@ extern struct realcuda real;
 uint32_t worker_serve(struct worker *w);
 /* There are processors to spare: looking on for a while costs nobody anything. */
 bool worker_may_spin(void);
+/* How long a thread asks for what it waits for before it sleeps. */
+uint64_t worker_spin_ns(void);
 /* More of the client is there, or its end. Executor only. */
 bool worker_has_input(struct worker *w);
 /* Closes the session: text names the row. On the executor, or bulk.c's threads, which wake it. */

@@ -7,7 +7,7 @@ WORKER_SRC := worker session run context handles memory vmm share module link ji
 	graph graph_node hostcall text array box tensormap texref texture
 WORKER_GEN := dispatch ids realcuda
 WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
-WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o
+WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o $(COMMON_OUT)/env.o
 WORKER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server -Ibuild/gen -I$(CUDA_HOME)/include
 
 # The generated headers have to be there first.
