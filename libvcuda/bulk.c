@@ -18,11 +18,12 @@
 
 #include "bulk.h"
 #include "bulklink.h"
+#include "env.h"
 #include "hostcall.h"
 #include "ring.h"
 
 #define TAKES_BYTES   (1u << 20)	      /* smaller copies go with the other requests */
-#define PART	      (VWIRE_BULK_MAX / 4)    /* bytes of a request */
+#define PART_KIB      (VWIRE_BULK_MAX / 4 >> 10) /* of a request */
 #define UNDER_WAY_MAX (4ull * VWIRE_BULK_MAX) /* bytes asked for that have not come */
 #define AHEAD_MAX     VWIRE_BULK_MAX	      /* those of a copy that waits, beside others */
 
@@ -56,6 +57,17 @@ bool vcuda_bulk_takes(size_t n, bool wait)
 	return n >= TAKES_BYTES && vcuda_bulk_open(wait);
 }
 
+static uint64_t part_max(void)
+{
+	static _Atomic uint64_t bytes;
+	uint64_t v = bytes;
+
+	if (!v)
+		bytes = v = (uint64_t)env_number("VGPU_BULK_PART", VWIRE_STRIPE >> 10,
+						 VWIRE_BULK_MAX >> 10, PART_KIB) * 1024;
+	return v;
+}
+
 /* ---- to the device ---- */
 
 static CUresult begin(struct vcuda_outbound *o, const void *src, const struct vwire_copy_in *h,
@@ -76,14 +88,14 @@ static CUresult begin(struct vcuda_outbound *o, const void *src, const struct vw
 
 CUresult vcuda_bulk_in(CUdeviceptr dst, const void *src, size_t n, uint32_t stream, uint64_t *seq)
 {
-	struct vcuda_outbound two[2] = { 0 }, *o;
+	struct vcuda_outbound two[2] = { 0 }, *o = NULL;
 	struct vwire_copy_in h = { .stream = htole32(stream) };
 	size_t done, part;
 	CUresult r = CUDA_SUCCESS;
 
 	for (done = 0; !r && done < n; done += part) {
-		o = &two[done / PART % 2];
-		part = n - done < PART ? n - done : PART;
+		o = o == two ? two + 1 : two;
+		part = n - done < part_max() ? n - done : part_max();
 		h.dst = htole64(dst + done);
 		h.bytes = htole64(part);
 		vcuda_bulk_finish(o);
@@ -304,8 +316,8 @@ static uint64_t own_under_way(void)
 
 static bool has_room(void)
 {
-	return atomic_load(&under_way) <= UNDER_WAY_MAX - PART &&
-	       (!own || own_under_way() <= AHEAD_MAX - PART);
+	return atomic_load(&under_way) <= UNDER_WAY_MAX - part_max() &&
+	       (!own || own_under_way() <= AHEAD_MAX - part_max());
 }
 
 /*
@@ -323,7 +335,7 @@ static CUresult ask_all(uint8_t *dst, CUdeviceptr src, size_t n, uint32_t stream
 	own = w;
 	for (done = 0; !r && done < n; done += in.bytes) {
 		in.dst = dst + done;
-		in.bytes = n - done < PART ? n - done : PART;
+		in.bytes = n - done < part_max() ? n - done : part_max();
 		in.is_last = done + in.bytes == n;
 		h.src = htole64(src + done);
 		h.bytes = htole64(in.bytes);

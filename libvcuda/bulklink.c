@@ -18,6 +18,7 @@
 
 #include "bulk.h"
 #include "bulklink.h"
+#include "env.h"
 #include "net.h"
 #include "ring.h"
 #include "zerocopy.h"
@@ -54,13 +55,8 @@ static int nr_threads;
 
 static int wanted(void)
 {
-	const char *s = getenv("VGPU_BULK");
-	long n = s && *s ? strtol(s, NULL, 10) : LINKS;
+	long n = env_number("VGPU_BULK", 0, LINKS_MAX, LINKS);
 
-	if (n < 0)
-		n = 0;
-	if (n > LINKS_MAX)
-		n = LINKS_MAX;
 	return n < (long)le32toh(offer.connections) ? n : (long)le32toh(offer.connections);
 }
 
@@ -268,6 +264,7 @@ static void *sender(void *arg)
 {
 	int link = (int)(intptr_t)arg;
 
+	net_bulk_thread();
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
 		if (queue)
@@ -345,6 +342,7 @@ static void *receiver(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 
+	net_bulk_thread();
 	while (receive_stripe(fd))
 		;
 	return NULL;
@@ -383,6 +381,7 @@ static int connect_one(int i, const struct net_addr *to)
 	if (!keep(i, fd))
 		return -ECANCELED;
 	ask.bulk.connections = 0;
+	net_bulk_options(fd);
 	err = poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, OPEN_MS) > 0
 		      ? net_connected(fd)
 		      : -ETIMEDOUT;

@@ -15,7 +15,7 @@ $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 tests_vcuda_bulk := build/tests/unit/vcuda_bulk_test
 UNIT_TESTS += $(tests_vcuda_bulk)
 
-$(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bulk.o
+$(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bulk.o build/libvcuda/obj/userd/common/env.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread

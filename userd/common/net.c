@@ -9,9 +9,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "env.h"
 #include "vgpu_codec.h"
 #include "vgpu_wire.h"
 
@@ -19,6 +21,10 @@
 #define KEEPALIVE_EVERY_S	5
 #define KEEPALIVE_TIMES		3
 #define USER_TIMEOUT_MS		20000
+#define BULK_SNDBUF_KIB		256
+#define BULK_RCVBUF_KIB		512
+#define BULK_BUFFER_KIB_MAX	65536
+#define BULK_NICE		0
 
 static int copy(char *dst, const char *src, size_t n)
 {
@@ -149,6 +155,28 @@ int net_options(int fd)
 	if (!err)
 		err = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 	return err;
+}
+
+static void set_buffer(int fd, int name, const char *env, long otherwise)
+{
+	long kib = env_number(env, 0, BULK_BUFFER_KIB_MAX, otherwise);
+
+	if (kib)
+		set_int(fd, SOL_SOCKET, name, kib << 10);
+}
+
+void net_bulk_options(int fd)
+{
+	set_buffer(fd, SO_SNDBUF, "VGPU_BULK_SNDBUF", BULK_SNDBUF_KIB);
+	set_buffer(fd, SO_RCVBUF, "VGPU_BULK_RCVBUF", BULK_RCVBUF_KIB);
+}
+
+void net_bulk_thread(void)
+{
+	long nice = env_number("VGPU_BULK_NICE", 0, 19, BULK_NICE);
+
+	if (nice)
+		setpriority(PRIO_PROCESS, 0, nice);
 }
 
 int net_connect_start(const struct net_addr *addr)

@@ -61,6 +61,16 @@ int net_local(int fd, struct net_addr *addr);
 int net_options(int fd);
 
 /*
+ * What connections for the data of large copies get beside that: small buffers. Stripes are used in
+ * turn; a connection that has many of them on its way is ahead of the others, and they are out of the
+ * caches when they are read. VGPU_BULK_SNDBUF and VGPU_BULK_RCVBUF: KiB of SO_SNDBUF and SO_RCVBUF,
+ * 0: as the system has them.
+ */
+void net_bulk_options(int fd);
+/* The calling thread only moves such data: VGPU_BULK_NICE, 0 to 19, is its nice value. */
+void net_bulk_thread(void);
+
+/*
  * Milliseconds of CLOCK_MONOTONIC, and what is left until such a time (0 when it is over; -1:
  * deadline 0, never).
  */

@@ -158,7 +158,7 @@ static uint64_t nap(struct worker *w, unsigned int *naps, uint64_t ns)
 	sleep_ns(ns);
 	if (*naps % LOOK_NAPS == 0)
 		look_for_loss(w);
-	return ns + ns / 4 < NAP_MAX_NS ? ns + ns / 4 : NAP_MAX_NS;
+	return ns + ns / 8 < NAP_MAX_NS ? ns + ns / 8 : NAP_MAX_NS;
 }
 
 static bool given_up(struct bulk *b)
@@ -295,12 +295,19 @@ static bool receive_stripe(struct link *l)
 	return ok;
 }
 
+/* A thread of a connection. */
+static void enter(struct worker *w)
+{
+	real.cuCtxSetCurrent(w->ctx);
+	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	net_bulk_thread();
+}
+
 static void *receiver(void *arg)
 {
 	struct link *l = arg;
 
-	real.cuCtxSetCurrent(l->w->ctx);
-	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	enter(l->w);
 	while (receive_stripe(l))
 		;
 	gone(l->w);
@@ -407,8 +414,7 @@ static void *sender(void *arg)
 	uint32_t i;
 	bool sends, ok = true;
 
-	real.cuCtxSetCurrent(l->w->ctx);
-	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	enter(l->w);
 	pthread_mutex_lock(&b->lock);
 	while (ok && (c = next_full(l->w, &i))) {
 		n = c->first + i;
@@ -470,6 +476,7 @@ void bulk_accept(struct worker *w, const struct control_bulk *msg, int fd)
 	}
 	*l = (struct link){ .w = w, .fd = fd };
 	net_options(fd); /* fails on what is not TCP, which is as well */
+	net_bulk_options(fd);
 	if (send(fd, &yes, sizeof(yes), MSG_NOSIGNAL) != sizeof(yes) || !start(l, receiver) ||
 	    !start(l, sender))
 		break_off(w);

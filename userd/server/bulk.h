@@ -33,19 +33,23 @@ struct worker;
 
 #define BULK_CONNECTIONS	8u
 /*
- * Slots of VWIRE_STRIPE bytes. Few: they stay in the caches. To the host there are fewer: what has
- * left the device and was not sent yet is what the wait of another stream may have to wait for.
+ * Slots of VWIRE_STRIPE bytes. Few: they stay in the caches, and what has left the device and was not
+ * sent yet is what the wait of another stream may have to wait for. Enough that one connection may
+ * be behind the others by what net_bulk_options() lets it hold.
  */
 #define BULK_SLOTS_IN		16u
-#define BULK_SLOTS_OUT		8u
+#define BULK_SLOTS_OUT		16u
+#define BULK_SLOTS_MAX		64u
 #define BULK_TOGETHER_IN	4u	/* stripes copied at once, at most */
 #define BULK_TOGETHER_OUT	2u
+#define BULK_TOGETHER_MAX	8u
 #define BULK_COPIES_MAX		1024u	/* unfinished ones; the executor waits with the next */
 
 /* One direction. Stripes are numbered: number n uses slot n % nr_slots. */
 struct bulk_ring {
 	uint8_t *mem;
 	uint32_t nr_slots;
+	uint32_t together;	/* stripes copied at once, at most */
 	uint32_t *full, *empty;
 	uint64_t next;		/* the next stripe's number; of the executor, with the lock */
 	struct bulk_copy *copies, **tail;

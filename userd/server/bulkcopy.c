@@ -10,25 +10,23 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "env.h"
 #include "log.h"
 #include "run.h"
 #include "worker.h"
 
 #define FLAGS_BYTES 4096u
 #define HUGE_PAGE   (2u << 20)
-#define NR_SLOTS    (BULK_SLOTS_IN + BULK_SLOTS_OUT)
 
-_Static_assert(2 * NR_SLOTS * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
+_Static_assert(4 * BULK_SLOTS_MAX * sizeof(uint32_t) <= FLAGS_BYTES, "full and empty, both ways");
 
 /* Flags for a stream to wait for or to raise, on their way there in one call. */
 struct ops {
 	struct bulk *b;
 	CUstream stream;
 	unsigned int nr;
-	CUstreamBatchMemOpParams op[2 * BULK_TOGETHER_IN];
+	CUstreamBatchMemOpParams op[2 * BULK_TOGETHER_MAX];
 };
-
-_Static_assert(BULK_TOGETHER_OUT <= BULK_TOGETHER_IN, "room in struct ops");
 
 static CUdeviceptr on_device(const struct bulk *b, const uint32_t *flag)
 {
@@ -76,13 +74,30 @@ static uint8_t *map_slots(size_t bytes)
 	return mem;
 }
 
+static void ring_init(struct bulk_ring *r, const char *slots, uint32_t nr_slots,
+		      const char *together, uint32_t nr_together)
+{
+	r->tail = &r->copies;
+	r->nr_slots = env_number(slots, 1, BULK_SLOTS_MAX, nr_slots);
+	r->together = env_number(together, 1, BULK_TOGETHER_MAX, nr_together);
+}
+
+static uint32_t *place(struct bulk_ring *r, uint8_t *mem, uint32_t *flags)
+{
+	r->mem = mem;
+	r->full = flags;
+	r->empty = flags + r->nr_slots;
+	return r->empty + r->nr_slots;
+}
+
 /*
  * The process's own memory, made known to the driver: threads here may still look at it when the
  * context is taken down.
  */
 static CUresult pin(struct bulk *b)
 {
-	size_t slots = (size_t)NR_SLOTS * VWIRE_STRIPE, all = slots + FLAGS_BYTES;
+	size_t in = (size_t)b->in.nr_slots * VWIRE_STRIPE;
+	size_t slots = in + (size_t)b->out.nr_slots * VWIRE_STRIPE, all = slots + FLAGS_BYTES;
 	uint8_t *mem = map_slots(all);
 	uint32_t *flags = (uint32_t *)(mem + slots);
 	CUresult r;
@@ -92,14 +107,7 @@ static CUresult pin(struct bulk *b)
 	r = real.cuMemHostRegister_v2(mem, all, CU_MEMHOSTREGISTER_DEVICEMAP);
 	if (r == CUDA_SUCCESS)
 		r = real.cuMemHostGetDevicePointer_v2(&b->flags, flags, 0);
-	b->in.mem = mem;
-	b->in.nr_slots = BULK_SLOTS_IN;
-	b->in.full = flags;
-	b->in.empty = flags + BULK_SLOTS_IN;
-	b->out.mem = mem + (size_t)BULK_SLOTS_IN * VWIRE_STRIPE;
-	b->out.nr_slots = BULK_SLOTS_OUT;
-	b->out.full = flags + 2 * BULK_SLOTS_IN;
-	b->out.empty = b->out.full + BULK_SLOTS_OUT;
+	place(&b->out, mem + in, place(&b->in, mem, flags));
 	return r;
 }
 
@@ -112,8 +120,10 @@ int bulk_init(struct worker *w)
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
 	pthread_cond_init(&b->work, NULL);
-	b->in.tail = &b->in.copies;
-	b->out.tail = &b->out.copies;
+	ring_init(&b->in, "VGPU_BULK_SLOTS_IN", BULK_SLOTS_IN, "VGPU_BULK_TOGETHER_IN",
+		  BULK_TOGETHER_IN);
+	ring_init(&b->out, "VGPU_BULK_SLOTS_OUT", BULK_SLOTS_OUT, "VGPU_BULK_TOGETHER_OUT",
+		  BULK_TOGETHER_OUT);
 	if (!real.cuStreamBatchMemOp_v2 || !real.cuMemHostRegister_v2 ||
 	    !real.cuMemHostGetDevicePointer_v2)
 		return 0;
@@ -195,9 +205,10 @@ size_t bulk_stripe_bytes(const struct bulk_copy *c, uint32_t i)
  * How many stripes are copied together: those whose slots stand side by side, and towards the end
  * fewer, so that the last copy is short.
  */
-static uint32_t together(const struct bulk_ring *r, uint64_t n, uint32_t left, uint32_t most)
+static uint32_t together(const struct bulk_ring *r, uint64_t n, uint32_t left)
 {
-	uint32_t row = r->nr_slots - n % r->nr_slots, k = left / 2 < most ? left / 2 : most;
+	uint32_t row = r->nr_slots - n % r->nr_slots;
+	uint32_t k = left / 2 < r->together ? left / 2 : r->together;
 
 	k = k < row ? k : row;
 	return k ? k : 1;
@@ -262,7 +273,7 @@ static CUresult begin_in(struct bulk *b, const struct bulk_copy *c, uint64_t dst
 
 	for (i = 0; i < c->nr; i += k) {
 		n = c->first + i;
-		k = together(&b->in, n, c->nr - i, BULK_TOGETHER_IN);
+		k = together(&b->in, n, c->nr - i);
 		for (j = 0; j < k; j++)
 			add_wait(&o, bulk_full(&b->in, n + j), bulk_turn(&b->in, n + j));
 		r = put(&o);
@@ -368,7 +379,7 @@ static CUresult begin_out(struct bulk *b, struct bulk_copy *c, uint32_t nr, uint
 
 	for (i = 0; i < nr && copied == CUDA_SUCCESS; i += k) {
 		n = c->first + i;
-		k = together(&b->out, n, nr - i, BULK_TOGETHER_OUT);
+		k = together(&b->out, n, nr - i);
 		for (j = 0; j < k; j++)
 			add_wait(&o, bulk_empty(&b->out, n + j), bulk_turn(&b->out, n + j) - 1);
 		r = put(&o);
