@@ -13,8 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "decompress.h"
-#include "fatbin.h"
+#include "code.h"
 #include "module.h"
 
 static CUresult add_piece(struct vcuda_image *out, const void *p)
@@ -80,34 +79,6 @@ void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16])
 
 /* ---- the code for the device ---- */
 
-/* 0: does not run on the device; the greater, the sooner the driver takes it. */
-static unsigned int preference(const struct fatbin_entry *e, unsigned int sm)
-{
-	if (e->kind != FATBIN_ELF || e->arch / 10 != sm / 10 || e->arch > sm ||
-	    e->flags & FATBIN_F_FAMILY)
-		return 0;
-	if (e->flags & FATBIN_F_ARCH_SPECIFIC)
-		return e->arch == sm ? 2 * sm + 1 : 0;
-	return 2 * e->arch;
-}
-
-static bool find_entry(const struct vcuda_iov *fatbin, unsigned int sm, struct fatbin_entry *best)
-{
-	struct fatbin_entry e;
-	struct fatbin_walk w;
-	unsigned int found = 0;
-	int r;
-
-	if (!fatbin_begin(&w, fatbin->p, fatbin->n))
-		return false;
-	while ((r = fatbin_next(&w, &e)) > 0)
-		if (preference(&e, sm) > found) {
-			found = preference(&e, sm);
-			*best = e;
-		}
-	return !r && found && best->plain_size <= VWIRE_IMAGE_MAX;
-}
-
 bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct vcuda_iov *cubin,
 		       void **own)
 {
@@ -119,17 +90,15 @@ bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct 
 	*cubin = image->pieces[0];
 	if (image_form(cubin->p, cubin->n) == IMAGE_ELF)
 		return true;
-	if (image_form(cubin->p, cubin->n) != IMAGE_FATBIN || !find_entry(cubin, sm, &e))
+	if (image_form(cubin->p, cubin->n) != IMAGE_FATBIN ||
+	    !code_find(cubin->p, cubin->n, sm, &e) || e.plain_size > VWIRE_IMAGE_MAX)
 		return false;
 	*cubin = (struct vcuda_iov){ e.data, e.size };
 	if (e.codec == FATBIN_STORED)
 		return true;
-	*own = malloc(e.plain_size + 1);
+	*own = code_unpack(&e, 0);
 	*cubin = (struct vcuda_iov){ *own, e.plain_size };
-	if (*own && fatbin_decompress(&e, *own))
-		return true;
-	free(*own);
-	return false;
+	return *own;
 }
 
 /* ---- on its way ---- */

@@ -100,7 +100,7 @@ $(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image libvcuda/residency \
-		userd/softgpu/fatbin userd/softgpu/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a
+		userd/image/code userd/image/fatbin userd/image/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a -l:liblz4.a
 
 # The library and the daemons alone: what SANITIZE=thread is for.
 check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) cuda-programs

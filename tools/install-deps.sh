@@ -8,7 +8,7 @@
 set -eu
 
 packages="gcc make python3 python3-venv binutils libc6-dev pkg-config
-	libnl-3-dev libnl-genl-3-dev libzstd-dev libxxhash-dev libcmocka-dev
+	libnl-3-dev libnl-genl-3-dev libzstd-dev liblz4-dev libxxhash-dev libcmocka-dev
 	libpng-dev libjpeg-dev zlib1g-dev g++
 	qemu-system-x86 busybox-static kmod cpio zstd lz4 xz-utils flex bison bc libelf-dev libssl-dev pahole sparse procps"
 

@@ -23,15 +23,15 @@ fuzz_worker_MAX := 400000
 # With everything that goes to sleep, or wakes a peer, in the target's hands.
 fuzz_client_C := tests/fuzz/client_script.c tests/fuzz/worker_script.c $(libvcuda_src)
 fuzz_client_CFLAGS = $(libvcuda_cflags)
-fuzz_client_LIBS := $(foreach f,open sleep ring stop close abandon,-Wl,--wrap=vcuda_transport_$(f)) -Wl,--wrap=pthread_atfork -lzstd -lpthread -ldl
+fuzz_client_LIBS := $(foreach f,open sleep ring stop close abandon,-Wl,--wrap=vcuda_transport_$(f)) -Wl,--wrap=pthread_atfork -lzstd -llz4 -lpthread -ldl
 fuzz_client_MAX := 200000
 
 fuzz_wire_C := userd/server/wire.c $(addprefix userd/common/,forward.c net.c log.c)
 fuzz_wire_CFLAGS = $(SERVER_CFLAGS)
 fuzz_wire_MAX := 70000
 
-fuzz_image_C := userd/server/image.c userd/softgpu/fatbin.c
-fuzz_image_CFLAGS = $(WORKER_CFLAGS) -Iuserd/softgpu
+fuzz_image_C := userd/server/image.c userd/image/fatbin.c
+fuzz_image_CFLAGS = $(WORKER_CFLAGS)
 fuzz_image_MAX := 20000
 
 # With the module, the server and the socket of the announcements in the target's hands.

@@ -8,8 +8,8 @@ softgpu_DIR := userd/softgpu
 softgpu_OUT := build/softgpu
 softgpu_LIB := $(softgpu_OUT)/libcuda.so.1
 
-softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo decompress device error event \
-	export fatbin funcattr function handle host hostfunc image init launch library malloc \
+softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo device error event \
+	export funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface tensormap texture vmm
 softgpu_NAMES += atomicity ctxorder launch_legacy limit logs
@@ -21,12 +21,14 @@ softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)
 # so it does of userd/driver, which has rules and calls that are the same in any driver.
 softgpu_GRAPH_OBJS := $(patsubst userd/graph/%.c,$(softgpu_OUT)/graph/%.o,$(wildcard userd/graph/*.c))
 softgpu_DRIVER_OBJS := $(patsubst userd/driver/%.c,$(softgpu_OUT)/driver_%.o,$(wildcard userd/driver/*.c))
+# Fatbins; libvcuda and the worker compile the same sources.
+softgpu_IMAGE_OBJS := $(patsubst userd/image/%.c,$(softgpu_OUT)/image/%.o,$(wildcard userd/image/*.c))
 # What the runtime asks of a driver in private; libvcuda compiles the same sources.
 softgpu_CUDART_OBJS := $(patsubst userd/cudart/%.c,$(softgpu_OUT)/cudart_%.o, \
 	$(wildcard userd/cudart/*.c))
 
 softgpu_CFLAGS := -D_GNU_SOURCE -std=gnu11 -fPIC -fvisibility=hidden -pthread \
-	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/graph -Iuserd/driver -Iuserd/common -Iuserd/cudart -Ibuild/gen
+	-Wall -Wextra -Werror -isystem $(CUDA_HOME)/include -I$(softgpu_DIR) -Iuserd/graph -Iuserd/driver -Iuserd/image -Iuserd/common -Iuserd/cudart -Ibuild/gen
 
 -include $(softgpu_DIR)/engine.mk
 
@@ -51,6 +53,11 @@ $(softgpu_DRIVER_OBJS): $(softgpu_OUT)/driver_%.o: userd/driver/%.c
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(softgpu_IMAGE_OBJS): $(softgpu_OUT)/image/%.o: userd/image/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
+
 $(softgpu_CUDART_OBJS): $(softgpu_OUT)/cudart_%.o: userd/cudart/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -61,10 +68,10 @@ $(softgpu_GEN_OBJS): $(softgpu_OUT)/%.o: build/gen/%.c build/gen/procaddr.gen.h
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -c -o $@ $<
 
-$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
+$(softgpu_LIB): $(softgpu_OBJS) $(softgpu_IMAGE_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_engine_objs) $(softgpu_GEN_OBJS)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
-		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd $(softgpu_engine_libs)
+		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd -llz4 $(softgpu_engine_libs)
 
 # softgpu_driver_test loads these from the directory beside it.
 softgpu_NVCC = $(or $(NVCC),$(CUDA_HOME)/bin/nvcc)
@@ -130,8 +137,7 @@ $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_L
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(softgpu_LIB) -lcmocka -lm \
 		-Wl,-rpath,'$$ORIGIN'
 
-$(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_OUT)/fatbin.o \
-		$(softgpu_OUT)/decompress.o
+$(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_IMAGE_OBJS)
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka -lzstd

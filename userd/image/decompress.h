@@ -2,8 +2,8 @@
 /*
  * decompress.h - payloads of fatbin entries
  */
-#ifndef SOFTGPU_DECOMPRESS_H
-#define SOFTGPU_DECOMPRESS_H
+#ifndef IMAGE_DECOMPRESS_H
+#define IMAGE_DECOMPRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,5 @@
  * that many.
  */
 bool fatbin_decompress(const struct fatbin_entry *e, void *out);
-/* One raw LZ4 block, no frame. */
-bool lz4_decompress(const void *in, size_t in_size, void *out, size_t out_size);
 
 #endif

@@ -6,8 +6,8 @@
  * read, SIZE_MAX when nobody knows it, and reads no byte before something it has checked says that
  * it is there. No allocation, no state, libc only.
  */
-#ifndef SOFTGPU_FATBIN_H
-#define SOFTGPU_FATBIN_H
+#ifndef IMAGE_FATBIN_H
+#define IMAGE_FATBIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
