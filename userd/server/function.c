@@ -109,10 +109,17 @@ uint32_t functions_add(struct functions *f, const struct function *fn)
 	return room_for_pointers(f, fn->nr_params) && list_add(&f->given, fn) ? f->given.nr : 0;
 }
 
-static bool functions_name(struct functions *f, uint32_t id, const struct function *fn)
+/* One that m, or NULL, has not is added too: ids are counted by the client. */
+static bool functions_name(struct functions *f, uint32_t id, struct module *m, struct function *fn)
 {
-	return id == (VWIRE_FUNCTION_NAMED | f->named.nr) && room_for_pointers(f, fn->nr_params) &&
-	       list_add(&f->named, fn);
+	if (m && fn->fn)
+		fn->previous = m->named;
+	if (id != (VWIRE_FUNCTION_NAMED | f->named.nr) || !room_for_pointers(f, fn->nr_params) ||
+	    !list_add(&f->named, fn))
+		return false;
+	if (m && fn->fn)
+		m->named = f->named.nr;
+	return true;
 }
 
 static void forget(struct function *fn)
@@ -131,11 +138,14 @@ void functions_del(struct functions *f, uint32_t first, uint32_t nr)
 	}
 }
 
-void functions_drop(struct functions *f, const struct module *m)
+void functions_drop(struct functions *f, struct module *m)
 {
-	for (uint32_t i = 0; i < f->named.nr; i++)
-		if (f->named.list[i].module == m)
-			forget(&f->named.list[i]);
+	while (m->named) {
+		struct function *fn = &f->named.list[m->named - 1];
+
+		m->named = fn->previous;
+		forget(fn);
+	}
 }
 
 struct function *functions_find(struct functions *f, uint32_t id)
@@ -166,12 +176,11 @@ static CUresult check(const struct function *fn, const struct vwire_function *in
 }
 
 static CUresult name_function(struct request *rq, const struct vwire_function *in,
-			      const struct module *m, const char *name, struct function *fn)
+			      struct module *m, const char *name, struct function *fn)
 {
 	CUresult r = CUDA_ERROR_INVALID_HANDLE;
 
 	if (m) {
-		fn->module = m;
 		fn->is_kernel = m->library;
 		r = find(fn, m, name);
 	}
@@ -183,7 +192,7 @@ static CUresult name_function(struct request *rq, const struct vwire_function *i
 		free(fn->params);
 		*fn = (struct function){ 0 };
 	}
-	if (!functions_name(&rq->w->functions, le32toh(in->function), fn)) {
+	if (!functions_name(&rq->w->functions, le32toh(in->function), m, fn)) {
 		free(fn->params);
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	}

@@ -27,7 +27,7 @@ struct parameter {
 
 struct function {
 	CUfunction fn;		/* NULL: its module is gone, or it has no such function */
-	const struct module *module;	/* of one that the client named */
+	uint32_t previous;	/* that the client named in the same module, plus one; 0: none */
 	bool is_kernel;		/* fn is a CUkernel */
 	uint32_t nr_params;
 	struct parameter *params;
@@ -51,7 +51,7 @@ CUresult function_read(struct function *fn);
 uint32_t functions_add(struct functions *f, const struct function *fn);
 void functions_del(struct functions *f, uint32_t first, uint32_t nr);
 /* Those of a module that the client named. */
-void functions_drop(struct functions *f, const struct module *m);
+void functions_drop(struct functions *f, struct module *m);
 /* NULL: no such id, or its module is gone. */
 struct function *functions_find(struct functions *f, uint32_t id);
 CUresult function_attribute(struct worker *w, const struct function *fn, int attribute, int *value);

@@ -20,6 +20,7 @@ struct module {
 	CUmodule module;
 	CUlibrary library;	/* one of the two */
 	uint32_t first, nr;	/* function ids */
+	uint32_t named;		/* the last function that the client named: function.previous */
 	bool has_refs;		/* texture and surface references of it have numbers */
 };
 
