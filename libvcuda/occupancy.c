@@ -83,13 +83,6 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 	return vcuda_memo_kernel(&c, k);
 }
 
-CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,
-							  int block_size, size_t shared)
-{
-	return hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size,
-									 shared, 0);
-}
-
 CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction fn, int blocks,
 						      int block_size)
 {
@@ -107,55 +100,4 @@ CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction 
 	vcuda_put_u64(&c, block_size);
 	vcuda_want_scalar(&c, bytes, sizeof(*bytes), false);
 	return vcuda_memo_kernel(&c, k);
-}
-
-#define BLOCK_THREADS_MAX	4096	/* more than any device takes, whatever the server says */
-
-/*
- * The block size, a multiple of the warp, that keeps most threads of a multiprocessor busy; of
- * equal ones the largest.
- */
-CUresult hand_cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction fn,
-							CUoccupancyB2DSize shared_of, size_t shared,
-							int limit, unsigned int flags)
-{
-	const int *dev = vcuda_lease()->devices[vcuda_current_device()].attributes;
-	int warp = dev[CU_DEVICE_ATTRIBUTE_WARP_SIZE], max = 0, size, n;
-	unsigned int best = 0, busy;
-	CUresult r;
-
-	if (!min_grid || !block || limit < 0 || warp <= 0 || warp > BLOCK_THREADS_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = vcuda_kernel_attribute(&max, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, fn);
-	if (max > BLOCK_THREADS_MAX)
-		max = BLOCK_THREADS_MAX;
-	if (limit && limit < max)
-		max = limit;
-	*block = *min_grid = 0;
-	for (size = (max + warp - 1) / warp * warp; !r && size > 0; size -= warp) {
-		int threads = size < max ? size : max;
-
-		r = hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
-			&n, fn, threads, shared_of ? shared_of(threads) : shared, flags);
-		if (r)
-			break;
-		busy = (unsigned int)n * (unsigned int)threads;
-		if (busy > best) {
-			best = busy;
-			*block = threads;
-			*min_grid = (unsigned int)n *
-				    (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
-		}
-		if (best >= (unsigned int)dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR])
-			break;
-	}
-	return r;
-}
-
-CUresult hand_cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction fn,
-					       CUoccupancyB2DSize shared_of, size_t shared,
-					       int limit)
-{
-	return hand_cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, fn, shared_of,
-							      shared, limit, CU_OCCUPANCY_DEFAULT);
 }

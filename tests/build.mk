@@ -38,7 +38,7 @@ $(tests_vcuda_cubin): tests/unit/vcuda_cubin_test.c build/libvcuda/obj/libvcuda/
 tests_residency := build/tests/unit/residency_test
 UNIT_TESTS += $(tests_residency)
 
-$(tests_residency): tests/unit/residency_test.c build/libvcuda/obj/libvcuda/residency.o
+$(tests_residency): tests/unit/residency_test.c build/libvcuda/obj/userd/driver/residency.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(filter-out -I%include,$(libvcuda_cflags)) -isystem $(CUDA_HOME)/include $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
@@ -99,7 +99,7 @@ tests_ATTRIBUTES := build/tests/gpu/attributes
 $(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image libvcuda/residency \
+	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image userd/driver/residency \
 		userd/image/code userd/image/fatbin userd/image/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a -l:liblz4.a
 
 # The library and the daemons alone: what SANITIZE=thread is for.

@@ -27,7 +27,6 @@ struct device_limits {
 
 #define DEVICE_THREADS_PER_BLOCK	1024
 #define DEVICE_SHARED_PER_BLOCK		49152
-#define DEVICE_REGISTER_PARTITIONS	4	/* of a multiprocessor's registers */
 #define DEVICE_UUID_TEXT		41	/* "GPU-", 36 characters and a NUL */
 
 bool device_exists(CUdevice dev);

@@ -2,38 +2,20 @@
 /*
  * occupancy.c - cuOccupancy*
  *
- * The rules are the documented ones (CUDA programming guide, "Compute capabilities"; CUDA occupancy
- * calculator): a block takes whole warps, registers in units of 256 a warp, shared memory in units.
+ * What a multiprocessor holds is computed in userd/driver/residency.c; how much of its cache is
+ * shared memory is decided here.
  */
 #include "occupancy.h"
 
 #include "device.h"
 #include "init.h"
+#include "residency.h"
 
-#define WARP			32
-#define REGISTER_UNIT		256
 #define OCCUPANCY_FLAGS		CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE
-
-static unsigned int round_up(unsigned int n, unsigned int to)
-{
-	return (n + to - 1) / to * to;
-}
 
 static unsigned int at_most(unsigned int a, unsigned int b)
 {
 	return a < b ? a : b;
-}
-
-/* A warp's registers lie in one of the partitions. */
-static unsigned int blocks_for_registers(const struct sg_kernel_info *info, unsigned int warps)
-{
-	const struct device_limits *l = device_limits();
-	unsigned int of_warp = round_up(info->num_regs * WARP, REGISTER_UNIT);
-
-	if (!of_warp)
-		return l->blocks;
-	return l->registers / DEVICE_REGISTER_PARTITIONS / of_warp * DEVICE_REGISTER_PARTITIONS /
-	       warps;
 }
 
 /* The smallest part of the cache, in bytes, that is shared memory and holds n bytes. */
@@ -62,27 +44,28 @@ static unsigned int shared_of(const struct function *f, unsigned int block)
 	return preferred >= block ? preferred : split_for(block);
 }
 
-static unsigned int blocks_for_shared(const struct function *f, size_t dynamic)
-{
-	const struct sg_kernel_info *info = sg_kernel_info(f->code);
-	const struct device_limits *l = device_limits();
-	unsigned int n;
-
-	if (dynamic > l->shared_optin || info->static_shared > l->shared_optin - dynamic)
-		return 0;
-	n = round_up(info->static_shared + dynamic + l->shared_reserved, l->shared_unit);
-	return n ? shared_of(f, n) / n : l->blocks;
-}
-
 unsigned int occupancy_blocks(const struct function *f, unsigned int threads, size_t dynamic)
 {
 	const struct sg_kernel_info *info = sg_kernel_info(f->code);
-	const struct device_limits *l = device_limits();
-	unsigned int warps = (threads + WARP - 1) / WARP, n;
+	const struct device_limits *d = device_limits();
+	struct residency_limits l = {
+		.blocks = d->blocks,
+		.threads = d->threads,
+		.registers = d->registers,
+		.registers_of_block = device_attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
+		.shared_reserved = d->shared_reserved,
+		.shared_unit = d->shared_unit,
+	};
+	struct residency_block b = {
+		.threads = threads,
+		.registers = info->num_regs,
+		.shared = info->static_shared + dynamic,
+	};
 
-	n = at_most(l->blocks, l->threads / WARP / warps);
-	n = at_most(n, blocks_for_registers(info, warps));
-	return at_most(n, blocks_for_shared(f, dynamic));
+	if (dynamic > d->shared_optin || info->static_shared > d->shared_optin - dynamic)
+		return 0;
+	l.shared = shared_of(f, residency_shared(&l, &b));
+	return residency_fit(&l, &b);
 }
 
 static CUresult enter(CUfunction handle, struct function **f)
@@ -109,76 +92,6 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfun
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	*blocks = occupancy_blocks(f, threads, dynamic);
 	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction handle, int threads,
-						     size_t dynamic)
-{
-	return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, threads,
-								    dynamic, 0);
-}
-
-struct best {
-	int threads;
-	unsigned int blocks;
-};
-
-/*
- * The largest block among those with which most threads are resident. The program's function runs
- * without the lock.
- */
-static CUresult search(CUfunction handle, CUoccupancyB2DSize shared_of, size_t dynamic, int limit,
-		       struct best *best)
-{
-	unsigned int most = 0;
-	int threads, n;
-
-	for (threads = round_up(limit, WARP); threads > 0; threads -= WARP) {
-		int t = threads < limit ? threads : limit;
-		CUresult r;
-
-		r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
-			&n, handle, t, shared_of ? shared_of(t) : dynamic, 0);
-		if (r != CUDA_SUCCESS)
-			return r;
-		if ((unsigned int)n * t > most) {
-			most = n * t;
-			*best = (struct best){ t, n };
-		}
-	}
-	return CUDA_SUCCESS;
-}
-
-CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *min_grid, int *block, CUfunction handle,
-						   CUoccupancyB2DSize shared_of, size_t dynamic,
-						   int limit, unsigned int flags)
-{
-	struct best best = { 0, 0 };
-	struct function *f;
-	CUresult r = enter(handle, &f);
-	int max;
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	max = sg_kernel_info(f->code)->max_threads;
-	driver_unlock();
-	if (!min_grid || !block || limit < 0 || (flags & ~OCCUPANCY_FLAGS))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (limit && limit < max)
-		max = limit;
-	r = search(handle, shared_of, dynamic, max, &best);
-	if (r != CUDA_SUCCESS)
-		return r;
-	*block = best.threads;
-	*min_grid = best.blocks * device_multiprocessors();
-	return CUDA_SUCCESS;
-}
-
-CUresult cuOccupancyMaxPotentialBlockSize(int *min_grid, int *block, CUfunction handle,
-					  CUoccupancyB2DSize shared_of, size_t dynamic, int limit)
-{
-	return cuOccupancyMaxPotentialBlockSizeWithFlags(min_grid, block, handle, shared_of,
-							 dynamic, limit, 0);
 }
 
 CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction handle, int blocks,
