@@ -18,6 +18,9 @@
 #include "wire.h"
 
 #define FED_MAX		(64u << 20)	/* bytes sent ahead of launches without a wait */
+/* With these an instantiation can go wrong no more than without. */
+#define FLAGS_SURE	(CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | \
+			 CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY)
 
 struct remote {
 	struct slot *slots;
@@ -86,34 +89,51 @@ static void replace_slots(struct remote *r, uint32_t first, uint32_t nr, struct 
 	count_calls(r);
 }
 
-/* A thread must be there before the server can call. */
-static CUresult prepare_calls(const struct slot *s)
+static bool has_calls(const struct slot *s)
 {
 	for (; s; s = s->next)
 		if (is_call(s))
-			return vcuda_hostcall_start();
-	return CUDA_SUCCESS;
+			return true;
+	return false;
+}
+
+/* A thread must be there before the server can call. */
+static CUresult prepare_calls(const struct slot *s)
+{
+	return has_calls(s) ? vcuda_hostcall_start() : CUDA_SUCCESS;
 }
 
 /* ---- text to the server ---- */
 
-static CUresult ask(enum cuda_id id, const struct vwire_graph_instantiate *head,
-		    const struct graph_wire *w, struct vwire_graph_made *made)
+/* wait: NULL for no answer. */
+static CUresult send(enum cuda_id id, const struct vwire_graph_instantiate *head,
+		     const struct graph_wire *w, struct vcuda_wait *wait)
 {
 	struct vcuda_iov iov = { head, sizeof(*head) };
 	struct vcuda_image text = { .nr = 1, .bytes = w->len, .pieces = { { w->p, w->len } } };
-	struct vcuda_wait wait = { 0 };
-	struct vwire_rd rd;
+	uint64_t seq;
 	CUresult r;
 
-	memset(made, 0, sizeof(*made));
 	if (w->len > VWIRE_IMAGE_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	vcuda_submit_lock();
 	r = vcuda_image_send(&text);
 	if (!r)
-		r = vcuda_submit_locked(id, VWIRE_F_WAIT, &iov, 1, &wait, NULL);
+		r = vcuda_submit_locked(id, wait ? VWIRE_F_WAIT : 0, &iov, 1, wait, &seq);
 	vcuda_submit_unlock();
+	if (!r && !wait)
+		vcuda_note_hidden_work(seq);
+	return r;
+}
+
+static CUresult ask(enum cuda_id id, const struct vwire_graph_instantiate *head,
+		    const struct graph_wire *w, struct vwire_graph_made *made)
+{
+	struct vcuda_wait wait = { 0 };
+	struct vwire_rd rd;
+	CUresult r = send(id, head, w, &wait);
+
+	memset(made, 0, sizeof(*made));
 	if (!r)
 		r = vcuda_wait(&wait);
 	rd = rd_init(wait.reply, wait.reply_len);
@@ -146,6 +166,12 @@ static CUgraphNode told_node(struct graph *g, uint32_t first, __le32 number)
 	return number ? node_at(g, &first, le32toh(number) - 1) : NULL;
 }
 
+/* Calls that are waited for come only where all has gone well. */
+static bool is_sure(const struct graph *g, const struct graph_wire *w)
+{
+	return !has_calls(w->slots) && graph_is_sure(g);
+}
+
 CUresult exec_open(struct graph_exec *e, struct graph *g, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
 {
 	struct vwire_graph_instantiate head = { .exec = htole32(exec_number(e)),
@@ -166,7 +192,9 @@ CUresult exec_open(struct graph_exec *e, struct graph *g, CUDA_GRAPH_INSTANTIATE
 		head.bytes = htole64(w.len);
 		r = w.err ? w.err : prepare_calls(w.slots);
 	}
-	if (!r) {
+	if (!r && !(p->flags & ~(cuuint64_t)FLAGS_SURE) && is_sure(g, &w)) {
+		r = send(CUDA_ID_cuGraphInstantiateWithParams, &head, &w, NULL);
+	} else if (!r) {
 		r = ask(CUDA_ID_cuGraphInstantiateWithParams, &head, &w, &made);
 		if (made.result)
 			p->result_out = le32toh(made.result);
@@ -347,6 +375,8 @@ CUresult exec_renew_all(struct graph_exec *e, struct plan *p, struct graph *g,
 	struct vwire_graph_instantiate head = { .exec = htole32(exec_number(e)),
 						.node = htole32(first - !whole) };
 	struct graph_wire w = { .number = first, .fetch = wire_must_fetch(g) };
+	enum cuda_id id = whole ? CUDA_ID_cuGraphExecUpdate_v2
+				: CUDA_ID_cuGraphExecChildGraphNodeSetParams;
 	struct vwire_graph_made made;
 	CUresult r;
 
@@ -357,10 +387,10 @@ CUresult exec_renew_all(struct graph_exec *e, struct plan *p, struct graph *g,
 	wire_graph(&w, g, p);
 	head.bytes = htole64(w.len);
 	r = w.err ? w.err : prepare_calls(w.slots);
-	if (!r) {
-		r = ask(whole ? CUDA_ID_cuGraphExecUpdate_v2
-			      : CUDA_ID_cuGraphExecChildGraphNodeSetParams,
-			&head, &w, &made);
+	if (!r && is_sure(g, &w) && graph_keeps_kernels(p, g)) {
+		r = send(id, &head, &w, NULL);
+	} else if (!r) {
+		r = ask(id, &head, &w, &made);
 		if (r && made.result)
 			info->result = le32toh(made.result);
 		info->errorNode = told_node(g, first, made.error_node);

@@ -40,6 +40,13 @@ static CUresult kernel_fill(struct kernel_action *a, const struct vcuda_kernel *
 	return vcuda_launch_params(k, p->kernel.kernelParams, p->kernel.extra, a->block);
 }
 
+static CUresult check_shape(const struct vcuda_kernel *k, const CUDA_KERNEL_NODE_PARAMS_v2 *n)
+{
+	return vcuda_launch_check(k, (unsigned int[]){ n->gridDimX, n->gridDimY, n->gridDimZ },
+				  (unsigned int[]){ n->blockDimX, n->blockDimY, n->blockDimZ },
+				  n->sharedMemBytes);
+}
+
 static CUresult kernel_make(struct action *a, CUgraphNodeParams *p)
 {
 	const CUDA_KERNEL_NODE_PARAMS_v2 *n = (const CUDA_KERNEL_NODE_PARAMS_v2 *)&p->kernel;
@@ -51,9 +58,7 @@ static CUresult kernel_make(struct action *a, CUgraphNodeParams *p)
 	if (!r)
 		r = context_of(p->kernel.ctx, &ctx);
 	if (!r)
-		r = vcuda_launch_check(k, (unsigned int[]){ n->gridDimX, n->gridDimY, n->gridDimZ },
-				       (unsigned int[]){ n->blockDimX, n->blockDimY, n->blockDimZ },
-				       n->sharedMemBytes);
+		r = check_shape(k, n);
 	if (r)
 		return r;
 	own = calloc(1, sizeof(*own) + k->nr_params * sizeof(own->pointers[0]) + k->param_bytes);
@@ -106,6 +111,27 @@ static CUresult kernel_put(const struct action *a, struct graph_wire *w)
 			put_attribute(w, id, &own->attributes[id]);
 	wire_bytes(w, own->block, own->param_bytes);
 	return CUDA_SUCCESS;
+}
+
+/* What else attributes ask for, the device may not have. */
+bool kernel_is_sure(const struct action *a)
+{
+	const CUDA_KERNEL_NODE_PARAMS_v2 *n = (const void *)&a->params.kernel;
+	const struct kernel_action *own = a->data;
+	struct vcuda_kernel *k;
+
+	return !vcuda_kernel_get(own->function, &k) &&
+	       !(own->set & ~(1u << CU_LAUNCH_ATTRIBUTE_PRIORITY)) &&
+	       k->attribute_mask >> CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK & 1 &&
+	       !check_shape(k, n);
+}
+
+bool kernel_is_same(const struct action *a, const struct action *b)
+{
+	const struct kernel_action *old = a->data, *new = b->data;
+
+	return old->function == new->function && old->set == new->set &&
+	       !memcmp(old->attributes, new->attributes, sizeof(old->attributes));
 }
 
 static CUgraphExecUpdateResult kernel_update(const struct action *a, const struct action *b)

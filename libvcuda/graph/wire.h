@@ -33,4 +33,13 @@ bool wire_must_fetch(const struct graph *g);
 /* Makes the last node's slot; 0, with w->err set: no memory. */
 uint32_t wire_slot(struct graph_wire *w, const struct slot *s);
 
+/* ---- sure.c, kernel.c ---- */
+
+/* The server's driver has nothing to say against it that is not known here. */
+bool graph_is_sure(const struct graph *g);
+bool kernel_is_sure(const struct action *a);
+/* Each kernel node of p, whose nodes g's are the successors of, stays with its kernel. */
+bool graph_keeps_kernels(const struct plan *p, const struct graph *g);
+bool kernel_is_same(const struct action *a, const struct action *b);
+
 #endif

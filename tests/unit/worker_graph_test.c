@@ -65,7 +65,7 @@ static size_t make_text(uint32_t flags)
 	return wr_len(&wr);
 }
 
-static uint32_t instantiate(size_t n)
+static uint64_t send_graph(size_t n, uint16_t flags)
 {
 	struct {
 		struct vwire_image head;
@@ -76,8 +76,12 @@ static uint32_t instantiate(size_t n)
 	memcpy(part.bytes, text, n);
 	if (n)
 		client_send(&client, VWIRE_OP_IMAGE, 0, &part, sizeof(part.head) + ((n + 7) & ~7ull));
-	return client_reply(&client, client_send(&client, CUDA_ID_cuGraphInstantiateWithParams,
-						 VWIRE_F_WAIT, &in, sizeof(in)), NULL);
+	return client_send(&client, CUDA_ID_cuGraphInstantiateWithParams, flags, &in, sizeof(in));
+}
+
+static uint32_t instantiate(size_t n)
+{
+	return client_reply(&client, send_graph(n, VWIRE_F_WAIT), NULL);
 }
 
 static void feed(uint64_t call, uint32_t node, uint64_t total, uint64_t offset, const void *p,
@@ -172,6 +176,32 @@ static void what_a_graph_reads_is_asked_for(void **state)
 	c = next_call(got);
 	assert_int_equal(c.kind, VWIRE_CALL_STORE);
 	assert_memory_equal(got, sent, BYTES);
+	assert_int_equal(client_end(&client), 0);
+}
+
+/* Whoever does not wait for the answer hears of what goes wrong. */
+static void without_an_answer_an_error_is_told(void **state)
+{
+	uint8_t sent[BYTES] = { 0x77 }, got[BYTES];
+	uint64_t bad;
+
+	(void)state;
+	open_client();
+	bad = send_graph(make_text(0) - 8, 0);
+	assert_int_equal(client_reply(&client, client_sync(&client, CUDA_ID_cuCtxSynchronize_v2, 0),
+				      NULL), 0);
+	assert_int_equal(client.nr_errors, 1);
+	assert_int_equal(client.error.op, CUDA_ID_cuGraphInstantiateWithParams);
+	assert_int_equal(client.error.seq, bad);
+	assert_int_equal(client.error.result, CUDA_ERROR_INVALID_VALUE);
+	assert_int_equal(client.error.sticky, 0);
+	send_graph(make_text(0), 0);
+	feed(0, 0, BYTES, 0, sent, BYTES);
+	client_u64(&client, CUDA_ID_cuGraphLaunch, 0, 2, (uint64_t)EXEC, 0ull);
+	feed(next_call(NULL).call, 0, 0, 0, NULL, 0);
+	next_call(got);
+	assert_memory_equal(got, sent, BYTES);
+	assert_int_equal(client.nr_errors, 1);
 	assert_int_equal(client_end(&client), 0);
 }
 
@@ -277,6 +307,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_graph_reads_calls_and_stores),
 		cmocka_unit_test(what_a_graph_reads_is_asked_for),
+		cmocka_unit_test(without_an_answer_an_error_is_told),
 		cmocka_unit_test(graphs_that_lie_are_refused),
 		cmocka_unit_test(memory_that_is_not_the_clients_is_no_graphs),
 		cmocka_unit_test(data_that_nothing_asked_for_closes_the_session),

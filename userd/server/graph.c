@@ -131,8 +131,13 @@ static CUresult build_from(struct build *b, CUgraph g, const struct vwire_graph_
 	return r == CUDA_SUCCESS && !rd_end(&b->in) ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
+/* The client may know that nothing but memory can be lacking, and not ask. */
 static void answer(struct request *rq, CUresult r, const struct vwire_graph_made *made)
 {
+	if (!(rq->flags & VWIRE_F_WAIT)) {
+		run_result(rq, r);
+		return;
+	}
 	if (run_is_sticky(r))
 		rq->w->lost = r;
 	reply_result(rq->w, rq->op, rq->seq, r, made, sizeof(*made));
