@@ -58,15 +58,18 @@ struct context *context_new(CUdevice dev, unsigned int flags, bool primary)
 	return c;
 }
 
-void context_begins(struct context *c)
+CUresult context_begins(struct context *c)
 {
-	pthread_mutex_lock(&context_lock);
-	if (!atomic_exchange(&c->active, true)) {
-		nr_active++;
-		nr_begun++;
-	}
-	c->was_active = true;
-	pthread_mutex_unlock(&context_lock);
+	CUresult r = vcuda_sticky_error();
+
+	if (c->active)
+		return CUDA_SUCCESS;
+	if (r)
+		return r;
+	c->active = c->was_active = true;
+	nr_active++;
+	nr_begun++;
+	return CUDA_SUCCESS;
 }
 
 uint64_t vcuda_contexts_begun(void)
@@ -81,9 +84,7 @@ void context_ends(struct context *c)
 	pthread_mutex_lock(&context_lock);
 	last = atomic_exchange(&c->active, false) && !--nr_active;
 	pthread_mutex_unlock(&context_lock);
-	if (last && vcuda_sticky_error())
-		vcuda_session_renew();
-	else if (last)
+	if (last)
 		vcuda_libraries_restart();
 }
 
@@ -173,8 +174,8 @@ CUresult context_named(CUcontext handle, struct context **c)
 		return *c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 	}
 	*c = depth ? context_get(stack[depth - 1]) : NULL;
-	return *c && atomic_load_explicit(&(*c)->active, memory_order_relaxed) ? CUDA_SUCCESS
-									       : why_not(*c);
+	return *c && atomic_load_explicit(&(*c)->active, memory_order_relaxed)
+		       ? vcuda_sticky_error() : why_not(*c);
 }
 
 CUresult vcuda_need_context(void)
@@ -270,6 +271,7 @@ CUresult hand_cuCtxGetCurrent(CUcontext *ctx)
 static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 {
 	struct context *c;
+	CUresult r;
 
 	if (!ctx ||
 	    !context_flags_ok(flags & ~(CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE)))
@@ -280,12 +282,13 @@ static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&context_lock);
 	c = context_new(dev, flags, false);
+	r = c ? context_begins(c) : CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_unlock(&context_lock);
-	if (!c)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	context_begins(c);
-	stack[depth++] = *ctx = c->handle;
-	return CUDA_SUCCESS;
+	if (!r)
+		stack[depth++] = *ctx = c->handle;
+	else if (c)
+		vcuda_handle_del(CUDA_HANDLE_context, c->handle);
+	return r;
 }
 
 CUresult hand_cuCtxCreate(CUcontext *ctx, unsigned int flags, CUdevice dev)

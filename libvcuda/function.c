@@ -190,7 +190,9 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 
 CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)
 {
-	return vcuda_kernel_attribute(value, which, fn);
+	CUresult r = vcuda_kernel_attribute(value, which, fn);
+
+	return r ? r : vcuda_sticky_error();
 }
 
 CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel,

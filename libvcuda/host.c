@@ -425,7 +425,7 @@ CUresult hand_cuMemFreeHost(void *p)
 		hand_cuCtxSynchronize();
 	free_alloc(p, h->size, h->shadow);
 	free(h);
-	return CUDA_SUCCESS;
+	return vcuda_sticky_error();
 }
 
 CUresult hand_cuMemHostRegister_v2(void *p, size_t size, unsigned int flags)
@@ -482,7 +482,7 @@ CUresult hand_cuMemHostGetFlags(unsigned int *flags, void *p)
 	if (!flags || !copy_of((uintptr_t)p, &h))
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = h.flags;
-	return CUDA_SUCCESS;
+	return vcuda_sticky_error();
 }
 
 /* ---- cuPointerGetAttribute ---- */

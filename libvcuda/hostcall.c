@@ -397,16 +397,6 @@ CUresult vcuda_hostcall_start(void)
 	return r;
 }
 
-bool vcuda_hostcall_runs(void)
-{
-	bool runs;
-
-	pthread_mutex_lock(&lock);
-	runs = started;
-	pthread_mutex_unlock(&lock);
-	return runs;
-}
-
 void vcuda_hostcall_reset(void)
 {
 	pthread_mutex_init(&lock, NULL);

@@ -376,12 +376,11 @@ CUresult vcuda_mem_free(CUdeviceptr ptr)
 CUresult hand_cuMemFree_v2(CUdeviceptr ptr)
 {
 	struct vcuda_range range;
-	CUresult r;
+	CUresult r = vcuda_need_context();
 
-	/* which needs no context */
+	/* which needs no context, but tells what is wrong with the one there is */
 	if (!ptr)
-		return CUDA_SUCCESS;
-	r = vcuda_need_context();
+		return !r ? vcuda_sticky_error() : r == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : r;
 	if (r)
 		return r == CUDA_ERROR_INVALID_CONTEXT && !vcuda_mem_find(ptr, &range)
 			       ? CUDA_ERROR_INVALID_VALUE
@@ -546,5 +545,5 @@ CUresult hand_cuMemGetAddressRange_v2(CUdeviceptr *start, size_t *size, CUdevice
 		*start = b;
 	if (size)
 		*size = n;
-	return CUDA_SUCCESS;
+	return vcuda_sticky_error();
 }

@@ -115,7 +115,7 @@ static CUresult send_unload(struct vcuda_module *m)
 
 static CUresult unload(struct vcuda_module *m)
 {
-	CUresult r = CUDA_SUCCESS;
+	CUresult r = vcuda_sticky_error();
 
 	if (atomic_load(&m->sent)) {
 		r = send_unload(m);
@@ -247,6 +247,8 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 	if (!out || !code)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = vcuda_image_find(code, &im);
+	if (!r)
+		r = vcuda_sticky_error();
 	if (r)
 		return r;
 	m = new_module(true, preserved ? code : NULL);

@@ -55,11 +55,12 @@ CUresult hand_cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
 
 	if (r)
 		return r;
-	c->refs++;
-	*ctx = c->handle;
-	leave(CUDA_SUCCESS);
-	context_begins(c);
-	return CUDA_SUCCESS;
+	r = context_begins(c);
+	if (!r) {
+		c->refs++;
+		*ctx = c->handle;
+	}
+	return leave(r);
 }
 
 /* Those who keep values in it are told while it is still good for calls. */

@@ -61,16 +61,6 @@ void vcuda_receive_reset(void)
 	pending_error = sticky_error = CUDA_SUCCESS;
 }
 
-bool vcuda_receive_is_quiet(void)
-{
-	bool quiet;
-
-	pthread_mutex_lock(&lock);
-	quiet = !waits && !reading;
-	pthread_mutex_unlock(&lock);
-	return quiet;
-}
-
 /* ---- errors that have no call of their own ---- */
 
 static void keep(CUresult r)

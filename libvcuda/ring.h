@@ -14,8 +14,6 @@ struct vcuda_transport *vcuda_transport(void);
 void vcuda_submit_start(void);
 void vcuda_receive_start(void);
 void vcuda_receive_reset(void);
-/* No thread waits for a reply. */
-bool vcuda_receive_is_quiet(void);
 
 /* Registers a wait; before its request is visible to the peer. */
 void vcuda_receive_add(struct vcuda_wait *w);

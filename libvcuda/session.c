@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * session.c - one session for each process: opened by cuInit(), lost with its first fatal error,
- * opened anew in a forked child, and when the last context has gone that a fault poisoned
+ * opened anew in a forked child
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@
 
 enum state {
 	NEW,		/* cuInit() was not called */
-	CHILD,		/* it was, in the parent or before a fault: the next call opens a session */
+	CHILD,		/* it was, in the parent: the next call opens a session of this process */
 	READY,
 	FAILED,		/* could not be opened; cuInit() may try again */
 	LOST,
@@ -307,23 +307,6 @@ static void after_fork(void)
 	vcuda_log_reset();
 	vcuda_stats_reset();
 	forget_session();
-}
-
-/*
- * Contexts that a fault has poisoned are all gone: what the program makes next is on another worker.
- * Not while a thread waits, or runs the program's functions, on the old one.
- */
-void vcuda_session_renew(void)
-{
-	pthread_mutex_lock(&lock);
-	if (atomic_load(&state) == READY && vcuda_receive_is_quiet() && !vcuda_hostcall_runs()) {
-		atomic_store(&lost, vcuda_sticky_error());
-		atomic_store(&state, LOST);
-		vcuda_bulk_stop();
-		vcuda_transport_stop(&transport);
-		forget_session();
-	}
-	pthread_mutex_unlock(&lock);
 }
 
 static CUresult open_once(void)

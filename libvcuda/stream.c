@@ -208,7 +208,7 @@ CUresult vcuda_stream_number(CUstream stream, uint32_t *number)
 	if (!vcuda_handle_get(CUDA_HANDLE_stream, stream))
 		return vcuda_bad_handle(CUDA_HANDLE_stream, stream);
 	*number = vcuda_handle_number(stream);
-	return CUDA_SUCCESS;
+	return vcuda_sticky_error();
 }
 
 CUcontext vcuda_stream_context(CUstream stream)
@@ -287,7 +287,7 @@ static CUresult lookup(CUstream s, struct vcuda_object **o)
 	*o = is_default(s) ? NULL : vcuda_handle_get(CUDA_HANDLE_stream, s);
 	if (!*o && !is_default(s))
 		return vcuda_bad_handle(CUDA_HANDLE_stream, s);
-	return *o ? CUDA_SUCCESS : vcuda_need_context();
+	return *o ? vcuda_sticky_error() : vcuda_need_context();
 }
 
 CUresult hand_cuStreamGetPriority(CUstream s, int *priority)

@@ -57,8 +57,6 @@ int vcuda_driver_version(void);
 void vcuda_session_lose(CUresult r, const char *text);
 /* CUDA_SUCCESS while the session is alive. */
 CUresult vcuda_session_error(void);
-/* After a fault, when no context is left: the next call opens another session. */
-void vcuda_session_renew(void);
 bool device_exists(CUdevice dev);
 /* One line on stderr, "libvcuda: ...". */
 void vcuda_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -34,17 +34,18 @@ extern pthread_mutex_t context_lock;
 
 /* The live context, a primary one that is not active included; NULL: no such handle. */
 struct context *context_get(CUcontext handle);
-/* handle, or the calling thread's current one for NULL. */
+/* handle, or for NULL the calling thread's current one, which must not be poisoned. */
 CUresult context_named(CUcontext handle, struct context **c);
 /* With the lock. */
 struct context *context_new(CUdevice dev, unsigned int flags, bool primary);
 /* A device of the lease. */
 bool context_flags_ok(unsigned int flags);
 /*
- * It can be used from here on, until context_ends(). Libraries are of no context, but their
- * variables natively are: where no context is left, the next one has new ones.
+ * With the lock. It can be used from here on, until context_ends(); none can after a fault, which ends what a process
+ * can do. Libraries are of no context, but their variables natively are: where no context is left, the
+ * next one has new ones.
  */
-void context_begins(struct context *c);
+CUresult context_begins(struct context *c);
 void context_ends(struct context *c);
 /* What lived in a context goes with it, each when the work on it is done. */
 void context_empty(struct context *c);

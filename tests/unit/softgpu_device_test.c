@@ -333,6 +333,7 @@ static void settings_that_are_none_are_refused(void **state)
 	IN_CHILD(no_device, "SOFTGPU_SM=9.0");
 	IN_CHILD(no_device, "SOFTGPU_MEMORY= 2G");
 	IN_CHILD(no_device, "SOFTGPU_MEMORY=1M");
+	IN_CHILD(no_device, "SOFTGPU_FAULTS=none");
 	IN_CHILD(no_device, "SOFTGPU_THREADS=0");
 	IN_CHILD(no_device, "SOFTGPU_THREADS=257");
 	IN_CHILD(no_device, "SOFTGPU_THREADS=4 ");
@@ -552,7 +553,7 @@ static void peers(void)
 static void kernels_reach_a_peer_only_while_that_is_enabled(void **state)
 {
 	(void)state;
-	IN_CHILD(peers, "SOFTGPU_DEVICES=2");
+	IN_CHILD(peers, "SOFTGPU_DEVICES=2", "SOFTGPU_FAULTS=context");
 }
 
 static void streams_of_each(void)
@@ -619,10 +620,10 @@ static void own_errors(void)
 	OK(cuCtxDestroy(b));
 }
 
-static void contexts_of_a_device_have_their_own_errors(void **state)
+static void contexts_of_a_device_can_have_their_own_errors(void **state)
 {
 	(void)state;
-	IN_CHILD(own_errors, "SOFTGPU_DEVICES=2");
+	IN_CHILD(own_errors, "SOFTGPU_DEVICES=2", "SOFTGPU_FAULTS=context");
 }
 
 /* Memory mapped for one device, then for both. */
@@ -665,7 +666,7 @@ static void mapped(void)
 static void mapped_memory_is_open_to_the_devices_that_were_named(void **state)
 {
 	(void)state;
-	IN_CHILD(mapped, "SOFTGPU_DEVICES=2");
+	IN_CHILD(mapped, "SOFTGPU_DEVICES=2", "SOFTGPU_FAULTS=context");
 }
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -905,7 +906,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_device_has_its_own_memory),
 		cmocka_unit_test(kernels_reach_a_peer_only_while_that_is_enabled),
 		cmocka_unit_test(streams_and_events_belong_to_contexts),
-		cmocka_unit_test(contexts_of_a_device_have_their_own_errors),
+		cmocka_unit_test(contexts_of_a_device_can_have_their_own_errors),
 		cmocka_unit_test(mapped_memory_is_open_to_the_devices_that_were_named),
 		cmocka_unit_test(imported_memory_is_on_the_exporter_s_device),
 		cmocka_unit_test(contexts_of_a_library_share_managed_variables),

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * softgpu_error_test.c - faults of kernels: each has its own result, stays with its context, and is
- * told by the calls that tell it
+ * softgpu_error_test.c - faults of kernels: each has its own result, is the process's, or stays with
+ * its context, and is told by the calls that tell it
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "softgpu_child.h"
 
-#include <cmocka.h>
-#include <cuda.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
-#define FAILS(r, call)	assert_int_equal((call), (r))
+#define FAILS(r, call)	IS(call, r)
 
 static const char ptx[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"
@@ -148,11 +137,11 @@ static void calls_that_never_tell(CUcontext ctx)
 	OK(cuCtxGetDevice(&dev));
 	OK(cuCtxGetApiVersion(ctx, &flags));
 	OK(cuCtxPopCurrent(&was));
-	assert_ptr_equal(was, ctx);
+	TRUE(was == ctx);
 	OK(cuCtxPushCurrent(ctx));
 	OK(cuCtxSetCurrent(ctx));
 	OK(cuCtxGetCurrent(&was));
-	assert_ptr_equal(was, ctx);
+	TRUE(was == ctx);
 }
 
 /* As drivers do: what is destroyed is gone, and the fault is told all the same. */
@@ -167,59 +156,107 @@ static void calls_that_end_things(const struct things *t, CUresult r)
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuStreamDestroy(t->s));
 }
 
+static const struct fault *the_fault;
+
+/* It is the process's: another context tells it, and there will be no other. */
+static void whole_process(void)
+{
+	struct things t, other;
+	CUcontext good, bad, none;
+	CUresult r = the_fault->result;
+
+	OK(cuInit(0));
+	OK(cuDevicePrimaryCtxRetain(&good, 0));
+	OK(cuCtxSetCurrent(good));
+	make(&other);
+	OK(cuCtxCreate(&bad, NULL, 0, 0));
+	make(&t);
+	fault(&t, the_fault);
+	calls_that_tell(&t, r);
+	calls_that_never_tell(bad);
+	calls_that_tell(&t, r);
+	OK(cuCtxPushCurrent(good));
+	calls_that_tell(&other, r);
+	calls_that_never_tell(good);
+	OK(cuCtxPopCurrent(NULL));
+	calls_that_end_things(&t, r);
+	FAILS(r, cuCtxCreate(&none, NULL, 0, 0));
+	OK(cuCtxDestroy(bad));
+	OK(cuCtxGetCurrent(&none));
+	TRUE(none == good);
+	FAILS(r, cuCtxSynchronize());
+	OK(cuDevicePrimaryCtxReset(0));
+	FAILS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
+	FAILS(r, cuDevicePrimaryCtxRetain(&none, 0));
+	FAILS(r, cuCtxCreate(&none, NULL, 0, 0));
+	OK(cuDevicePrimaryCtxRelease(0));
+	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuDevicePrimaryCtxRelease(0));
+}
+
 static void each_fault_has_its_result_and_stays(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		the_fault = &faults[i];
+		IN_CHILD(whole_process, "SOFTGPU_STEP_LIMIT=100000");
+	}
+}
+
+static void one_context(void)
 {
 	struct things t, other;
 	CUcontext good, bad;
 
-	(void)state;
-	setenv("SOFTGPU_STEP_LIMIT", "100000", 1);
+	OK(cuInit(0));
 	OK(cuCtxCreate(&good, NULL, 0, 0));
 	make(&other);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		OK(cuCtxCreate(&bad, NULL, 0, 0));
-		make(&t);
-		fault(&t, &faults[i]);
-		calls_that_tell(&t, faults[i].result);
-		calls_that_never_tell(bad);
-		calls_that_tell(&t, faults[i].result);
-		/* Nobody else's. */
-		OK(cuCtxPushCurrent(good));
-		OK(launch(other.none, other.s));
-		OK(cuStreamSynchronize(other.s));
-		OK(cuCtxPopCurrent(NULL));
-		calls_that_end_things(&t, faults[i].result);
-		OK(cuCtxDestroy(bad));
-	}
-	OK(cuCtxSetCurrent(good));
+	OK(cuCtxCreate(&bad, NULL, 0, 0));
+	make(&t);
+	fault(&t, &faults[0]);
+	calls_that_tell(&t, faults[0].result);
+	/* Nobody else's. */
+	OK(cuCtxPushCurrent(good));
+	OK(launch(other.none, other.s));
+	OK(cuStreamSynchronize(other.s));
+	OK(cuCtxPopCurrent(NULL));
+	OK(cuCtxDestroy(bad));
 	OK(cuCtxSynchronize());
-	OK(cuCtxDestroy(good));
-	unsetenv("SOFTGPU_STEP_LIMIT");
 }
 
-static void the_first_fault_counts(void **state)
+static void a_fault_can_be_its_context_s_alone(void **state)
+{
+	(void)state;
+	IN_CHILD(one_context, "SOFTGPU_FAULTS=context");
+}
+
+static void first_fault(void)
 {
 	struct things t;
 	CUcontext ctx;
 	CUfunction fn;
 
-	(void)state;
+	OK(cuInit(0));
 	OK(cuCtxCreate(&ctx, NULL, 0, 0));
 	make(&t);
+	OK(cuModuleGetFunction(&fn, t.mod, "address"));
 	fault(&t, &faults[4]);
-	FAILS(CUDA_ERROR_LAUNCH_FAILED, cuModuleGetFunction(&fn, t.mod, "address"));
+	FAILS(CUDA_ERROR_LAUNCH_FAILED, launch(fn, t.s));
 	FAILS(CUDA_ERROR_LAUNCH_FAILED, cuCtxSynchronize());
 	OK(cuCtxDestroy(ctx));
+	FAILS(CUDA_ERROR_LAUNCH_FAILED, cuCtxCreate(&ctx, NULL, 0, 0));
 }
 
-static void resetting_a_primary_context_heals_it(void **state)
+static void the_first_fault_counts(void **state)
+{
+	(void)state;
+	IN_CHILD(first_fault, "SOFTGPU_FAULTS=process");
+}
+
+static void reset(void)
 {
 	struct things t;
-	CUcontext ctx;
+	CUcontext ctx = open_device(0);
 
-	(void)state;
-	OK(cuDevicePrimaryCtxRetain(&ctx, 0));
-	OK(cuCtxSetCurrent(ctx));
 	for (int i = 0; i < 2; i++) {
 		make(&t);
 		fault(&t, &faults[i]);
@@ -235,11 +272,16 @@ static void resetting_a_primary_context_heals_it(void **state)
 	for (int i = 0; i < 3; i++)
 		OK(cuDevicePrimaryCtxRelease(0));
 	FAILS(CUDA_ERROR_INVALID_CONTEXT, cuDevicePrimaryCtxRelease(0));
-	OK(cuCtxSetCurrent(NULL));
+}
+
+static void resetting_a_primary_context_can_heal_it(void **state)
+{
+	(void)state;
+	IN_CHILD(reset, "SOFTGPU_FAULTS=context");
 }
 
 /* Every enumerator of CUresult, by cuda.h's own text. */
-static void every_result_has_a_name_and_a_text(void **state)
+static void names(void)
 {
 	FILE *f = fopen(CUDA_H, "re");
 	char line[512], name[128];
@@ -247,38 +289,49 @@ static void every_result_has_a_name_and_a_text(void **state)
 	unsigned int found = 0;
 	int code;
 
-	(void)state;
-	assert_non_null(f);
+	TRUE(f);
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, " %127[A-Z0-9_] = %d", name, &code) != 2 ||
 		    (strncmp(name, "CUDA_ERROR_", 11) && strcmp(name, "CUDA_SUCCESS")))
 			continue;
 		OK(cuGetErrorName(code, &s));
-		assert_string_equal(s, name);
+		TRUE(!strcmp(s, name));
 		OK(cuGetErrorString(code, &text));
-		assert_non_null(text);
-		assert_true(text[0] && strcmp(text, name));
+		TRUE(text);
+		TRUE(text[0] && strcmp(text, name));
 		found++;
 	}
 	fclose(f);
-	assert_true(found > 90);
+	TRUE(found > 90);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuGetErrorName(12345, &s));
-	assert_null(s);
+	TRUE(!s);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuGetErrorString(-1, &s));
-	assert_null(s);
+	TRUE(!s);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuGetErrorName(CUDA_SUCCESS, NULL));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuGetErrorString(CUDA_SUCCESS, NULL));
 }
 
-static void linux_devices_have_no_luid(void **state)
+static void every_result_has_a_name_and_a_text(void **state)
+{
+	(void)state;
+	IN_CHILD(names, NULL);
+}
+
+static void luids(void)
 {
 	unsigned int mask;
 	char luid[8];
 
-	(void)state;
+	OK(cuInit(0));
 	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuDeviceGetLuid(luid, &mask, 0));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuDeviceGetLuid(NULL, &mask, 0));
 	FAILS(CUDA_ERROR_INVALID_DEVICE, cuDeviceGetLuid(luid, &mask, 99));
+}
+
+static void linux_devices_have_no_luid(void **state)
+{
+	(void)state;
+	IN_CHILD(luids, NULL);
 }
 
 int main(void)
@@ -288,11 +341,10 @@ int main(void)
 		cmocka_unit_test(linux_devices_have_no_luid),
 		cmocka_unit_test(each_fault_has_its_result_and_stays),
 		cmocka_unit_test(the_first_fault_counts),
-		cmocka_unit_test(resetting_a_primary_context_heals_it),
+		cmocka_unit_test(a_fault_can_be_its_context_s_alone),
+		cmocka_unit_test(resetting_a_primary_context_can_heal_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	if (cuInit(0) != CUDA_SUCCESS)
-		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "pool.h"
 #include "print.h"
+#include "settings.h"
 #include "stale.h"
 #include "stream.h"
 #include "texobject.h"
@@ -24,6 +25,7 @@
 
 struct context_list context_all = LIST_HEAD_INITIALIZER(context_all);
 static uint64_t opened;		/* contexts so far */
+static CUresult fault;		/* the first that was not its context's alone */
 static struct context primaries[SOFTGPU_DEVICES_MAX];
 
 /*
@@ -59,6 +61,8 @@ struct context *context_by_handle(CUcontext handle)
 
 CUresult context_open(struct context *ctx)
 {
+	if (fault != CUDA_SUCCESS)
+		return fault;
 	LIST_INIT(&ctx->streams);
 	LIST_INIT(&ctx->events);
 	LIST_INIT(&ctx->modules);
@@ -112,6 +116,23 @@ void context_close(struct context *ctx)
 	ctx->active = false;
 	LIST_REMOVE(ctx, link);
 	driver_wake();
+}
+
+void context_fault(struct context *ctx, CUresult r)
+{
+	if (ctx->error == CUDA_SUCCESS)
+		ctx->error = r;
+	if (driver_faults_stay() || fault != CUDA_SUCCESS)
+		return;
+	fault = r;
+	LIST_FOREACH(ctx, &context_all, link)
+		if (ctx->error == CUDA_SUCCESS)
+			ctx->error = r;
+}
+
+CUresult context_process_fault(void)
+{
+	return fault;
 }
 
 CUresult context_enter_any(struct context **ctx)

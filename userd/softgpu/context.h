@@ -62,9 +62,16 @@ CUresult context_init(void);
 LIST_HEAD(context_list, context);
 extern struct context_list context_all;
 
-/* Gives a context its streams and defaults; drains and frees all that it holds. */
+/*
+ * Gives a context its streams and defaults, or the fault that another had; drains and frees all that
+ * it holds.
+ */
 CUresult context_open(struct context *ctx);
 void context_close(struct context *ctx);
+/* Work of ctx failed. As a driver's process, this one cannot use the devices any more. */
+void context_fault(struct context *ctx, CUresult r);
+/* With the lock; CUDA_SUCCESS while it can. */
+CUresult context_process_fault(void);
 struct context *context_primary(CUdevice dev);
 /* NULL: no such live context. */
 struct context *context_by_handle(CUcontext handle);

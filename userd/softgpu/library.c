@@ -67,6 +67,8 @@ static CUresult load(CUlibrary *out, const void *code, struct sg_log *log)
 		r = CUDA_SUCCESS;
 	}
 	driver_lock();
+	if (r == CUDA_SUCCESS)
+		r = context_process_fault();
 	if (r == CUDA_SUCCESS && handle_create(&lib->obj, HANDLE_LIBRARY))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (r == CUDA_SUCCESS)
@@ -142,6 +144,7 @@ CUresult cuLibraryUnload(CUlibrary handle)
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	r = context_process_fault();
 	handle_retire(&lib->obj);
 	for (size_t i = 0; i < lib->nr; i++)
 		handle_retire(&lib->kernels[i].obj);

@@ -96,14 +96,24 @@ static bool is_memory(uint64_t addr)
 	return found;
 }
 
+/* Needs no context, but tells what is wrong with the one there is. */
+static CUresult free_nothing(void)
+{
+	struct context *ctx;
+	CUresult r = context_enter(&ctx);
+
+	if (r == CUDA_SUCCESS)
+		driver_unlock();
+	return r == CUDA_ERROR_INVALID_CONTEXT ? CUDA_SUCCESS : r;
+}
+
 CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct context *ctx;
 	CUresult r;
 
-	/* which needs no context */
 	if (!addr)
-		return driver_ready();
+		return free_nothing();
 	r = context_enter_unsafe(&ctx);
 	if (r == CUDA_ERROR_INVALID_CONTEXT && !is_memory(addr))
 		r = CUDA_ERROR_INVALID_VALUE;

@@ -23,6 +23,7 @@
 static unsigned int sm = SM_DEFAULT;
 static size_t memory = MEMORY_DEFAULT;
 static uint32_t check;
+static bool faults_stay;
 static int visible[SOFTGPU_DEVICES_MAX];
 static int nr_visible;
 
@@ -39,6 +40,11 @@ size_t driver_memory(void)
 uint32_t driver_check(void)
 {
 	return check;
+}
+
+bool driver_faults_stay(void)
+{
+	return faults_stay;
 }
 
 int driver_devices(void)
@@ -154,6 +160,17 @@ static bool read_check(void)
 	if (check != SG_CHECK_FATAL)
 		return true;
 	driver_log("SOFTGPU_CHECK=fatal: there is nothing to check");
+	return false;
+}
+
+static bool read_faults(void)
+{
+	const char *s = setting("SOFTGPU_FAULTS");
+
+	faults_stay = s && !strcmp(s, "context");
+	if (!s || faults_stay || !strcmp(s, "process"))
+		return true;
+	driver_log("SOFTGPU_FAULTS=%.20s: not process or context", s);
 	return false;
 }
 
@@ -281,8 +298,8 @@ CUresult settings_read(void)
 {
 	unsigned int nr;
 
-	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_step_limit() ||
-	    !read_threads() || !read_isa() || !read_version())
+	if (!read_sm() || !read_memory() || !read_devices(&nr) || !read_check() || !read_faults() ||
+	    !read_step_limit() || !read_threads() || !read_isa() || !read_version())
 		return CUDA_ERROR_NO_DEVICE;
 	read_visible(nr);
 	return nr_visible ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;

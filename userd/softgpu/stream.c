@@ -147,8 +147,8 @@ static void run_head(struct stream *s, struct work *w)
 		driver_lock();
 		sg_reach = reach;
 	}
-	if (r != CUDA_SUCCESS && ctx->error == CUDA_SUCCESS)
-		ctx->error = r;
+	if (r != CUDA_SUCCESS)
+		context_fault(ctx, r);
 	STAILQ_REMOVE_HEAD(&s->queue, link);
 	s->oldest = STAILQ_EMPTY(&s->queue) ? STREAM_IDLE : STAILQ_FIRST(&s->queue)->seq;
 	if (w->after)
