@@ -27,12 +27,14 @@ HAND = [
     (r"cuMemset.*|cuLaunch.*|cuFuncSet.*|cuKernelSet.*", "0"),
     (r"cuMem(Alloc|Free).*|cuArray.*|cuMipmappedArray.*", "0 within the limit"),
     (r"cu(Tex|Surf)ObjectDestroy|cuTexRefSet(Array|MipmappedArray|Address2D).*|cuSurfRefSetArray", "0"),
+    (r"cuOccupancyMaxActiveClusters", "1 for 32 sizes of a cluster, then 0"),
     (r"cuTensorMap.*|cuOccupancy.*|cu(Module|Library)Get(Global|Managed).*", "1, then 0"),
     (r"cu(Func|Kernel)GetAttribute", "0; 1 for 1024 kernels of a larger module"),
-    (r"cuModuleLoad.*|cuLibraryLoad.*", "1; at the first use of a library that is preserved"),
+    (r"cuModuleLoad.*|cuLibraryLoad.*", "0 of a cubin; else 1, at the first use of a library that is preserved"),
     (r"cu(Module|Library)Unload|cuLinkDestroy|cu\w*Destroy.*|cuCtx(Record|Wait)Event", "0"),
     (r"cu(Stream|Ctx)Synchronize.*", "1; 0 where nothing was begun since the last wait"),
     (r"cuGraph(Launch|Upload)", "0"),
+    (r"cuGraph(Instantiate|ExecUpdate|ExecChildGraphNodeSetParams).*", "0 where the nodes are of kinds that are checked here, else 1"),
 ]
 
 # What the runtime's functions come to.
