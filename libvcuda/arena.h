@@ -108,6 +108,8 @@ CUresult vcuda_mem_set_sync_memops(uint64_t addr, bool on);
 uint64_t vcuda_memory_id(void);		/* of a new allocation: never used twice */
 bool vcuda_pool_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
+/* Of pinned or registered memory of the program; takes a lock itself. */
+bool vcuda_host_range(uint64_t addr, struct vcuda_range *out);
 bool vcuda_ipc_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 void vcuda_ipc_context(CUcontext ctx);
 void vcuda_ipc_reset(void);
