@@ -9,7 +9,7 @@ UNIT_TESTS += $(tests_vcuda)
 $(tests_vcuda): tests/unit/vcuda_test.c $(libvcuda_obj)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(libvcuda_obj) -o $@ -lcmocka -lzstd -pthread
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(libvcuda_obj) -o $@ -lcmocka -lzstd -llz4 -pthread
 
 # One file of it, with the test in the place of the others.
 tests_vcuda_bulk := build/tests/unit/vcuda_bulk_test
