@@ -31,7 +31,7 @@ fuzz_wire_CFLAGS = $(SERVER_CFLAGS)
 fuzz_wire_MAX := 70000
 
 fuzz_image_C := userd/server/image.c userd/image/fatbin.c
-fuzz_image_CFLAGS = $(WORKER_CFLAGS)
+fuzz_image_CFLAGS = $(WORKER_CFLAGS) -Iuserd/image
 fuzz_image_MAX := 20000
 
 # With the module, the server and the socket of the announcements in the target's hands.

@@ -140,9 +140,9 @@ $(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_L
 $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_IMAGE_OBJS)
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka -lzstd
+	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(filter %.o,$^) -lcmocka -lzstd -llz4
 
-COMPILED += $(softgpu_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_GEN_OBJS) $(softgpu_TESTS)
+COMPILED += $(softgpu_OBJS) $(softgpu_IMAGE_OBJS) $(softgpu_GRAPH_OBJS) $(softgpu_DRIVER_OBJS) $(softgpu_CUDART_OBJS) $(softgpu_GEN_OBJS) $(softgpu_TESTS)
 
 # In LD_LIBRARY_PATH it hides nvJitLink, which makes machine code: programs that ask for it (numba)
 # then link with the driver, and softgpu gets the PTX. Not beside libcuda.so.1: cuSPARSE and others
