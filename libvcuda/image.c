@@ -79,6 +79,19 @@ void vcuda_image_hash(const struct vcuda_image *image, uint8_t hash[16])
 
 /* ---- the code for the device ---- */
 
+static bool find_code(const struct vcuda_iov *piece, unsigned int sm, struct fatbin_entry *e)
+{
+	return image_form(piece->p, piece->n) == IMAGE_FATBIN && code_find(piece->p, piece->n, sm, e) &&
+	       e->plain_size <= VWIRE_IMAGE_MAX;
+}
+
+bool vcuda_image_is_packed(const struct vcuda_image *image, unsigned int sm)
+{
+	struct fatbin_entry e;
+
+	return image->nr == 1 && find_code(&image->pieces[0], sm, &e) && e.codec != FATBIN_STORED;
+}
+
 bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct vcuda_iov *cubin,
 		       void **own)
 {
@@ -90,8 +103,7 @@ bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct 
 	*cubin = image->pieces[0];
 	if (image_form(cubin->p, cubin->n) == IMAGE_ELF)
 		return true;
-	if (image_form(cubin->p, cubin->n) != IMAGE_FATBIN ||
-	    !code_find(cubin->p, cubin->n, sm, &e) || e.plain_size > VWIRE_IMAGE_MAX)
+	if (!find_code(cubin, sm, &e))
 		return false;
 	*cubin = (struct vcuda_iov){ e.data, e.size };
 	if (e.codec == FATBIN_STORED)

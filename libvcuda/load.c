@@ -190,11 +190,42 @@ static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *ima
 
 /* ---- the same from a cubin ---- */
 
-static bool read_here(const struct vcuda_image *image, struct cubin *c, void **own)
+static unsigned int device_sm(void)
 {
 	const int *d = vcuda_lease()->devices[0].attributes;
-	unsigned int sm = d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
-			  d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
+
+	return d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR] * 10 +
+	       d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
+}
+
+static const struct vcuda_jit no_options;
+
+/* An image that the server has costs a few bytes to name: it loads it while it is unpacked here. */
+static CUresult send_ahead(struct vcuda_module *m, const struct vcuda_image *image)
+{
+	uint8_t hash[16];
+	CUresult r;
+
+	if (!nr_at_server || !vcuda_image_is_packed(image, device_sm()))
+		return CUDA_SUCCESS;
+	vcuda_image_hash(image, hash);
+	if (!server_has(hash))
+		return CUDA_SUCCESS;
+	r = request(m, image, true, hash, &no_options, NULL);
+	if (!r)
+		atomic_store(&m->sent, true);
+	return r;
+}
+
+static CUresult take_back(struct vcuda_module *m)
+{
+	atomic_store(&m->sent, false);
+	return vcuda_module_send_unload(m);
+}
+
+static bool read_here(const struct vcuda_image *image, struct cubin *c, void **own)
+{
+	unsigned int sm = device_sm();
 	struct vcuda_iov elf;
 
 	if (!vcuda_image_cubin(image, sm, &elf, own))
@@ -231,10 +262,12 @@ static CUresult list_here(struct vcuda_module *m, const struct vcuda_image *imag
 {
 	struct cubin c;
 	void *own;
-	CUresult r;
+	CUresult r = send_ahead(m, image);
 
+	if (r)
+		return r;
 	if (!read_here(image, &c, &own))
-		return CUDA_ERROR_NOT_FOUND;
+		return (atomic_load(&m->sent) ? take_back(m) : r) ?: CUDA_ERROR_NOT_FOUND;
 	r = make_kernels(m, c.nr_kernels);
 	if (!r && !take_cubin(m, &c))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -259,7 +292,7 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 		vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
 		m->read_here = true;
 		m->image = *image;
-		if (!m->preserved)
+		if (!m->preserved && !atomic_load(&m->sent))
 			r = vcuda_image_keep(&m->image, &m->kept);
 	}
 	if (!r)
@@ -271,14 +304,13 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 
 CUresult vcuda_module_send(struct vcuda_module *m)
 {
-	static const struct vcuda_jit none;
 	uint8_t hash[16];
 	CUresult r;
 
 	if (atomic_load(&m->sent))
 		return CUDA_SUCCESS;
 	vcuda_image_hash(&m->image, hash);
-	r = request(m, &m->image, server_has(hash), hash, &none, NULL);
+	r = request(m, &m->image, server_has(hash), hash, &no_options, NULL);
 	if (r)
 		return r;
 	free(m->kept);

@@ -37,6 +37,8 @@ struct vcuda_module {
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j);
 /* A listed module. */
 CUresult vcuda_module_send(struct vcuda_module *m);
+/* Of one that is sent. */
+CUresult vcuda_module_send_unload(struct vcuda_module *m);
 /* The worker hears of it. The module is sent. */
 CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 /* NULL: no memory. */

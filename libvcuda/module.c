@@ -104,7 +104,7 @@ static void forget(struct vcuda_module *m)
 	free(m);
 }
 
-static CUresult send_unload(struct vcuda_module *m)
+CUresult vcuda_module_send_unload(struct vcuda_module *m)
 {
 	struct vcuda_call c;
 
@@ -118,7 +118,7 @@ static CUresult unload(struct vcuda_module *m)
 	CUresult r = vcuda_sticky_error();
 
 	if (atomic_load(&m->sent)) {
-		r = send_unload(m);
+		r = vcuda_module_send_unload(m);
 		if (!m->library)
 			vcuda_texrefs_forget((CUmodule)(uintptr_t)m->handle);
 		vcuda_memo_forget();
@@ -164,7 +164,7 @@ void vcuda_libraries_restart(void)
 	for (m = modules; m; m = m->next) {
 		if (!m->library || !m->preserved || !atomic_load(&m->sent))
 			continue;
-		send_unload(m);
+		vcuda_module_send_unload(m);
 		unsend(m);
 		any = true;
 	}

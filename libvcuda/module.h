@@ -32,6 +32,8 @@ CUresult vcuda_image_send(const struct vcuda_image *image);
  */
 bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct vcuda_iov *cubin,
 		       void **own);
+/* Such a cubin has to be unpacked first. */
+bool vcuda_image_is_packed(const struct vcuda_image *image, unsigned int sm);
 /* Into memory of ours, *own, to be freed, which its pieces point to then. */
 CUresult vcuda_image_keep(struct vcuda_image *image, void **own);
 /* A file's contents, to be freed, with NULs behind them; n: bytes of the file. */

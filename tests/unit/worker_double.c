@@ -7,6 +7,7 @@
  * who has to wait. Any text is a module with the kernels of kernels[].
  */
 #include <cuda.h>
+#include <elf.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -123,7 +124,8 @@ CUresult cuDeviceGetUuid_v2(CUuuid *u, CUdevice d)
 CUresult cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice d)
 {
 	(void)d;
-	*v = 1000 + a;
+	*v = a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 9 :
+	     a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR ? 0 : 1000 + a;
 	return a % 10 == 9 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
@@ -402,9 +404,17 @@ CUresult cuModuleLoadDataEx(CUmodule *m, const void *code, unsigned int nr, CUji
 CUresult cuLibraryLoadData(CUlibrary *l, const void *code, CUjit_option *jo, void **jv,
 			   unsigned int nj, CUlibraryOption *lo, void **lv, unsigned int nl)
 {
-	(void)jo, (void)jv, (void)nj, (void)lo, (void)lv, (void)nl;
+	const Elf64_Ehdr *elf = code;
+
+	(void)jo, (void)jv, (void)nj;
 	*l = (CUlibrary)kernels;
-	return load(code);
+	if (memcmp(elf->e_ident, ELFMAG, SELFMAG))
+		return nl ? CUDA_ERROR_INVALID_VALUE : load(code);
+	/* one that is kept for it, and has a kernel less: so it is told from others */
+	if (elf->e_flags || nl != 1 || lo[0] != CU_LIBRARY_BINARY_IS_PRESERVED || !lv[0])
+		return CUDA_ERROR_INVALID_IMAGE;
+	*l = (CUlibrary)(kernels + 1);
+	return CUDA_SUCCESS;
 }
 
 CUresult cuModuleUnload(CUmodule m) { (void)m; return CUDA_SUCCESS; }
@@ -417,8 +427,7 @@ CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule m)
 }
 CUresult cuLibraryGetKernelCount(unsigned int *n, CUlibrary l)
 {
-	(void)l;
-	*n = NR_KERNELS;
+	*n = kernels + NR_KERNELS - (const struct kernel *)l;
 	return CUDA_SUCCESS;
 }
 
@@ -432,8 +441,9 @@ CUresult cuModuleEnumerateFunctions(CUfunction *list, unsigned int n, CUmodule m
 
 CUresult cuLibraryEnumerateKernels(CUkernel *list, unsigned int n, CUlibrary l)
 {
-	(void)l;
-	return cuModuleEnumerateFunctions((CUfunction *)list, n, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		list[i] = (CUkernel)((const struct kernel *)l + i);
+	return CUDA_SUCCESS;
 }
 
 CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)

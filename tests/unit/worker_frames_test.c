@@ -16,7 +16,10 @@
 #include <cmocka.h>
 
 #include <cuda.h>
+#include <elf.h>
+#include <zstd.h>
 
+#include "fatbin.h"
 #include "imagecache.h"
 #include "worker_client.h"
 
@@ -589,6 +592,98 @@ static void an_image_is_kept_for_the_tenant_and_only_for_it(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* A fatbin with one cubin for the double's device, packed: a head that says it has no sections. */
+static size_t make_packed(uint8_t *out, size_t room, uint32_t elf_flags)
+{
+	Elf64_Ehdr elf = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB },
+			   .e_machine = 190, .e_flags = elf_flags };
+	struct {
+		uint32_t magic;
+		uint16_t version, header_bytes;
+		uint64_t bytes;
+		uint16_t kind, entry_version;
+		uint32_t entry_header_bytes;
+		uint64_t padded;
+		uint32_t packed, more[2], arch, rest[2];
+		uint64_t flags, none, plain;
+	} head = {
+		.magic = FATBIN_MAGIC, .version = 1, .header_bytes = 16, .kind = FATBIN_ELF,
+		.entry_version = 0x101, .entry_header_bytes = 64, .arch = 90,
+		.flags = FATBIN_F_64BIT | FATBIN_F_ZSTD, .plain = 4096,
+	};
+	uint8_t plain[4096] = { 0 };
+
+	_Static_assert(sizeof(head) == 16 + 64, "as fatbins have it");
+	memcpy(plain, &elf, sizeof(elf));
+	head.packed = ZSTD_compress(out + sizeof(head), room - sizeof(head), plain, sizeof(plain), 1);
+	assert_false(ZSTD_isError(head.packed));
+	head.padded = (head.packed + 7) & ~7u;
+	memset(out + sizeof(head) + head.packed, 0, 8);
+	head.bytes = 64 + head.padded;
+	memcpy(out, &head, sizeof(head));
+	return sizeof(head) + head.padded;
+}
+
+/* Loads the image as library 1 in a session of its own. The double has one kernel less in a cubin. */
+static uint32_t kernels_of(const char *dir, const void *image, size_t n, uint32_t flags)
+{
+	struct vwire_module m;
+	struct vwire_rd rd;
+	uint64_t seq;
+
+	start_cached(dir, "one");
+	seq = client_image(&client, image, n, 1, VWIRE_MODULE_F_LIBRARY | flags, 0);
+	assert_int_equal(client_reply(&client, seq, &rd), 0);
+	rd_copy(&rd, &m, sizeof(m));
+	client_u64(&client, CUDA_ID_cuLibraryUnload, 0, 1, 1ull);
+	assert_true(lives());
+	assert_int_equal(client_end(&client), 0);
+	return m.nr_kernels;
+}
+
+static void a_packed_cubin_is_kept_unpacked(void **state)
+{
+	char dir[] = "/tmp/worker_cache_XXXXXX", command[160];
+	uint8_t image[1024];
+	size_t n = make_packed(image, sizeof(image), 0);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(kernels_of(dir, image, n, 0), 2);
+	/* the hash and 4096 bytes */
+	snprintf(command, sizeof(command), "[ $(stat -c %%s %s/one/*-90) = 4112 ]", dir);
+	assert_int_equal(system(command), 0);
+	/* What is needed is in it alone. */
+	snprintf(command, sizeof(command), "for f in %s/one/*[!-]??; do [ $f != ${f%%-90} ] || : > $f; done", dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 2);
+	/* A damaged one is made anew. */
+	snprintf(command, sizeof(command), "rm %s/one/*", dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(kernels_of(dir, image, n, 0), 2);
+	snprintf(command, sizeof(command), "printf x | dd of=$(echo %s/one/*-90) conv=notrunc status=none", dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 2);
+	snprintf(command, sizeof(command), "[ $(head -c 1 %s/one/*-90) != x ]", dir);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
+static void a_cubin_that_the_driver_refuses_is_left_to_it(void **state)
+{
+	char dir[] = "/tmp/worker_cache_XXXXXX", command[96];
+	uint8_t image[1024];
+	size_t n = make_packed(image, sizeof(image), 1);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(kernels_of(dir, image, n, 0), 3);
+	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 3);
+	snprintf(command, sizeof(command), "[ $(ls %s/one | wc -l) = 1 ]; rm -r %s", dir, dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -603,6 +698,8 @@ int main(void)
 		cmocka_unit_test(a_broken_text_brings_the_log),
 		cmocka_unit_test(a_number_taken_twice_is_an_error),
 		cmocka_unit_test(an_image_is_kept_for_the_tenant_and_only_for_it),
+		cmocka_unit_test(a_packed_cubin_is_kept_unpacked),
+		cmocka_unit_test(a_cubin_that_the_driver_refuses_is_left_to_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

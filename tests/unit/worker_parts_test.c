@@ -346,16 +346,17 @@ static void tenants_get_folders_with_plain_names(void **state)
 
 static void the_cache_gives_back_only_what_was_put(void **state)
 {
-	char dir[] = "/tmp/worker_cache_XXXXXX", command[96];
+	char dir[] = "/tmp/worker_cache_XXXXXX", command[128];
 	uint8_t hash[16], list[IMAGECACHE_LIST_MAX][IMAGECACHE_HASH];
 	struct imagecache c;
 	char *p;
+	size_t n;
 	int root;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	root = open(dir, O_RDONLY | O_DIRECTORY);
-	imagecache_open(&c, root, "t");
+	imagecache_open(&c, root, "t", 90);
 	imagecache_hash("hello", 5, hash);
 	assert_null(imagecache_get(&c, hash, 5, 8));
 	imagecache_put(&c, hash, "hello", 5);
@@ -364,6 +365,24 @@ static void the_cache_gives_back_only_what_was_put(void **state)
 	free(p);
 	assert_int_equal(imagecache_list(&c, list), 1);
 	assert_memory_equal(list[0], hash, 16);
+	/* A cubin is of an image, and not told. */
+	imagecache_put_cubin(&c, hash, "cubin", 5);
+	assert_null(imagecache_get_cubin(&(struct imagecache){ .dir = c.dir, .sm = 80 }, hash, 8, &n));
+	p = imagecache_get_cubin(&c, hash, 8, &n);
+	assert_int_equal(n, 5);
+	assert_memory_equal(p, "cubin\0\0\0\0\0\0\0", 13);
+	free(p);
+	assert_int_equal(imagecache_list(&c, list), 1);
+	snprintf(command, sizeof(command), "for f in %s/t/*-90; do truncate -s 3 $f; done", dir);
+	assert_int_equal(system(command), 0);
+	assert_null(imagecache_get_cubin(&c, hash, 8, &n));
+	/* One whose image is gone goes when it is old. */
+	snprintf(command, sizeof(command),
+		 "cd %s/t && for f in *; do touch -d '1 hour ago' $f-90 ${f%%?}-90; done", dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(imagecache_list(&c, list), 1);
+	snprintf(command, sizeof(command), "[ $(ls %s/t | wc -l) = 2 ]", dir);
+	assert_int_equal(system(command), 0);
 	/* A file that says another thing than its name is removed. */
 	snprintf(command, sizeof(command), "for f in %s/t/*; do printf jello > $f; done", dir);
 	assert_int_equal(system(command), 0);

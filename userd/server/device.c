@@ -9,8 +9,12 @@
 
 static uint32_t read_attributes(struct device *d)
 {
+	int value, major = 0, minor = 0;
 	uint32_t nr = 0;
-	int value;
+
+	real.cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, d->dev);
+	real.cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, d->dev);
+	d->sm = major * 10 + minor;
 
 	for (int id = 1; id < CU_DEVICE_ATTRIBUTE_MAX; id++) {
 		if (real.cuDeviceGetAttribute(&value, id, d->dev) != CUDA_SUCCESS)

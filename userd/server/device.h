@@ -14,6 +14,7 @@
 struct device {
 	CUdevice dev;
 	int driver_version, nr_devices;
+	unsigned int sm;		/* compute capability, 90 for 9.0 */
 	uint64_t free_mem;
 	struct vwire_device head;	/* as it goes out */
 	struct vwire_attribute attributes[CU_DEVICE_ATTRIBUTE_MAX + CU_LIMIT_MAX];

@@ -17,10 +17,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "code.h"
 #include "log.h"
 #include "vgpu_wire.h"
 
 #define NAME_BYTES	(2 * IMAGECACHE_HASH + 1)
+#define CUBIN_BYTES	(NAME_BYTES + 12)	/* "NAME-90" */
+#define CUBIN_MAX	(VWIRE_IMAGE_MAX + IMAGECACHE_HASH)	/* bytes of a file */
 #define TMP_OLD_S	600	/* an unfinished file of that age has lost its worker */
 
 struct entry {
@@ -50,11 +53,12 @@ void imagecache_folder(const char *tenant, char *out)
 	*out = 0;
 }
 
-void imagecache_open(struct imagecache *c, int root, const char *tenant)
+void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigned int sm)
 {
 	char name[3 * VWIRE_NAME_MAX + 1];
 
 	c->dir = -1;
+	c->sm = sm;
 	if (root < 0 || !*tenant || strlen(tenant) >= VWIRE_NAME_MAX)
 		return;
 	imagecache_folder(tenant, name);
@@ -73,6 +77,11 @@ static void name_of(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
 {
 	for (unsigned int i = 0; i < IMAGECACHE_HASH; i++)
 		sprintf(name + 2 * i, "%02x", hash[i]);
+}
+
+static void cubin_name(const struct imagecache *c, const char *image, char name[CUBIN_BYTES])
+{
+	snprintf(name, CUBIN_BYTES, "%.32s-%u", image, c->sm);
 }
 
 static int nibble(char c)
@@ -105,26 +114,42 @@ static int newest_first(const void *a, const void *b)
 	return (x->time.tv_nsec < y->time.tv_nsec) - (x->time.tv_nsec > y->time.tv_nsec);
 }
 
-static bool read_entry(int dir, const char *name, struct entry *e)
+/* A cubin whose image is gone, or an unfinished file, whose worker is. */
+static void remove_stray(int dir, const char *name, const struct stat *st)
+{
+	char image[NAME_BYTES];
+
+	snprintf(image, sizeof(image), "%.32s", name);
+	if (strlen(name) >= NAME_BYTES && name[NAME_BYTES - 1] == '-' &&
+	    !faccessat(dir, image, F_OK, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (st->st_mtim.tv_sec < time(NULL) - TMP_OLD_S)
+		unlinkat(dir, name, 0);
+}
+
+static bool read_entry(const struct imagecache *c, const char *name, struct entry *e)
 {
 	uint8_t hash[IMAGECACHE_HASH];
+	char cubin[CUBIN_BYTES];
 	struct stat st;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+	if (fstatat(c->dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 		return false;
 	if (!hash_of(name, hash)) {
-		if (st.st_mtim.tv_sec < time(NULL) - TMP_OLD_S)
-			unlinkat(dir, name, 0);
+		remove_stray(c->dir, name, &st);
 		return false;
 	}
 	memcpy(e->name, name, NAME_BYTES);
 	e->time = st.st_mtim;
 	e->bytes = st.st_size;
+	cubin_name(c, name, cubin);
+	if (!fstatat(c->dir, cubin, &st, AT_SYMLINK_NOFOLLOW))
+		e->bytes += st.st_size;
 	return true;
 }
 
 /* All entries, newest first, in fresh memory. */
-static size_t read_entries(DIR *d, struct entry **out)
+static size_t read_entries(const struct imagecache *c, DIR *d, struct entry **out)
 {
 	struct entry *list = NULL;
 	size_t nr = 0, room = 0;
@@ -139,7 +164,7 @@ static size_t read_entries(DIR *d, struct entry **out)
 			list = more;
 			room += 1024;
 		}
-		if (read_entry(dirfd(d), e->d_name, &list[nr]))
+		if (read_entry(c, e->d_name, &list[nr]))
 			nr++;
 	}
 	if (nr)
@@ -160,8 +185,13 @@ static void remove_rest(struct imagecache *c, const struct entry *list, size_t n
 		c->full = true;
 		return;
 	}
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		char cubin[CUBIN_BYTES];
+
+		cubin_name(c, list[i].name, cubin);
+		unlinkat(c->dir, cubin, 0);
 		unlinkat(c->dir, list[i].name, 0);
+	}
 	flock(c->dir, LOCK_SH);
 }
 
@@ -178,7 +208,7 @@ unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HA
 	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d)
 		return 0;
-	nr = read_entries(d, &entries);
+	nr = read_entries(c, d, &entries);
 	closedir(d);
 	while (nr_listed < nr && nr_listed < IMAGECACHE_LIST_MAX &&
 	       bytes + entries[nr_listed].bytes <= IMAGECACHE_BYTES_MAX) {
@@ -217,15 +247,12 @@ static bool write_all(int fd, const uint8_t *p, size_t n)
 	return true;
 }
 
+/* n bytes with pad zeros behind them; NULL: not there, or not of that hash. */
 static void *read_image(int fd, const uint8_t hash[IMAGECACHE_HASH], size_t n, size_t pad)
 {
 	uint8_t found[IMAGECACHE_HASH];
-	struct stat st;
-	uint8_t *image;
+	uint8_t *image = code_alloc(n + pad);
 
-	if (fstat(fd, &st) || (uint64_t)st.st_size != n)
-		return NULL;
-	image = malloc(n + pad);
 	if (!image)
 		return NULL;
 	if (read_all(fd, image, n)) {
@@ -238,38 +265,81 @@ static void *read_image(int fd, const uint8_t hash[IMAGECACHE_HASH], size_t n, s
 	return NULL;
 }
 
+static int open_kept(struct imagecache *c, const char *name, uint64_t *bytes)
+{
+	struct stat st;
+	int fd = c->dir < 0 ? -1 : openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && fstat(fd, &st)) {
+		close(fd);
+		return -1;
+	}
+	if (fd >= 0)
+		*bytes = st.st_size;
+	return fd;
+}
+
+/* Used: not to be removed soon. What is not as it should be goes at once. */
+static void close_kept(struct imagecache *c, int fd, const char *name, bool good)
+{
+	if (good)
+		futimens(fd, NULL);
+	else
+		unlinkat(c->dir, name, 0);
+	close(fd);
+}
+
 void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t n,
 		     size_t pad)
 {
 	char name[NAME_BYTES];
-	void *image;
+	void *image = NULL;
+	uint64_t bytes;
 	int fd;
 
-	if (c->dir < 0)
-		return NULL;
 	name_of(hash, name);
-	fd = openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_kept(c, name, &bytes);
 	if (fd < 0)
 		return NULL;
-	image = read_image(fd, hash, n, pad);
-	if (image)
-		futimens(fd, NULL);	/* used: not to be removed soon */
-	else
-		unlinkat(c->dir, name, 0);
-	close(fd);
+	if (bytes == n)
+		image = read_image(fd, hash, n, pad);
+	close_kept(c, fd, name, image);
 	return image;
 }
 
-void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
-		    size_t n)
+/* The file: the hash of the contents, and those. */
+void *imagecache_get_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t pad,
+			   size_t *n)
 {
-	char name[NAME_BYTES], tmp[NAME_BYTES + 24];
+	char image[NAME_BYTES], name[CUBIN_BYTES];
+	uint8_t own[IMAGECACHE_HASH];
+	void *cubin = NULL;
+	uint64_t bytes;
+	int fd;
+
+	name_of(hash, image);
+	cubin_name(c, image, name);
+	fd = open_kept(c, name, &bytes);
+	if (fd < 0)
+		return NULL;
+	if (bytes > sizeof(own) && bytes <= CUBIN_MAX && read_all(fd, own, sizeof(own))) {
+		*n = bytes - sizeof(own);
+		cubin = read_image(fd, own, *n, pad);
+	}
+	close_kept(c, fd, name, cubin);
+	if (cubin)
+		utimensat(c->dir, image, NULL, AT_SYMLINK_NOFOLLOW);
+	return cubin;
+}
+
+/* head: nr_head bytes that come first. */
+static void put(struct imagecache *c, const char *name, const void *head, size_t nr_head,
+		const void *p, size_t n)
+{
+	char tmp[CUBIN_BYTES + 24];
 	bool ok;
 	int fd;
 
-	if (c->dir < 0 || c->full)
-		return;
-	name_of(hash, name);
 	if (!faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
 		return;
 	snprintf(tmp, sizeof(tmp), "tmp-%d-%s", (int)getpid(), name);
@@ -278,9 +348,34 @@ void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], c
 		log_warn("image cache: cannot make a file: %s", strerror(errno));
 		return;
 	}
-	ok = write_all(fd, image, n);
+	ok = write_all(fd, head, nr_head) && write_all(fd, p, n);
 	if (close(fd) || !ok || renameat(c->dir, tmp, c->dir, name)) {
 		log_warn("image cache: cannot keep an image: %s", strerror(errno));
 		unlinkat(c->dir, tmp, 0);
 	}
+}
+
+void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
+		    size_t n)
+{
+	char name[NAME_BYTES];
+
+	if (c->dir < 0 || c->full)
+		return;
+	name_of(hash, name);
+	put(c, name, NULL, 0, image, n);
+}
+
+void imagecache_put_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH],
+			  const void *cubin, size_t n)
+{
+	char image[NAME_BYTES], name[CUBIN_BYTES];
+	uint8_t own[IMAGECACHE_HASH];
+
+	if (c->dir < 0 || c->full || n > CUBIN_MAX - sizeof(own))
+		return;
+	name_of(hash, image);
+	cubin_name(c, image, name);
+	imagecache_hash(cubin, n, own);
+	put(c, name, own, sizeof(own), cubin, n);
 }

@@ -19,12 +19,13 @@
 
 struct imagecache {
 	int dir;	/* of the tenant, locked shared by each session; -1: no cache */
+	unsigned int sm;	/* what cubins are kept for */
 	bool full;	/* of what could not be removed */
 };
 
 void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH]);
-/* root -1: no cache. */
-void imagecache_open(struct imagecache *c, int root, const char *tenant);
+/* root -1: no cache. sm: the device's compute capability, 90 for 9.0. */
+void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigned int sm);
 /*
  * Hashes of the newest images into list, up to IMAGECACHE_LIST_MAX: there as long as the session is.
  * Removes what is too much, unless another session has the folder open.
@@ -38,6 +39,14 @@ void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], 
 		     size_t pad);
 void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
 		    size_t n);
+/*
+ * The cubin in an image, unpacked, beside the image: the driver takes it in a fifth of the time. As
+ * imagecache_get() and imagecache_put(), but for n, which is told.
+ */
+void *imagecache_get_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], size_t pad,
+			   size_t *n);
+void imagecache_put_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH],
+			  const void *cubin, size_t n);
 /*
  * A name for a folder: letters, digits, - and _ stand for themselves. out has 3 * strlen + 1 bytes.
  */

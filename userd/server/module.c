@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "image.h"
-#include "jit.h"
+#include "load.h"
 #include "log.h"
 #include "run.h"
 #include "worker.h"
@@ -95,69 +95,6 @@ CUresult modules_take(struct worker *w, uint64_t bytes, void **image)
 void modules_drop(struct worker *w)
 {
 	image_drop(&w->modules);
-}
-
-/* ---- loading ---- */
-
-struct load {
-	struct request *rq;
-	struct vwire_module_load head;
-	uint64_t bytes;
-	void *image;		/* owned */
-	bool from_client;
-	struct jit jit;
-	struct module *module;
-	uint8_t *table;
-	size_t table_len, table_room;
-};
-
-static bool is_set(const struct load *l, uint32_t flag)
-{
-	return le32toh(l->head.flags) & flag;
-}
-
-static CUresult take_cached(struct load *l)
-{
-	if (!l->bytes || l->bytes > VWIRE_IMAGE_MAX)
-		return CUDA_ERROR_NOT_FOUND;
-	l->image = imagecache_get(&l->rq->w->cache, l->head.hash, l->bytes, IMAGE_PAD);
-	return l->image ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
-}
-
-static CUresult take_sent(struct load *l)
-{
-	uint8_t hash[IMAGECACHE_HASH];
-	CUresult r = modules_take(l->rq->w, l->bytes, &l->image);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	l->from_client = true;
-	imagecache_hash(l->image, l->bytes, hash);
-	return memcmp(hash, l->head.hash, sizeof(hash)) ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
-}
-
-static CUresult driver_load(struct load *l, const void *code)
-{
-	struct module *m = l->module;
-
-	if (is_set(l, VWIRE_MODULE_F_LIBRARY))
-		return real.cuLibraryLoadData(&m->library, code, l->jit.options, l->jit.values,
-					      l->jit.nr, NULL, NULL, 0);
-	return real.cuModuleLoadDataEx(&m->module, code, l->jit.nr, l->jit.options,
-				       l->jit.values);
-}
-
-static CUresult load_image(struct load *l)
-{
-	struct image_source s;
-	CUresult r;
-
-	if (image_open(&s, l->image, l->bytes, is_set(l, VWIRE_MODULE_F_RDC)))
-		r = driver_load(l, s.code);
-	else
-		r = CUDA_ERROR_INVALID_IMAGE;
-	image_close(&s);
-	return r;
 }
 
 /* ---- the table ---- */
@@ -315,6 +252,7 @@ static void driver_unload(struct module *m)
 		real.cuLibraryUnload(m->library);
 	else if (m->module)
 		real.cuModuleUnload(m->module);
+	free(m->kept);
 	free(m);
 }
 
@@ -323,14 +261,14 @@ static CUresult load_run(struct load *l)
 	CUresult r = jit_logs(&l->jit, le32toh(l->head.log_bytes), 0);
 
 	if (r == CUDA_SUCCESS)
-		r = is_set(l, VWIRE_MODULE_F_CACHED) ? take_cached(l) : take_sent(l);
+		r = load_take(l);
 	if (r != CUDA_SUCCESS)
 		return r;
 	l->module = calloc(1, sizeof(*l->module));
 	if (!l->module)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = load_image(l);
-	return r == CUDA_SUCCESS && !is_set(l, VWIRE_MODULE_F_LISTED) ? make_table(l) : r;
+	return r == CUDA_SUCCESS && !load_is(l, VWIRE_MODULE_F_LISTED) ? make_table(l) : r;
 }
 
 static CUresult load_bind(struct load *l, uint32_t kind)
@@ -350,7 +288,7 @@ static CUresult load_bind(struct load *l, uint32_t kind)
 static void load_reply(struct load *l, CUresult r)
 {
 	struct request *rq = l->rq;
-	bool send = r == CUDA_ERROR_NOT_FOUND && is_set(l, VWIRE_MODULE_F_CACHED);
+	bool send = r == CUDA_ERROR_NOT_FOUND && load_is(l, VWIRE_MODULE_F_CACHED);
 
 	if (r != CUDA_SUCCESS)
 		l->table_len = 0;
@@ -366,40 +304,44 @@ static void load_reply(struct load *l, CUresult r)
 		    l->table_len);
 }
 
-static void load_fini(struct load *l)
+static void load_fini(struct load *l, const void *kept)
 {
 	if (l->module) {
 		functions_del(&l->rq->w->functions, l->module->first, l->module->nr);
 		driver_unload(l->module);
 	}
 	jit_fini(&l->jit);
-	free(l->image);
+	if (l->image != kept)
+		free(l->image);
+	if (l->unpacked != kept)
+		free(l->unpacked);
 	free(l->table);
 }
 
 void run_cuModuleLoadData(struct request *rq)
 {
 	struct load l = { .rq = rq };
+	const void *kept;
 	uint32_t kind;
 	CUresult r;
 
 	rd_copy(&rq->in, &l.head, sizeof(l.head));
 	l.bytes = le64toh(l.head.bytes);
-	kind = is_set(&l, VWIRE_MODULE_F_LIBRARY) ? CUDA_HANDLE_library : CUDA_HANDLE_module;
+	kind = load_is(&l, VWIRE_MODULE_F_LIBRARY) ? CUDA_HANDLE_library : CUDA_HANDLE_module;
 	jit_take(&l.jit, rq, le32toh(l.head.nr_options));
 	if (!rd_end(&rq->in)) {
 		run_bad(rq);
 		return;
 	}
 	r = rq->err ? rq->err : load_run(&l);
+	kept = l.module ? l.module->kept : NULL;
 	if (r == CUDA_SUCCESS)
 		r = load_bind(&l, kind);
 	load_reply(&l, r);
-	/* After the reply, which the client waits for. */
-	if (r == CUDA_SUCCESS && l.from_client)
-		imagecache_put(&rq->w->cache, l.head.hash, l.image, l.bytes);
+	if (r == CUDA_SUCCESS)
+		load_keep(&l);
 	image_drop(&rq->w->modules);
-	load_fini(&l);
+	load_fini(&l, kept);
 }
 
 static void unloaded(struct worker *w, struct job *job, CUresult r)

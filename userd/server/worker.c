@@ -303,7 +303,7 @@ static bool start_session(struct worker *w, int cache_root)
 	net_options(w->fd);	/* fails on what is not TCP, which is as well */
 	w->memory.limit = w->lease.mem_limit;
 	w->out.wants_status = le64toh(w->lease.lease.features) & VWIRE_FEAT_STATUS;
-	imagecache_open(&w->cache, cache_root, w->lease.lease.tenant);
+	imagecache_open(&w->cache, cache_root, w->lease.lease.tenant, w->device.sm);
 	if (reply_init(w) || text_start(w) || pthread_create(&thread, NULL, watch_control, w)) {
 		log_err("cannot start a thread");
 		return false;

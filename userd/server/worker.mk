@@ -3,17 +3,25 @@
 # vgpu-worker, and its unit tests.
 
 WORKER_OUT := build/server/worker
-WORKER_SRC := worker session run context handles memory vmm share module link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
+WORKER_SRC := worker session run context handles memory vmm share module load link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
 	graph graph_node hostcall text array box tensormap texref texture
+WORKER_IMAGE_OBJS := $(patsubst userd/image/%.c,$(WORKER_OUT)/image_%.o,$(wildcard userd/image/*.c))
 WORKER_GEN := dispatch ids realcuda
-WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
+WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_IMAGE_OBJS) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
 WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o $(COMMON_OUT)/env.o
-WORKER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server -Ibuild/gen -I$(CUDA_HOME)/include
+WORKER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server -Iuserd/image -Ibuild/gen -I$(CUDA_HOME)/include
+
+WORKER_LIBS := -l:libzstd.a -l:liblz4.a -ldl -lpthread
 
 # The generated headers have to be there first.
 $(WORKER_OBJS): | build/gen/run_hand.gen.h
 
 $(WORKER_SRC:%=$(WORKER_OUT)/%.o): $(WORKER_OUT)/%.o: userd/server/%.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -c $< -o $@
+
+$(WORKER_IMAGE_OBJS): $(WORKER_OUT)/image_%.o: userd/image/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -c $< -o $@
@@ -25,7 +33,7 @@ $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o): $(WORKER_OUT)/%.gen.o: build/gen/%.gen.c
 
 build/server/vgpu-worker: $(WORKER_OBJS) $(WORKER_COMMON)
 	@echo "  LD      $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -ldl -lpthread
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(WORKER_LIBS)
 
 COMPILED += $(WORKER_OBJS)
 
@@ -51,11 +59,11 @@ $(WORKER_CLIENT): tests/unit/worker_client.c
 	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) -c $< -o $@
 
 $(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c $(WORKER_CLIENT) \
-		$(WORKER_OUT)/imagecache.o $(WORKER_OUT)/ids.gen.o $(COMMON_OUT)/log.o \
+		$(WORKER_OUT)/imagecache.o $(WORKER_IMAGE_OBJS) $(WORKER_OUT)/ids.gen.o $(COMMON_OUT)/log.o \
 		| build/server/vgpu-worker $(WORKER_DOUBLE)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka $(WORKER_LIBS)
 
 build/tests/unit/worker_softgpu_test build/tests/unit/worker_graph_test build/tests/unit/worker_bulk_test: | build/softgpu/libcuda.so.1
 
@@ -64,6 +72,6 @@ build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out 
 		$(WORKER_COMMON) | $(WORKER_DOUBLE)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -ldl -lpthread
+	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka $(WORKER_LIBS)
 
 COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) build/tests/unit/worker_parts_test $(WORKER_DOUBLE)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "code.h"
+#include "image.h"
+#include "module.h"
+#include "run.h"
+#include "worker.h"
+
+static CUresult take_cached(struct load *l)
+{
+	if (!l->bytes || l->bytes > VWIRE_IMAGE_MAX)
+		return CUDA_ERROR_NOT_FOUND;
+	l->image = imagecache_get(&l->rq->w->cache, l->head.hash, l->bytes, IMAGE_PAD);
+	return l->image ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+static CUresult take_sent(struct load *l)
+{
+	uint8_t hash[IMAGECACHE_HASH];
+	CUresult r = modules_take(l->rq->w, l->bytes, &l->image);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	l->from_client = true;
+	imagecache_hash(l->image, l->bytes, hash);
+	return memcmp(hash, l->head.hash, sizeof(hash)) ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
+}
+
+/* Options may make the driver take the PTX; linked code is not a fatbin. */
+static bool wants_cubin(const struct load *l)
+{
+	return !l->head.nr_options && !load_is(l, VWIRE_MODULE_F_RDC);
+}
+
+/*
+ * The driver takes a cubin in a fifth of the time that it takes the same in a compressed fatbin, and
+ * so unpacked it is kept.
+ */
+static void find_cubin(struct load *l)
+{
+	struct fatbin_entry e;
+
+	if (image_form(l->image, l->bytes) == IMAGE_ELF) {
+		l->cubin = l->image;
+		l->cubin_bytes = l->bytes;
+	} else if (code_find(l->image, l->bytes, l->rq->w->device.sm, &e) &&
+		   e.plain_size <= VWIRE_IMAGE_MAX) {
+		if (e.codec == FATBIN_STORED)
+			l->cubin = e.data;
+		else
+			l->cubin = l->unpacked = code_unpack(&e, IMAGE_PAD);
+		l->cubin_bytes = e.plain_size;
+		l->cubin_is_new = l->unpacked;
+	}
+}
+
+CUresult load_take(struct load *l)
+{
+	struct worker *w = l->rq->w;
+	CUresult r;
+
+	if (load_is(l, VWIRE_MODULE_F_CACHED) && wants_cubin(l)) {
+		l->unpacked = imagecache_get_cubin(&w->cache, l->head.hash, IMAGE_PAD,
+						   &l->cubin_bytes);
+		l->cubin = l->unpacked;
+		if (l->cubin)
+			return CUDA_SUCCESS;
+	}
+	r = load_is(l, VWIRE_MODULE_F_CACHED) ? take_cached(l) : take_sent(l);
+	if (r == CUDA_SUCCESS && wants_cubin(l))
+		find_cubin(l);
+	return r;
+}
+
+/* kept: the code stays where it is as long as the driver has the library. */
+static CUresult driver_load(struct load *l, const void *code, bool kept)
+{
+	CUlibraryOption option = CU_LIBRARY_BINARY_IS_PRESERVED;
+	void *yes = (void *)1;
+	struct module *m = l->module;
+
+	if (load_is(l, VWIRE_MODULE_F_LIBRARY))
+		return real.cuLibraryLoadData(&m->library, code, l->jit.options, l->jit.values,
+					      l->jit.nr, &option, &yes, kept);
+	return real.cuModuleLoadDataEx(&m->module, code, l->jit.nr, l->jit.options,
+				       l->jit.values);
+}
+
+static CUresult load_cubin(struct load *l)
+{
+	struct image_source s;
+	CUresult r = CUDA_ERROR_INVALID_IMAGE;
+
+	if (image_form(l->cubin, l->cubin_bytes) == IMAGE_ELF &&
+	    image_open(&s, l->cubin, l->cubin_bytes, false)) {
+		r = driver_load(l, l->cubin, true);
+		image_close(&s);
+	}
+	if (r == CUDA_SUCCESS && l->module->library)
+		l->module->kept = l->unpacked ? l->unpacked : l->image;
+	return r;
+}
+
+/* Where the driver does not take the cubin it may have a use for the PTX, and knows what is wrong. */
+CUresult load_image(struct load *l)
+{
+	struct image_source s;
+	CUresult r;
+
+	if (l->cubin && load_cubin(l) == CUDA_SUCCESS)
+		return CUDA_SUCCESS;
+	l->cubin_is_new = false;
+	r = l->image ? CUDA_SUCCESS : take_cached(l);
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (image_open(&s, l->image, l->bytes, load_is(l, VWIRE_MODULE_F_RDC)))
+		r = driver_load(l, s.code, false);
+	else
+		r = CUDA_ERROR_INVALID_IMAGE;
+	image_close(&s);
+	return r;
+}
+
+void load_keep(struct load *l)
+{
+	struct imagecache *c = &l->rq->w->cache;
+
+	if (l->from_client)
+		imagecache_put(c, l->head.hash, l->image, l->bytes);
+	if (l->cubin_is_new)
+		imagecache_put_cubin(c, l->head.hash, l->cubin, l->cubin_bytes);
+}
