@@ -36,8 +36,10 @@ QUIET = {"fault", "oom"}
 class Server:
     def __init__(self, listen="127.0.0.1:0", arguments=()):
         self.log = tempfile.NamedTemporaryFile("w+", prefix="vgpu-server-")
+        self.cache = tempfile.TemporaryDirectory(prefix="vgpu-images-")
         self.proc = subprocess.Popen([os.path.join(BUILD, "server", "vgpu-server"), "--listen", listen, "--workers", "3", "--max-workers", "8",
-                                      "--mem-default", "4G", "--log-level", "debug", *arguments], stderr=self.log, stdin=subprocess.DEVNULL)
+                                      "--mem-default", "4G", "--image-cache", self.cache.name, "--log-level", "debug", *arguments],
+                                     stderr=self.log, stdin=subprocess.DEVNULL)
         atexit.register(self.stop)
         self.port = int(self.wait(r"listening on \S+:(\d+)", 1))
         self.wait(r"is warm", 2)
