@@ -287,7 +287,7 @@ bool graph_feed(struct worker *w, const struct vwire_feed *f, const void *data)
 	uint32_t number = le32toh(f->node);
 	struct host_node *host = e && number < e->nr ? e->nodes[number].host : NULL;
 
-	return host && host->fills && node_feed(host, f, data);
+	return host && host->fills && host_feed(host, f, data);
 }
 
 /* ---- changes ---- */

@@ -4,137 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph_copy.h"
 #include "hostcall.h"
-#include "log.h"
 #include "worker.h"
 
 #define NR_ATTRIBUTES_MAX	32u
 #define MEMOPS_MAX		256u
-
-static _Atomic uint64_t fed_bytes;	/* of all nodes */
-
-/* ---- host nodes ---- */
-
-static void fill(struct host_node *h)
-{
-	struct fed *f;
-
-	if (h->fetch) {
-		hostcall_ask(h->w, h->token, VWIRE_CALL_FETCH, CUDA_SUCCESS, h->mem, h->bytes);
-		return;
-	}
-	pthread_mutex_lock(&h->lock);
-	f = h->fed;
-	if (f) {
-		h->fed = f->next;
-		if (!h->fed)
-			h->fed_tail = &h->fed;
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (!f)
-		return;			/* switched off */
-	memcpy(h->mem, f->data, f->bytes < h->bytes ? f->bytes : h->bytes);
-	fed_bytes -= f->bytes;
-	free(f);
-}
-
-static void CUDA_CB host_run(void *arg)
-{
-	struct host_node *h = arg;
-
-	if (!h->mem)
-		hostcall_ask(h->w, h->token, VWIRE_CALL_FUNCTION, CUDA_SUCCESS, NULL, 0);
-	else if (h->fills)
-		fill(h);
-	else if (!h->off)
-		hostcall_store(h->w, h->token, h->mem, h->bytes);
-}
-
-static void fed_free(struct fed *f)
-{
-	while (f) {
-		struct fed *next = f->next;
-
-		fed_bytes -= f->bytes;
-		free(f);
-		f = next;
-	}
-}
-
-void hosts_free(struct host_node *h)
-{
-	while (h) {
-		struct host_node *next = h->next;
-
-		fed_free(h->fed);
-		fed_free(h->coming);
-		if (h->mem)
-			real.cuMemFreeHost(h->mem);
-		pthread_mutex_destroy(&h->lock);
-		free(h);
-		h = next;
-	}
-}
-
-/* bytes 0: it calls a function. */
-static CUresult host_new(struct request *rq, struct host_node **list, uint32_t token, size_t bytes,
-			 struct host_node **out)
-{
-	struct host_node *h = calloc(1, sizeof(*h));
-	CUresult r;
-
-	if (!h)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = bytes ? real.cuMemHostAlloc(&h->mem, bytes, 0) : CUDA_SUCCESS;
-	if (r != CUDA_SUCCESS) {
-		free(h);
-		return r;
-	}
-	h->w = rq->w;
-	h->token = token;
-	h->bytes = h->room = bytes;
-	h->fed_tail = &h->fed;
-	pthread_mutex_init(&h->lock, NULL);
-	h->next = *list;
-	*list = *out = h;
-	return CUDA_SUCCESS;
-}
-
-static bool feed_is_next(const struct host_node *h, const struct vwire_feed *f)
-{
-	uint64_t offset = le64toh(f->offset), total = le64toh(f->total), n = le64toh(f->len);
-
-	if (!total || total > GRAPH_FED_MAX || offset > total || n > total - offset)
-		return false;
-	return h->coming ? h->coming->have == offset && h->coming->bytes == total : !offset;
-}
-
-bool node_feed(struct host_node *h, const struct vwire_feed *f, const void *data)
-{
-	uint64_t total = le64toh(f->total);
-	struct fed *c;
-
-	if (!feed_is_next(h, f))
-		return false;
-	if (!h->coming) {
-		fed_bytes += total;
-		h->coming = fed_bytes <= GRAPH_FED_MAX ? malloc(sizeof(*c) + total) : NULL;
-		if (!h->coming)
-			return false;
-		*h->coming = (struct fed){ .bytes = total };
-	}
-	c = h->coming;
-	memcpy(c->data + c->have, data, le64toh(f->len));
-	c->have += le64toh(f->len);
-	if (c->have < c->bytes)
-		return true;
-	h->coming = NULL;
-	pthread_mutex_lock(&h->lock);
-	*h->fed_tail = c;
-	h->fed_tail = &c->next;
-	pthread_mutex_unlock(&h->lock);
-	return true;
-}
 
 /* ---- kernels ---- */
 
@@ -206,151 +81,6 @@ static CUresult add_kernel(struct build *b, CUgraph g, struct vwire_rd *in, stru
 	return r == CUDA_SUCCESS ? set_attributes(&k, n->node) : r;
 }
 
-/* ---- copies ---- */
-
-static CUresult take_side(struct request *rq, const struct vwire_graph_side *s, CUmemorytype *type,
-			  CUdeviceptr *ptr, CUarray *array)
-{
-	struct handle *h;
-
-	*type = le32toh(s->type);
-	*ptr = le64toh(s->ptr);
-	if (*type == CU_MEMORYTYPE_HOST)
-		return CUDA_SUCCESS;
-	if (*type == CU_MEMORYTYPE_DEVICE)
-		return memory_check(&rq->w->memory, *ptr, 1);
-	if (*type != CU_MEMORYTYPE_ARRAY || *ptr > UINT32_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	h = handles_find(&rq->w->handles, CUDA_HANDLE_array, *ptr);
-	*array = h ? h->real : NULL;
-	return h ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
-
-/* The span of a side in device memory. */
-static CUresult check_span(struct request *rq, CUdeviceptr base, uint64_t pitch, uint64_t height,
-			   uint64_t x, uint64_t y, uint64_t z, const CUDA_MEMCPY3D *c)
-{
-	unsigned __int128 rows = (unsigned __int128)(z + c->Depth - 1) * height + y + c->Height - 1;
-	unsigned __int128 end = rows * pitch + x + c->WidthInBytes;
-	unsigned __int128 start = ((unsigned __int128)z * height + y) * pitch + x;
-
-	if (end > UINT64_MAX / 2 || start >= end)
-		return CUDA_ERROR_INVALID_VALUE;
-	return memory_check(&rq->w->memory, base + (uint64_t)start, (uint64_t)(end - start));
-}
-
-static CUresult take_copy(struct request *rq, struct vwire_rd *in, CUDA_MEMCPY3D *c, bool *fetch)
-{
-	struct vwire_graph_copy t;
-	CUresult r;
-
-	rd_copy(in, &t, sizeof(t));
-	memset(c, 0, sizeof(*c));
-	c->WidthInBytes = le64toh(t.width);
-	c->Height = le64toh(t.height);
-	c->Depth = le64toh(t.depth);
-	*fetch = le32toh(t.flags) & VWIRE_GRAPH_F_FETCH;
-	if (in->err || !c->WidthInBytes || !c->Height || !c->Depth)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = take_side(rq, &t.src, &c->srcMemoryType, &c->srcDevice, &c->srcArray);
-	if (r == CUDA_SUCCESS)
-		r = take_side(rq, &t.dst, &c->dstMemoryType, &c->dstDevice, &c->dstArray);
-	c->srcLOD = le32toh(t.src.lod);
-	c->srcPitch = le64toh(t.src.pitch);
-	c->srcHeight = le64toh(t.src.height);
-	c->srcXInBytes = le64toh(t.src.x);
-	c->srcY = le64toh(t.src.y);
-	c->srcZ = le64toh(t.src.z);
-	c->dstLOD = le32toh(t.dst.lod);
-	c->dstPitch = le64toh(t.dst.pitch);
-	c->dstHeight = le64toh(t.dst.height);
-	c->dstXInBytes = le64toh(t.dst.x);
-	c->dstY = le64toh(t.dst.y);
-	c->dstZ = le64toh(t.dst.z);
-	if (r == CUDA_SUCCESS && c->srcMemoryType == CU_MEMORYTYPE_DEVICE)
-		r = check_span(rq, c->srcDevice, c->srcPitch, c->srcHeight, c->srcXInBytes, c->srcY,
-			       c->srcZ, c);
-	if (r == CUDA_SUCCESS && c->dstMemoryType == CU_MEMORYTYPE_DEVICE)
-		r = check_span(rq, c->dstDevice, c->dstPitch, c->dstHeight, c->dstXInBytes, c->dstY,
-			       c->dstZ, c);
-	return r;
-}
-
-/* The host's side is the node's own memory, in which rows are packed. */
-static void use_memory(CUDA_MEMCPY3D *c, struct host_node *h)
-{
-	if (h->fills) {
-		c->srcHost = h->mem;
-		c->srcPitch = c->WidthInBytes;
-		c->srcHeight = c->Height;
-		c->srcXInBytes = c->srcY = c->srcZ = 0;
-	} else {
-		c->dstHost = h->mem;
-		c->dstPitch = c->WidthInBytes;
-		c->dstHeight = c->Height;
-		c->dstXInBytes = c->dstY = c->dstZ = 0;
-	}
-}
-
-static bool copy_bytes(const CUDA_MEMCPY3D *c, size_t *bytes)
-{
-	return !__builtin_mul_overflow(c->WidthInBytes, c->Height, bytes) &&
-	       !__builtin_mul_overflow(*bytes, c->Depth, bytes) && *bytes <= GRAPH_FED_MAX;
-}
-
-/* A host node for the host's side; none when there is none. Both sides: the client does that. */
-static CUresult host_of_copy(struct request *rq, struct host_node **list, CUDA_MEMCPY3D *c,
-			     bool fetch, struct host_node **out)
-{
-	bool from = c->srcMemoryType == CU_MEMORYTYPE_HOST;
-	bool to = c->dstMemoryType == CU_MEMORYTYPE_HOST;
-	uint64_t token = from ? c->srcDevice : c->dstDevice;
-	size_t bytes;
-	CUresult r;
-
-	*out = NULL;
-	if (!from && !to)
-		return CUDA_SUCCESS;
-	if ((from && to) || token > UINT32_MAX || !copy_bytes(c, &bytes))
-		return CUDA_ERROR_INVALID_VALUE;
-	r = host_new(rq, list, token, bytes, out);
-	if (r != CUDA_SUCCESS)
-		return r;
-	(*out)->fills = from;
-	(*out)->fetch = fetch;
-	use_memory(c, *out);
-	return CUDA_SUCCESS;
-}
-
-static CUresult add_host(CUgraph g, struct host_node *h, CUgraphNode *node)
-{
-	CUDA_HOST_NODE_PARAMS p = { .fn = host_run, .userData = h };
-
-	return real.cuGraphAddHostNode(node, g, NULL, 0, &p);
-}
-
-/* Which of its two nodes others come before, and behind: ends[0] and ends[1]. */
-static CUresult add_copy(struct build *b, CUgraph g, struct vwire_rd *in, struct made_node *n,
-			 CUgraphNode ends[2])
-{
-	CUDA_MEMCPY3D c;
-	bool fetch;
-	CUresult r = take_copy(b->rq, in, &c, &fetch);
-
-	if (r == CUDA_SUCCESS)
-		r = host_of_copy(b->rq, &b->hosts, &c, fetch, &n->host);
-	if (r == CUDA_SUCCESS)
-		r = real.cuGraphAddMemcpyNode(&n->node, g, NULL, 0, &c, b->rq->w->ctx);
-	if (r != CUDA_SUCCESS || !n->host)
-		return r;
-	r = add_host(g, n->host, &n->beside);
-	if (r != CUDA_SUCCESS)
-		return r;
-	ends[0] = n->host->fills ? n->beside : n->node;
-	ends[1] = n->host->fills ? n->node : n->beside;
-	return real.cuGraphAddDependencies(g, &ends[0], &ends[1], 1);
-}
-
 /* ---- the other kinds ---- */
 
 static CUresult take_memset(struct request *rq, struct vwire_rd *in, CUDA_MEMSET_NODE_PARAMS *m)
@@ -406,7 +136,7 @@ static CUresult add_function(struct build *b, CUgraph g, struct vwire_rd *in, st
 {
 	CUresult r = host_new(b->rq, &b->hosts, rd_u32(in), 0, &n->host);
 
-	return r == CUDA_SUCCESS ? add_host(g, n->host, &n->node) : r;
+	return r == CUDA_SUCCESS ? host_add(g, n->host, &n->node) : r;
 }
 
 static CUresult add_event(struct build *b, CUgraph g, struct vwire_rd *in, struct made_node *n)
@@ -480,7 +210,7 @@ static CUresult add(struct build *b, CUgraph g, struct made_node *n, struct vwir
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return add_kernel(b, g, in, n);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		return add_copy(b, g, in, n, ends);
+		return copy_add(b, g, in, n, ends);
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		return add_memset(b, g, in, &n->node);
 	case CU_GRAPH_NODE_TYPE_HOST:
@@ -623,36 +353,6 @@ void build_free(struct build *b)
 
 /* ---- other parameters for a node ---- */
 
-static CUresult set_host(CUgraphExec exec, CUgraphNode node, struct host_node *h)
-{
-	CUDA_HOST_NODE_PARAMS p = { .fn = host_run, .userData = h };
-
-	return real.cuGraphExecHostNodeSetParams(exec, node, &p);
-}
-
-static CUresult update_copy(struct request *rq, struct vwire_rd *in, CUgraphExec exec,
-			    struct made_node *n, struct host_node **hosts)
-{
-	struct host_node *h;
-	CUDA_MEMCPY3D c;
-	bool fetch;
-	CUresult r = take_copy(rq, in, &c, &fetch);
-
-	if (r == CUDA_SUCCESS)
-		r = host_of_copy(rq, hosts, &c, fetch, &h);
-	if (r == CUDA_SUCCESS && (h != NULL) != (n->host != NULL))
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (r == CUDA_SUCCESS)
-		r = real.cuGraphExecMemcpyNodeSetParams(exec, n->node, &c, rq->w->ctx);
-	if (r != CUDA_SUCCESS || !h)
-		return r;
-	h->off = n->host->off;
-	r = set_host(exec, n->beside, h);
-	if (r == CUDA_SUCCESS)
-		n->host = h;
-	return r;
-}
-
 static CUresult update_event(struct request *rq, struct vwire_rd *in, CUgraphExec exec,
 			     const struct made_node *n)
 {
@@ -673,7 +373,7 @@ static CUresult update_function(struct request *rq, struct vwire_rd *in, CUgraph
 	CUresult r = host_new(rq, hosts, rd_u32(in), 0, &h);
 
 	if (r == CUDA_SUCCESS)
-		r = set_host(exec, n->node, h);
+		r = host_set(exec, n->node, h);
 	if (r == CUDA_SUCCESS)
 		n->host = h;
 	return r;
@@ -693,7 +393,7 @@ static CUresult update(struct request *rq, struct vwire_rd *in, CUgraphExec exec
 		r = take_kernel(rq, in, &k);
 		return r ? r : real.cuGraphExecKernelNodeSetParams_v2(exec, n->node, &k.params);
 	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		return update_copy(rq, in, exec, n, hosts);
+		return copy_update(rq, in, exec, n, hosts);
 	case CU_GRAPH_NODE_TYPE_MEMSET:
 		r = take_memset(rq, in, &m);
 		return r ? r : real.cuGraphExecMemsetNodeSetParams(exec, n->node, &m, rq->w->ctx);
