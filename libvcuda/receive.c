@@ -6,6 +6,9 @@
  * it handles every frame and wakes the others when theirs have come; when it leaves, another takes
  * over. Frames are copied out before they are decided on, since the peer can write the ring at any
  * time; bulk data goes from the ring to its place, with lengths from the copied header.
+ *
+ * In direct mode a reader that sleeps lets others read: one that looks on for its reply has it sooner
+ * than the sleeper is awake. Who reads then wakes the sleeper, whose reply may have been among them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,15 +32,15 @@ struct expected {			/* a copy to the host that a later wait covers */
 	struct vcuda_rows rows;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* waits, expected, reading */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* waits, expected, reading, sleepers */
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static struct vcuda_wait *waits;
 static struct expected *expected[EXPECT_BUCKETS];
 static unsigned int nr_expected;
-static _Atomic bool reading;
+static _Atomic bool reading, dozing; /* dozing: a thread sleeps until there are frames, and lets others read */
 static bool watching; /* a thread looks for its reply, which another is to read */
 static uint64_t cq_tail;		/* of the reader */
-static _Atomic unsigned int sleepers;
+static unsigned int sleepers;
 static _Atomic uint64_t freed_seq;
 static _Atomic uint64_t work_seq, shown_seq, idle_seq;
 static _Atomic int pending_error, sticky_error;
@@ -55,7 +58,7 @@ void vcuda_receive_reset(void)
 	waits = NULL;
 	memset(expected, 0, sizeof(expected));
 	nr_expected = 0;
-	reading = watching = false;
+	reading = dozing = watching = false;
 	sleepers = 0;
 	freed_seq = work_seq = shown_seq = idle_seq = 0;
 	pending_error = sticky_error = CUDA_SUCCESS;
@@ -585,12 +588,10 @@ void vcuda_receive_sleeps(bool yes)
 {
 	struct vgpu_ring_side *me = &vcuda_transport()->ring.control->cq_tail;
 
-	if (yes) {
-		atomic_fetch_add(&sleepers, 1);
-		__atomic_store_n(&me->asleep, 1, __ATOMIC_RELAXED);
-	} else if (atomic_fetch_sub(&sleepers, 1) == 1) {
-		__atomic_store_n(&me->asleep, 0, __ATOMIC_RELAXED);
-	}
+	pthread_mutex_lock(&lock);
+	sleepers += yes ? 1 : -1;
+	__atomic_store_n(&me->asleep, sleepers > 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock);
 }
 
 static bool become_reader(void)
@@ -605,11 +606,19 @@ static bool become_reader(void)
 	return ok;
 }
 
-static void stop_reading(void)
+/* With the lock. any: there were frames. */
+static void leave(bool any)
 {
-	pthread_mutex_lock(&lock);
 	reading = false;
 	pthread_cond_broadcast(&cond);
+	if (any && dozing)
+		vcuda_transport_wake(vcuda_transport());
+}
+
+static void stop_reading(bool any)
+{
+	pthread_mutex_lock(&lock);
+	leave(any);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -617,16 +626,13 @@ void vcuda_drain(void)
 {
 	if (!vcuda_receive_ready() || !become_reader())
 		return;
-	read_frames();
-	stop_reading();
+	stop_reading(read_frames());
 }
 
 void vcuda_receive_peer_gone(void)
 {
-	if (become_reader()) {
-		read_frames();
-		stop_reading();
-	}
+	if (become_reader())
+		stop_reading(read_frames());
 	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
 			   "vgpud, or the connection to the GPU server, has gone");
 }
@@ -641,23 +647,39 @@ static bool comes_soon(const struct vcuda_transport *t)
 	return t->spin_ns;
 }
 
-/* The reader's turn: frames, or sleep until there are some. */
-static void read_or_sleep(void)
+/* The reader's turn. */
+static bool read_some(void)
+{
+	return read_frames() || (comes_soon(vcuda_transport()) && read_frames());
+}
+
+/* false: the peer has gone. */
+static bool sleep_for_frames(void)
 {
 	struct vcuda_transport *t = vcuda_transport();
 	bool gone = false;
 
-	if (read_frames() || (comes_soon(t) && read_frames()))
-		return;
 	vcuda_receive_sleeps(true);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!available() && !vcuda_session_error())
+	if (!vcuda_receive_ready() && !vcuda_session_error())
 		gone = vcuda_transport_sleep(t, true, false) < 0;
 	vcuda_receive_sleeps(false);
 	vcuda_queued_look();
-	if (gone && !read_frames())
-		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,
-				   "vgpud, or the connection to the GPU server, has gone");
+	return !gone || vcuda_receive_ready();
+}
+
+/* With the lock, which is dropped meanwhile. */
+static bool doze(void)
+{
+	bool there;
+
+	dozing = true;
+	pthread_mutex_unlock(&lock);
+	there = sleep_for_frames();
+	pthread_mutex_lock(&lock);
+	dozing = false;
+	pthread_cond_broadcast(&cond);
+	return there;
 }
 
 void vcuda_receive_lost(void)
@@ -672,19 +694,32 @@ static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
 	return (w ? w->done : atomic_load(&freed_seq) >= freed) || vcuda_session_error();
 }
 
-/* With the lock: frames, or a sleep until somebody has handled some. */
+/*
+ * With the lock: frames, or a sleep until somebody has handled some. Nobody could wake a thread that
+ * sleeps on the module's device.
+ */
 static void read_once(void)
 {
-	if (reading) {
+	bool any, lends = vcuda_transport()->direct, there = true;
+
+	if (reading || dozing) {
 		pthread_cond_wait(&cond, &lock);
 		return;
 	}
 	reading = true;
 	pthread_mutex_unlock(&lock);
-	read_or_sleep();
+	any = read_some();
+	if (!any && !lends)
+		there = sleep_for_frames();
 	pthread_mutex_lock(&lock);
-	reading = false;
-	pthread_cond_broadcast(&cond);
+	leave(any);
+	if (!any && lends)
+		there = doze();
+	if (there)
+		return;
+	pthread_mutex_unlock(&lock);
+	vcuda_receive_peer_gone();
+	pthread_mutex_lock(&lock);
 }
 
 /*
@@ -695,12 +730,15 @@ static void watch_reader(const struct vcuda_wait *w)
 {
 	uint64_t spin = vcuda_transport()->spin_ns, start = vcuda_now_ns();
 
-	if (!reading || watching || !spin || w->done)
+	if (!(reading || dozing) || watching || !spin || w->done)
 		return;
 	watching = true;
 	pthread_mutex_unlock(&lock);
-	while (!w->done && reading && vcuda_now_ns() - start < spin)
+	while (!w->done && (reading || dozing) && vcuda_now_ns() - start < spin) {
+		if (!reading)
+			vcuda_drain();
 		__builtin_ia32_pause();
+	}
 	pthread_mutex_lock(&lock);
 	watching = false;
 }
