@@ -234,8 +234,6 @@ CUresult vcuda_stream_number(CUstream stream, uint32_t *number);
 CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number);
 /* What is known of it; NULL: the worker's legacy stream, or none. */
 struct vcuda_object *vcuda_stream_object(CUstream stream);
-/* The calling thread has waited for all in the stream up to that frame, which waited itself. */
-void vcuda_stream_waited(uint32_t number, uint64_t seq);
 /* The context it is of: the current one for a default stream. */
 CUcontext vcuda_stream_context(CUstream stream);
 /* true once a stream exists that the worker's legacy stream does not wait for. */
@@ -246,8 +244,14 @@ void vcuda_stream_changed(CUstream stream, struct vwire_rd args);
 void vcuda_event_made(void *handle, struct vwire_rd args);
 void vcuda_stream_reset(void);
 void vcuda_context_destroy_streams(CUcontext ctx);
-/* Waits for its work, whatever comes of it. */
+
+/* ---- wait.c ---- */
+
+/* The calling thread has waited for all in the stream up to that frame, which waited itself. */
+void vcuda_stream_waited(uint32_t number, uint64_t seq);
+/* Waits for the context's work, whatever comes of it. */
 void vcuda_context_synchronize(CUcontext ctx);
+void vcuda_waited_reset(void);
 
 /* ---- memory.c ---- */
 
