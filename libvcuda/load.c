@@ -164,27 +164,69 @@ wrong:
 	return CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
+/* With all attributes, which else are asked for by the numbers that the worker gave. */
+static bool is_whole(const struct vcuda_module *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr_kernels; i++)
+		if (!m->kernels[i].attribute_mask)
+			return false;
+	return true;
+}
+
+/* What is asked of the JIT beside the code may have another answer next time. */
+static bool asks_more(const struct vcuda_jit *j)
+{
+	return j->nr || j->error_log || j->error_size_out || j->info_log || j->info_size_out ||
+	       j->wall_time;
+}
+
 static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *image,
-			   struct vcuda_jit *j)
+			   const uint8_t hash[16], struct vcuda_jit *j)
 {
 	uint64_t start = vcuda_now_ns();
+	bool cached = server_has(hash);
+	struct vcuda_table *t = NULL;
 	struct vcuda_wait w;
-	uint8_t hash[16];
-	bool cached;
 	CUresult r;
 
-	vcuda_image_hash(image, hash);
-	memcpy(&m->code, hash, sizeof(m->code));
-	cached = server_has(hash);
 	r = ask(m, image, cached, hash, j, &w);
 	if (r == CUDA_ERROR_NOT_FOUND && cached && w.reserved & VWIRE_MODULE_F_SEND) {
 		free(w.reply);
 		r = ask(m, image, false, hash, j, &w);
 	}
+	if (!r && !asks_more(j))
+		t = vcuda_table_new(hash, w.reply, w.reply_len);
 	r = take_table(m, &w, j, vcuda_now_ns() - start, r);
 	free(w.reply);
+	if (!r && is_whole(m))
+		vcuda_table_keep(t);
+	else
+		free(t);
 	if (!r)
 		atomic_store(&m->sent, true);
+	return r;
+}
+
+/* ---- the same from an earlier answer ---- */
+
+/* CUDA_ERROR_NOT_FOUND: there is none. */
+static CUresult list_again(struct vcuda_module *m, const uint8_t hash[16])
+{
+	struct vcuda_wait w = { 0 };
+	struct vcuda_jit none = { 0 };
+	unsigned int i;
+	CUresult r;
+
+	w.reply = vcuda_table_copy(hash, &w.reply_len);
+	if (!w.reply)
+		return CUDA_ERROR_NOT_FOUND;
+	r = take_table(m, &w, &none, 0, CUDA_SUCCESS);
+	free(w.reply);
+	/* the numbers were another module's */
+	for (i = 0; i < m->nr_kernels; i++)
+		m->kernels[i].function = 0;
 	return r;
 }
 
@@ -280,21 +322,34 @@ static CUresult list_here(struct vcuda_module *m, const struct vcuda_image *imag
 	return r;
 }
 
+/* Its image goes when something of it is used. */
+static CUresult keep_image(struct vcuda_module *m, const struct vcuda_image *image, struct vcuda_jit *j)
+{
+	vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
+	m->read_here = true;
+	m->image = *image;
+	return m->preserved || atomic_load(&m->sent) ? CUDA_SUCCESS
+						      : vcuda_image_keep(&m->image, &m->kept);
+}
+
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j)
 {
+	bool again = m->kernels;
+	uint8_t hash[16];
 	CUresult r;
 
 	m->image_bytes = image->bytes;
-	r = m->kernels ? CUDA_ERROR_NOT_FOUND : list_here(m, image);
+	r = again ? CUDA_ERROR_NOT_FOUND : list_here(m, image);
 	if (r == CUDA_ERROR_NOT_FOUND) {
-		r = list_there(m, image, j);
-	} else if (!r) {
-		vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
-		m->read_here = true;
-		m->image = *image;
-		if (!m->preserved && !atomic_load(&m->sent))
-			r = vcuda_image_keep(&m->image, &m->kept);
+		vcuda_image_hash(image, hash);
+		memcpy(&m->code, hash, sizeof(m->code));
+		if (!again && !asks_more(j))
+			r = list_again(m, hash);
 	}
+	if (!r)
+		r = keep_image(m, image, j);
+	else if (r == CUDA_ERROR_NOT_FOUND)
+		r = list_there(m, image, hash, j);
 	if (!r)
 		atomic_store_explicit(&m->listed, true, memory_order_release);
 	return r;
@@ -361,4 +416,5 @@ CUfunction vcuda_kernel_handle(struct vcuda_kernel *k)
 void vcuda_load_reset(void)
 {
 	nr_named = 0;
+	vcuda_table_forget();
 }

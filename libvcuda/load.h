@@ -4,7 +4,8 @@
  *
  * A module is listed once its kernels are known here, and sent once the server has it. The kernels
  * of a cubin are read here, so it is sent when something of it is used, without a wait; what else
- * there is (PTX, linked code) is sent at once, and the table comes back.
+ * there is (PTX, linked code) is sent at once, and the table comes back. The same code once more is
+ * listed as it was the first time, and treated like a cubin.
  */
 #ifndef VCUDA_LOAD_H
 #define VCUDA_LOAD_H
@@ -20,7 +21,8 @@ struct vcuda_module {
 	CUcontext ctx;			/* of a module; a library is of no context */
 	const void *preserved;		/* the program keeps the image here; NULL: it may be gone */
 	_Atomic bool listed, sent;
-	bool read_here;			/* the kernels are from a cubin */
+	/* the kernels are from a cubin, or as those of the same image were, which the server has listed */
+	bool read_here;
 	CUresult failed;		/* why a preserved image could not be loaded */
 	struct vcuda_image image;	/* not sent yet and not preserved: in kept, to be freed */
 	void *kept;
@@ -45,5 +47,17 @@ CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k);
 /* In a forked child: numbers start anew. */
 void vcuda_load_reset(void);
+
+/* ---- table.c: answers of the server, by the hash of the image; with the lock held as well ---- */
+
+struct vcuda_table;
+
+/* NULL: too large, or no memory. Freed with free() where it is not kept. */
+struct vcuda_table *vcuda_table_new(const uint8_t hash[16], const void *p, size_t n);
+/* Takes t over; NULL: nothing. */
+void vcuda_table_keep(struct vcuda_table *t);
+/* To be freed. NULL: none of that hash. */
+uint8_t *vcuda_table_copy(const uint8_t hash[16], size_t *n);
+void vcuda_table_forget(void);
 
 #endif /* VCUDA_LOAD_H */

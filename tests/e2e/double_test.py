@@ -128,6 +128,41 @@ def clusters():
         ask(29, 29, OUT_OF_MEMORY)
 
 
+def images():
+    cuda = Library()
+    text = b".version 7.0\n"
+
+    def load(name="cuModuleLoadData", *more):
+        module, kernel = c.c_void_p(), c.c_void_p()
+        cuda.ok(name, c.byref(module), text, *more)
+        cuda.ok("cuModuleGetFunction", c.byref(kernel), module, b"add")
+        return module, kernel
+
+    def attribute(kernel, which):
+        v = c.c_int()
+        cuda.ok("cuFuncGetAttribute", c.byref(v), which, kernel)
+        return v.value
+
+    first, add = load()
+    cuda.ok("cuFuncSetAttribute", add, 8, 1)
+    cuda.gives(NOT_FOUND, "cuModuleGetFunction", c.byref(c.c_void_p()), first, b"subtract")
+    # the same text: what the program did to a kernel is not the other's
+    for _ in range(3):
+        second, again = load()
+        assert (attribute(add, 8), attribute(again, 8), attribute(again, 0)) == (1, 108, 100)
+    cuda.ok("cuModuleUnload", first)
+    third, again = load()
+    # an option of the JIT
+    load("cuModuleLoadDataEx", 1, (c.c_int * 1)(7), (c.c_void_p * 1)(4))
+    load("cuModuleLoadDataEx", 0, None, None)
+    # its kernels are there
+    room = c.c_size_t()
+    cuda.ok("cuOccupancyAvailableDynamicSMemPerBlock", c.byref(room), again, 2, 64)
+    assert room.value == 2064
+    cuda.ok("cuModuleUnload", third)
+    cuda.ok("cuModuleUnload", second)
+
+
 class Double(unittest.TestCase):
     def run_here(self, name):
         server = dgsf.GpuServer("--workers", "1", "--mem-default", "64M", cuda=DOUBLE)
@@ -145,12 +180,16 @@ class Double(unittest.TestCase):
         # the lease and the module; two grids, a size of 0 and one of 40; three for what is not answered
         self.assertEqual(self.run_here("clusters"), 9)
 
+    def test_text_that_was_loaded_before_is_not_waited_for(self):
+        # the lease, the text, the text with an option, a question
+        self.assertEqual(self.run_here("images"), 4)
+
     def test_texture_references(self):
         self.run_here("texture_references")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--program"]:
-        {f.__name__: f for f in (tensor_maps, texture_references, clusters)}[sys.argv[2]]()
+        {f.__name__: f for f in (tensor_maps, texture_references, clusters, images)}[sys.argv[2]]()
     else:
         dgsf.main()
