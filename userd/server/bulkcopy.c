@@ -343,12 +343,14 @@ static uint64_t wait_sent(struct worker *w, struct bulk_copy *c)
 	return sent;
 }
 
+/* What has been sent has left the device: nobody asks the driver before. */
 static void out_done(struct worker *w, struct job *job, CUresult r)
 {
 	struct vwire_bulk_done done;
 
 	note_result(&w->bulk, r);
 	done.bytes = htole64(wait_sent(w, job->copy.slot));
+	r = r ?: wait_events(w, job);
 	reply_frame(w, VWIRE_OP_BULK_DONE, 0, job->seq, &done, sizeof(done));
 	if (job->is_wait)
 		reply_result(w, job->op, job->seq, r, NULL, 0);
@@ -437,6 +439,7 @@ void bulk_out(struct request *rq)
 	job->is_wait = rq->flags & VWIRE_F_WAIT;
 	job->is_data = !job->is_wait && !(le32toh(out.flags) & VWIRE_COPY_F_PART);
 	job->is_slow = true;
+	job->waits = !job->is_wait; /* others' data is looked for once its event has come */
 	job->err = r;
 	if (r == CUDA_SUCCESS)
 		wait_mark(w, job, q);

@@ -244,7 +244,15 @@ static CUresult event_wait(CUevent event)
 	return real.cuEventSynchronize(event);
 }
 
-static CUresult job_wait(const struct job *job)
+static void note_lost(struct worker *w, CUresult *r)
+{
+	if (run_is_sticky(*r))
+		w->lost = *r;
+	else if (*r == CUDA_SUCCESS && w->lost)
+		*r = w->lost;
+}
+
+CUresult wait_events(struct worker *w, const struct job *job)
 {
 	CUresult r = job->err;
 
@@ -252,15 +260,8 @@ static CUresult job_wait(const struct job *job)
 		r = event_wait(job->event);
 	for (const struct mark *m = job->marks; m && r == CUDA_SUCCESS; m = m->next)
 		r = event_wait(m->event);
+	note_lost(w, &r);
 	return r;
-}
-
-static void note_lost(struct worker *w, CUresult *r)
-{
-	if (run_is_sticky(*r))
-		w->lost = *r;
-	else if (*r == CUDA_SUCCESS && w->lost)
-		*r = w->lost;
 }
 
 bool wait_next_is_over(struct worker *w, const struct job *job)
@@ -412,8 +413,7 @@ static void queue_run(struct worker *w, struct queue *q)
 
 	while ((job = q->head)) {
 		pthread_mutex_unlock(&t->lock);
-		r = job_wait(job);
-		note_lost(w, &r);
+		r = job->waits ? job->err : wait_events(w, job);
 		pthread_mutex_lock(&t->lock);
 		if (job->is_wait)
 			cover(w, job);

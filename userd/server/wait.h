@@ -66,6 +66,7 @@ struct job {
 	bool is_data, is_wait;
 	/* takes a while even with nothing to wait for: never on the executor */
 	bool is_slow;
+	bool waits;		/* run waits itself, with wait_events(), and is told err alone */
 	uint16_t op;
 	uint64_t seq;		/* of the request; answered when is_wait */
 	/*
@@ -136,6 +137,8 @@ void wait_fence(struct worker *w, struct job *job);
 /* The same of the streams of one context; for jobs of legacy->fences. */
 void wait_fence_context(struct worker *w, struct job *job, struct queue *legacy);
 struct queue *wait_queue_fences(void);
+/* Until the events of a job have come: what they say, or that the context is lost. On a waiter thread. */
+CUresult wait_events(struct worker *w, const struct job *job);
 /* Takes the job over. q NULL: a queue of its own. */
 void wait_submit(struct worker *w, struct queue *q, struct job *job);
 /*
