@@ -17,6 +17,11 @@ static inline CUresult driver_ready(void)
 {
 	return CUDA_SUCCESS;
 }
+static inline CUresult driver_enter(void)
+{
+	driver_lock();
+	return CUDA_SUCCESS;
+}
 void driver_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

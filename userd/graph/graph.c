@@ -68,11 +68,10 @@ CUresult cuGraphCreate(CUgraph *out, unsigned int flags)
 CUresult cuGraphDestroy(CUgraph handle)
 {
 	struct graph *g;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(handle, &g);
 	/* A child graph goes with its node, and a graph in the making with its capture. */
 	if (r == CUDA_SUCCESS && (g->owner || g->nr_captures))
@@ -150,11 +149,10 @@ CUresult graph_copy(const struct graph *from, struct graph **out)
 CUresult cuGraphClone(CUgraph *out, CUgraph handle)
 {
 	struct graph *g, *copy;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(handle, &g);
 	if (r == CUDA_SUCCESS && !out)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -209,11 +207,10 @@ static CUresult list_nodes(CUgraph handle, CUgraphNode *nodes, size_t *nr, bool 
 	struct edge *all;
 	struct graph *g;
 	size_t have = 0;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(handle, &g);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);
@@ -244,11 +241,10 @@ static CUresult list_edges(CUgraph handle, CUgraphNode *from, CUgraphNode *to,
 	struct graph_node *n;
 	struct graph *g;
 	size_t have = 0, room;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(handle, &g);
 	if (r != CUDA_SUCCESS || !nr || !from != !to)
 		return context_leave(r != CUDA_SUCCESS ? r : CUDA_ERROR_INVALID_VALUE);
@@ -287,11 +283,10 @@ static CUresult list_neighbours(CUgraphNode handle, CUgraphNode *nodes, CUgraphE
 {
 	const struct edges *e;
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = node_find(handle, &n);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);

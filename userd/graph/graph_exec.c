@@ -165,11 +165,10 @@ CUresult cuGraphInstantiate_v2(CUgraphExec *out, CUgraph graph, CUgraphNode *err
 CUresult cuGraphExecGetFlags(CUgraphExec handle, cuuint64_t *flags)
 {
 	struct graph_exec *e;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = exec_find(handle, &e);
 	if (r == CUDA_SUCCESS && !flags)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -182,11 +181,10 @@ CUresult cuGraphExecGetFlags(CUgraphExec handle, cuuint64_t *flags)
 CUresult cuGraphExecDestroy(CUgraphExec handle)
 {
 	struct graph_exec *e;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = exec_find(handle, &e);
 	if (r != CUDA_SUCCESS)
 		return context_leave(r);

@@ -335,11 +335,10 @@ static bool has_memory(const struct graph *g)
 CUresult cuGraphDestroyNode(CUgraphNode handle)
 {
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = node_find(handle, &n);
 	if (r == CUDA_SUCCESS && (has_memory(n->graph) || n->graph->nr_captures))
 		r = CUDA_ERROR_NOT_SUPPORTED;
@@ -422,11 +421,10 @@ static CUresult change_dependencies(CUgraph graph, const CUgraphNode *from, cons
 				    const CUgraphEdgeData *data, size_t nr, bool add)
 {
 	struct graph *g;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(graph, &g);
 	if (r == CUDA_SUCCESS && nr && (!from || !to))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -463,11 +461,10 @@ CUresult cuGraphRemoveDependencies_v2(CUgraph graph, const CUgraphNode *from, co
 CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType *type)
 {
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = node_find(handle, &n);
 	if (r == CUDA_SUCCESS && !type)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -495,11 +492,10 @@ CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph 
 {
 	struct graph_node *n, *found;
 	struct graph *g;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = graph_find(clone, &g);
 	if (r == CUDA_SUCCESS)
 		r = node_find(original, &n);

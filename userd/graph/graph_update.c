@@ -70,11 +70,10 @@ CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *p)
 CUresult node_get_params(CUgraphNode handle, CUgraphNodeType type, CUgraphNodeParams *p)
 {
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = node_find(handle, &n);
 	if (r == CUDA_SUCCESS && n->action->params.type != type)
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -91,11 +90,10 @@ static CUresult enter(CUgraphExec exec, CUgraphNode handle, struct graph_exec **
 		      struct plan_node **pn)
 {
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = exec_find(exec, e);
 	if (r == CUDA_SUCCESS)
 		r = node_find(handle, &n);

@@ -137,11 +137,10 @@ CUresult context_process_fault(void)
 
 CUresult context_enter_any(struct context **ctx)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*ctx = depth ? context_by_handle(stack[depth - 1]) : NULL;
 	if (*ctx && (!(*ctx)->active || (*ctx)->closing))
 		*ctx = NULL;
@@ -564,10 +563,9 @@ CUresult cuCtxSynchronize_v2(CUcontext handle)
 
 	if (!handle)
 		return cuCtxSynchronize();
-	r = driver_ready();
+	r = driver_enter();
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	ctx = context_by_handle(handle);
 	r = ctx && ctx->active && !ctx->closing ? capture_refuse_context(ctx)
 						: CUDA_ERROR_INVALID_CONTEXT;

@@ -15,10 +15,9 @@ static CUresult enter_named(CUcontext handle, struct context **ctx, CUresult gon
 
 	if (!handle)
 		return context_enter(ctx);
-	r = driver_ready();
+	r = driver_enter();
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*ctx = context_by_handle(handle);
 	if (*ctx)
 		return CUDA_SUCCESS;

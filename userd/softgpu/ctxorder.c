@@ -31,11 +31,10 @@ static CUresult hidden(struct context *ctx, struct stream **s)
 /* Neither a context in which a stream captures nor an event of a capture will do. */
 static CUresult enter(CUcontext handle, CUevent event, struct context **ctx, struct event **e)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*ctx = context_by_handle(handle);
 	if (!*ctx || !(*ctx)->active || (*ctx)->closing)
 		return context_leave(CUDA_ERROR_INVALID_CONTEXT);

@@ -68,11 +68,10 @@ void cudart_facts(struct cudart_facts *f)
 /* The lock is held on success only. */
 static CUresult enter(CUcontext handle, struct context **ctx)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*ctx = context_by_handle(handle ? handle : context_current());
 	return *ctx ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_CONTEXT);
 }

@@ -247,11 +247,10 @@ CUresult cuGraphKernelNodeGetAttribute(CUgraphNode handle, CUkernelNodeAttrID id
 {
 	const struct kernel_action *k;
 	struct graph_node *n;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = kernel_node(handle, &n);
 	if (r != CUDA_SUCCESS || !value || !graph_kernel_has_attribute(id))
 		return context_leave(r != CUDA_SUCCESS ? r : CUDA_ERROR_INVALID_VALUE);
@@ -263,11 +262,10 @@ CUresult cuGraphKernelNodeGetAttribute(CUgraphNode handle, CUkernelNodeAttrID id
 CUresult cuGraphKernelNodeCopyAttributes(CUgraphNode dst, CUgraphNode src)
 {
 	struct graph_node *to, *from;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = kernel_node(dst, &to);
 	if (r == CUDA_SUCCESS)
 		r = kernel_node(src, &from);

@@ -62,6 +62,15 @@ CUresult driver_ready(void)
 	return in_host_function ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
 }
 
+CUresult driver_enter(void)
+{
+	CUresult r = driver_ready();
+
+	if (r == CUDA_SUCCESS)
+		driver_lock();
+	return r;
+}
+
 bool driver_host_function(bool enter)
 {
 	bool before = in_host_function;

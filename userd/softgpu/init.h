@@ -30,6 +30,8 @@ void driver_wake(void);
  * stream.
  */
 CUresult driver_ready(void);
+/* The same, and where it is 0 the lock is held. */
+CUresult driver_enter(void);
 /* Brackets a function of the program, which must not call the driver. Gives what held before. */
 bool driver_host_function(bool enter);
 bool driver_in_host_function(void);

@@ -123,11 +123,10 @@ CUresult cuLibraryLoadFromFile(CUlibrary *out, const char *path, CUjit_option *j
 
 static CUresult enter(CUlibrary handle, struct library **lib)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*lib = HANDLE_FIND(handle, HANDLE_LIBRARY);
 	return *lib ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_HANDLE);
 }
@@ -336,11 +335,10 @@ CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int nr, CUlibrary
 
 static CUresult enter_kernel(CUkernel handle, struct kernel **k)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*k = HANDLE_FIND(handle, HANDLE_KERNEL);
 	return *k ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_HANDLE);
 }
@@ -387,11 +385,10 @@ static CUresult kernel_info(struct kernel *k, const struct sg_kernel_info **info
 /* No device has functions that the host can call, too. */
 CUresult cuLibraryGetUnifiedFunction(void **out, CUlibrary handle, const char *name)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	r = !out || !name ? CUDA_ERROR_INVALID_VALUE :
 	    !HANDLE_FIND(handle, HANDLE_LIBRARY) ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_NOT_FOUND;
 	return context_leave(r);

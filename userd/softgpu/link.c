@@ -30,11 +30,10 @@ struct link_state {
 /* The lock is not held: a state belongs to one thread at a time, as the program has to see to. */
 static CUresult find(CUlinkState handle, struct link_state **st)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*st = HANDLE_FIND(handle, HANDLE_LINK);
 	return context_leave(*st ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
 }

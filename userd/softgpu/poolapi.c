@@ -20,11 +20,10 @@
 
 static CUresult enter(CUmemoryPool handle, struct pool **p)
 {
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	*p = pool_find(handle);
 	return *p ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_VALUE);
 }
@@ -457,11 +456,10 @@ CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *out, CUdeviceptr addr)
 {
 	struct pointer_data d = { .magic = POINTER_MAGIC };
 	struct block *b;
-	CUresult r = driver_ready();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	driver_lock();
 	b = pool_block_at(addr);
 	if (!out || !b || b->addr != addr || b->state != BLOCK_LIVE || !b->pool->fd ||
 	    b->pool->imported)
