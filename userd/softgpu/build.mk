@@ -13,7 +13,7 @@ softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo de
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface tensormap texture vmm
 softgpu_NAMES += atomicity ctxorder launch_legacy limit logs
-softgpu_NAMES += container file link object peer settings target
+softgpu_NAMES += container file link object peer phys settings target
 softgpu_NAMES += advise copybatch ipc ipcevent managed pool poolapi share
 softgpu_NAMES += graph_copy graph_event graph_kernel graph_memory graph_run memop
 softgpu_OBJS := $(softgpu_NAMES:%=$(softgpu_OUT)/%.o)

@@ -10,20 +10,7 @@
 #include "device.h"
 #include "init.h"
 #include "memory.h"
-#include "share.h"
-
-#define GRANULARITY	((size_t)2 << 20)
-
-/* Physical memory: lives as long as its handle or a mapping. */
-struct phys {
-	struct object obj;
-	unsigned int refs;	/* mappings, and one for all handles */
-	unsigned int handles;	/* cuMemCreate(), cuMemRetainAllocationHandle() */
-	size_t size;
-	int fd;
-	bool imported;		/* another process pays for it */
-	CUmemAllocationProp prop;
-};
+#include "phys.h"
 
 struct mapping {
 	LIST_ENTRY(mapping) link;
@@ -43,20 +30,6 @@ struct reservation {
 };
 
 static LIST_HEAD(, reservation) reservations = LIST_HEAD_INITIALIZER(reservations);
-
-static CUresult enter(void)
-{
-	CUresult r = driver_ready();
-
-	if (r == CUDA_SUCCESS)
-		driver_lock();
-	return r;
-}
-
-static bool is_multiple(uint64_t n)
-{
-	return n && n % GRANULARITY == 0;
-}
 
 bool vmm_is_reserved(uint64_t addr, size_t n)
 {
@@ -145,11 +118,11 @@ CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdevi
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!out || !is_multiple(size) || size > SIZE_MAX / 4 || align > SIZE_MAX / 4 ||
+	if (!out || !phys_is_multiple(size) || size > SIZE_MAX / 4 || align > SIZE_MAX / 4 ||
 	    (align & (align - 1)) || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (align < GRANULARITY)
-		align = GRANULARITY;
+	if (align < PHYS_GRANULARITY)
+		align = PHYS_GRANULARITY;
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -169,7 +142,7 @@ CUresult cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, CUdevi
 CUresult cuMemAddressFree(CUdeviceptr addr, size_t size)
 {
 	struct reservation *v;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -179,121 +152,6 @@ CUresult cuMemAddressFree(CUdeviceptr addr, size_t size)
 	LIST_REMOVE(v, link);
 	munmap((void *)(uintptr_t)addr, size);
 	free(v);
-	return context_leave(CUDA_SUCCESS);
-}
-
-static CUresult check_prop(const CUmemAllocationProp *prop)
-{
-	if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return device_exists(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-}
-
-CUresult cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
-				       CUmemAllocationGranularity_flags f)
-{
-	CUresult r = driver_ready();
-
-	/* a device is not asked for, as an H100's driver has it, where there is nothing but zeros */
-	if (r == CUDA_SUCCESS && (!prop || prop->type || prop->location.type))
-		r = check_prop(prop);
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!out || f > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED)
-		return CUDA_ERROR_INVALID_VALUE;
-	*out = GRANULARITY;
-	return CUDA_SUCCESS;
-}
-
-static void phys_put(struct phys *p)
-{
-	if (--p->refs)
-		return;
-	close(p->fd);
-	if (!p->imported)
-		mem_uncharge(p->prop.location.id, p->size);
-	free(p);
-}
-
-static struct phys *phys_create(size_t size, const CUmemAllocationProp *prop)
-{
-	struct phys *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->refs = p->handles = 1;
-	p->size = size;
-	p->prop = *prop;
-	p->fd = share_create(size, device_number(prop->location.id));
-	if (p->fd < 0)
-		goto free_phys;
-	if (!mem_charge(prop->location.id, size))
-		goto close_fd;
-	return p;
-
-close_fd:
-	close(p->fd);
-free_phys:
-	free(p);
-	return NULL;
-}
-
-CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
-		     const CUmemAllocationProp *prop, unsigned long long flags)
-{
-	struct phys *p;
-	CUresult r = driver_ready();
-
-	if (r == CUDA_SUCCESS)
-		r = check_prop(prop);
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!out || !is_multiple(size) || size > SIZE_MAX / 4 || flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	p = phys_create(size, prop);
-	if (!p)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	driver_lock();
-	if (handle_create(&p->obj, HANDLE_MEMORY)) {
-		phys_put(p);
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	}
-	*out = p->obj.handle;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
-{
-	struct phys *p;
-	CUresult r = enter();
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	p = handle_find(handle, HANDLE_MEMORY);
-	if (!p)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	if (--p->handles == 0) {
-		handle_retire(&p->obj);
-		phys_put(p);
-	}
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
-						CUmemGenericAllocationHandle handle)
-{
-	struct phys *p;
-	CUresult r = enter();
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	p = handle_find(handle, HANDLE_MEMORY);
-	if (!p || !prop)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*prop = p->prop;
 	return context_leave(CUDA_SUCCESS);
 }
 
@@ -313,13 +171,13 @@ CUresult cuMemMap(CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllo
 	struct reservation *v;
 	struct mapping *m;
 	struct phys *p;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	v = reservation_of(addr, size);
 	p = handle_find(handle, HANDLE_MEMORY);
-	if (!v || !p || !size || !is_multiple(addr) || flags)
+	if (!v || !p || !size || !phys_is_multiple(addr) || flags)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	/* "offset [...] currently must be zero", and nothing but all of the memory is mapped */
 	if (offset || size != p->size)
@@ -367,7 +225,7 @@ static bool cuts_no_mapping(const struct reservation *v, uint64_t addr, size_t s
 		if (m->addr < addr + size && addr < m->addr + m->size &&
 		    (m->addr < addr || m->addr + m->size > addr + size || m->going))
 			return false;
-	return is_multiple(addr) && is_multiple(size);
+	return phys_is_multiple(addr) && phys_is_multiple(size);
 }
 
 static bool is_inside(const struct mapping *m, uint64_t addr, size_t size)
@@ -452,7 +310,7 @@ CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *de
 {
 	struct reservation *v;
 	bool less = false;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -477,7 +335,7 @@ CUresult cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDesc *de
 CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location, CUdeviceptr addr)
 {
 	const struct mapping *m;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -504,7 +362,7 @@ CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 {
 	struct reservation *v;
 	struct mapping *m, *next;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -532,84 +390,12 @@ CUresult cuMemUnmap(CUdeviceptr addr, size_t size)
 CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *addr)
 {
 	struct mapping *m;
-	CUresult r = enter();
+	CUresult r = driver_enter();
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	m = mapping_of((uintptr_t)addr);
 	if (!out || !m)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	/* After the last release only mappings keep it; it gets a new handle. */
-	if (!m->phys->handles) {
-		if (handle_create(&m->phys->obj, HANDLE_MEMORY))
-			return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-		m->phys->refs++;
-	}
-	m->phys->handles++;
-	*out = m->phys->obj.handle;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle,
-				      CUmemAllocationHandleType type, unsigned long long flags)
-{
-	struct phys *p;
-	CUresult r = enter();
-	int fd;
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	p = handle_find(handle, HANDLE_MEMORY);
-	if (!out || flags || !p || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
-	    !(p->prop.requestedHandleTypes & type))
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	fd = share_dup(p->fd);
-	if (fd < 0)
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	*(int *)out = fd;
-	return context_leave(CUDA_SUCCESS);
-}
-
-static struct phys *phys_import(int fd)
-{
-	struct phys *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->refs = p->handles = 1;
-	p->imported = true;
-	p->size = share_size(fd);
-	p->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
-	p->prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
-	p->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-	p->prop.location.id = share_device(fd) >= 0 ? share_device(fd) : 0;
-	p->fd = share_dup(fd);
-	if (p->fd >= 0)
-		return p;
-	free(p);
-	return NULL;
-}
-
-/* Any sealed memfd of a proper size will do: who made it is not asked. */
-CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, void *os_handle,
-					CUmemAllocationHandleType type)
-{
-	struct phys *p;
-	CUresult r = driver_ready();
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!out || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
-	    !is_multiple(share_size((intptr_t)os_handle)))
-		return CUDA_ERROR_INVALID_VALUE;
-	p = phys_import((intptr_t)os_handle);
-	if (!p)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	driver_lock();
-	if (handle_create(&p->obj, HANDLE_MEMORY)) {
-		phys_put(p);
-		return context_leave(CUDA_ERROR_OUT_OF_MEMORY);
-	}
-	*out = p->obj.handle;
-	return context_leave(CUDA_SUCCESS);
+	return context_leave(phys_retain(m->phys, out));
 }
