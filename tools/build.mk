@@ -60,7 +60,7 @@ COMPILED += $(tools_ROUNDTRIP_OBJS)
 # What a network's delay costs, without a network: tools/gpubench.py puts it between client and server.
 tools_DELAYPROXY := build/tools/delayproxy
 
-$(tools_DELAYPROXY): tools/delayproxy.c $(COMMON_OUT)/net.o
+$(tools_DELAYPROXY): tools/delayproxy.c $(COMMON_OUT)/net.o $(COMMON_OUT)/env.o
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -Iuserd/common -Iuapi -pthread $(DEPS) $< $(filter %.o,$^) -o $@
