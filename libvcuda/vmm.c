@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * vmm.c - the virtual memory calls: addresses, memory, and which is where
+ * vmm.c - the virtual memory calls: addresses, and which memory is where
  *
- * A reservation is a run of the lease's range. Memory has a number and counts against the lease's
- * limit from cuMemCreate() until neither a handle nor a mapping is left. What is where is known
- * here; the worker only carries it out, so that no call but sharing costs a round trip.
+ * A reservation is a run of the lease's range. What is where is known here; the worker only carries
+ * it out, so that no call costs a round trip.
  */
 #include "vmm.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-struct memory {
-	CUmemGenericAllocationHandle handle;
-	uint64_t size, id;
-	unsigned int handles, mappings;
-	CUmemAllocationProp prop;
-};
+#include "phys.h"
 
 struct mapping {
 	struct mapping *next;		/* by address */
 	uint64_t addr, size;
-	struct memory *memory;
+	struct phys *memory;
 	CUmemAccess_flags access;
 };
 
@@ -33,35 +24,7 @@ struct reservation {
 	CUcontext ctx;
 };
 
-/* ---- frames ---- */
-
-static CUresult send(enum cuda_id id, const void *p, size_t n)
-{
-	struct vcuda_iov iov = { p, n };
-
-	return vcuda_submit(id, 0, &iov, 1, NULL, NULL);
-}
-
-static CUresult send_number(enum cuda_id id, uint64_t number)
-{
-	uint64_t wire = htole64(number);
-
-	return send(id, &wire, sizeof(wire));
-}
-
-static CUresult send_span(enum cuda_id id, uint64_t addr, uint64_t size)
-{
-	struct vwire_map m = { .addr = htole64(addr), .size = htole64(size) };
-
-	return send(id, &m, sizeof(m));
-}
-
 /* ---- looking up; under the arena's lock ---- */
-
-static bool is_multiple(uint64_t n)
-{
-	return n && n % vcuda_arena_granule() == 0;
-}
 
 static uint64_t bytes_of(const struct reservation *v)
 {
@@ -105,14 +68,6 @@ static struct mapping *row(const struct reservation *v, uint64_t addr, uint64_t 
 	return size && at == addr + size ? first : NULL;
 }
 
-static struct memory *memory_get(CUmemGenericAllocationHandle handle)
-{
-	struct vcuda_object *o =
-		vcuda_handle_get(CUDA_HANDLE_allocation, (void *)(uintptr_t)handle);
-
-	return o ? o->p : NULL;
-}
-
 bool vcuda_vmm_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out)
 {
 	struct reservation *v = (struct reservation *)r;
@@ -145,7 +100,7 @@ CUresult hand_cuMemAddressReserve(CUdeviceptr *out, size_t size, size_t align, C
 	struct reservation *v;
 	CUresult r;
 
-	if (!out || !is_multiple(size) || (align & (align - 1)) || flags)
+	if (!out || !phys_is_multiple(size) || (align & (align - 1)) || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	v = calloc(1, sizeof(*v));
 	if (!v)
@@ -178,146 +133,6 @@ CUresult hand_cuMemAddressFree(CUdeviceptr addr, size_t size)
 	return r;
 }
 
-/* ---- memory ---- */
-
-static CUresult check_prop(const CUmemAllocationProp *prop)
-{
-	if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) ||
-	    prop->allocFlags.gpuDirectRDMACapable || prop->allocFlags.usage)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return device_exists(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
-}
-
-CUresult hand_cuMemGetAllocationGranularity(size_t *out, const CUmemAllocationProp *prop,
-					    CUmemAllocationGranularity_flags option)
-{
-	/* the driver asks for no device where there is nothing but zeros */
-	CUresult r = prop && !prop->type && !prop->location.type ? CUDA_SUCCESS : check_prop(prop);
-
-	if (r)
-		return r;
-	if (!out || (unsigned int)option > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED)
-		return CUDA_ERROR_INVALID_VALUE;
-	*out = vcuda_arena_granule();
-	return CUDA_SUCCESS;
-}
-
-/* Charged already. */
-static CUresult memory_new(struct memory **out, uint64_t size, const CUmemAllocationProp *prop)
-{
-	struct memory *m = calloc(1, sizeof(*m));
-	struct vcuda_object *o;
-
-	if (!m)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	m->handle = vcuda_handle_new(CUDA_HANDLE_allocation, &o);
-	if (!m->handle) {
-		free(m);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	o->p = m;
-	m->size = size;
-	m->id = vcuda_memory_id();
-	m->handles = 1;
-	m->prop = *prop;
-	/* compression is a wish, which is not granted */
-	m->prop.allocFlags.compressionType = CU_MEM_ALLOCATION_COMP_NONE;
-	*out = m;
-	return CUDA_SUCCESS;
-}
-
-static void memory_put(struct memory *m)
-{
-	if (m->handles || m->mappings)
-		return;
-	vcuda_arena_uncharge(m->size);
-	free(m);
-}
-
-static void forget(struct memory *m)
-{
-	vcuda_handle_del(CUDA_HANDLE_allocation, (void *)(uintptr_t)m->handle);
-	m->handles = 0;
-	memory_put(m);
-}
-
-static CUresult create(struct memory **m, size_t size, const CUmemAllocationProp *prop)
-{
-	struct vwire_allocation a = { .size = htole64(size) };
-	CUresult r = vcuda_arena_charge(size);
-
-	if (r)
-		return r;
-	r = memory_new(m, size, prop);
-	if (r) {
-		vcuda_arena_uncharge(size);
-		return r;
-	}
-	a.number = htole32((uint32_t)(*m)->handle);
-	r = send(CUDA_ID_cuMemCreate, &a, sizeof(a));
-	if (r)
-		forget(*m);
-	return r;
-}
-
-CUresult hand_cuMemCreate(CUmemGenericAllocationHandle *out, size_t size,
-			  const CUmemAllocationProp *prop, unsigned long long flags)
-{
-	struct memory *m;
-	CUresult r = check_prop(prop);
-
-	if (r)
-		return r;
-	if (!out || !is_multiple(size) || flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	vcuda_arena_lock();
-	r = create(&m, size, prop);
-	vcuda_arena_unlock();
-	if (!r)
-		*out = m->handle;
-	return r;
-}
-
-/* Its number goes with its last handle; mappings do without. */
-static CUresult release(struct memory *m)
-{
-	if (--m->handles)
-		return CUDA_SUCCESS;
-	send_number(CUDA_ID_cuMemRelease, (uint32_t)m->handle);
-	forget(m);
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuMemRelease(CUmemGenericAllocationHandle handle)
-{
-	struct memory *m;
-	CUresult r;
-
-	vcuda_arena_lock();
-	m = memory_get(handle);
-	r = m ? release(m) : CUDA_ERROR_INVALID_VALUE;
-	vcuda_arena_unlock();
-	return r;
-}
-
-CUresult hand_cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *prop,
-						     CUmemGenericAllocationHandle handle)
-{
-	struct memory *m;
-
-	if (!prop)
-		return CUDA_ERROR_INVALID_VALUE;
-	vcuda_arena_lock();
-	m = memory_get(handle);
-	if (m)
-		*prop = m->prop;
-	vcuda_arena_unlock();
-	return m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
 CUresult hand_cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, void *addr)
 {
 	uint64_t at = (uintptr_t)addr;
@@ -343,7 +158,7 @@ CUresult hand_cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *out, voi
 
 /* ---- mappings ---- */
 
-static CUresult map_at(struct reservation *v, uint64_t addr, uint64_t size, struct memory *memory)
+static CUresult map_at(struct reservation *v, uint64_t addr, uint64_t size, struct phys *memory)
 {
 	struct mapping *m = malloc(sizeof(*m)), **at;
 	struct vwire_mem_map w = {
@@ -354,7 +169,7 @@ static CUresult map_at(struct reservation *v, uint64_t addr, uint64_t size, stru
 
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = send(CUDA_ID_cuMemMap, &w, sizeof(w));
+	r = vcuda_vmm_send(CUDA_ID_cuMemMap, &w, sizeof(w));
 	if (r) {
 		free(m);
 		return r;
@@ -381,13 +196,13 @@ CUresult hand_cuMemMap(CUdeviceptr addr, size_t size, size_t offset,
 		       CUmemGenericAllocationHandle handle, unsigned long long flags)
 {
 	struct reservation *v;
-	struct memory *memory;
+	struct phys *memory;
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
 	vcuda_arena_lock();
 	v = reservation_of(addr, size);
-	memory = memory_get(handle);
-	if (v && memory && size && is_multiple(addr) && !flags) {
+	memory = vcuda_phys_get(handle);
+	if (v && memory && size && phys_is_multiple(addr) && !flags) {
 		/* "offset [...] currently must be zero"; nothing but all of the memory is mapped */
 		if (offset || size != memory->size)
 			r = CUDA_ERROR_NOT_SUPPORTED;
@@ -406,8 +221,15 @@ static void unlink_mapping(struct reservation *v, struct mapping *m)
 		;
 	*at = m->next;
 	m->memory->mappings--;
-	memory_put(m->memory);
+	vcuda_phys_put(m->memory);
 	free(m);
+}
+
+static CUresult send_span(enum cuda_id id, uint64_t addr, uint64_t size)
+{
+	struct vwire_map m = { .addr = htole64(addr), .size = htole64(size) };
+
+	return vcuda_vmm_send(id, &m, sizeof(m));
 }
 
 /* What is mapped there goes; where nothing is there is nothing to do. */
@@ -416,7 +238,7 @@ static CUresult unmap(struct reservation *v, uint64_t addr, uint64_t size)
 	struct mapping *m, *next;
 	CUresult r = CUDA_SUCCESS;
 
-	if (!is_multiple(addr) || !is_multiple(size))
+	if (!phys_is_multiple(addr) || !phys_is_multiple(size))
 		return CUDA_ERROR_INVALID_VALUE;
 	for (m = v->first; m; m = m->next)
 		if (m->addr < addr + size && addr < m->addr + m->size &&
@@ -482,7 +304,7 @@ CUresult hand_cuMemSetAccess(CUdeviceptr addr, size_t size, const CUmemAccessDes
 	/* there is one device: the last word counts */
 	w.flags = htole32(desc[count - 1].flags);
 	if (!r)
-		r = send(CUDA_ID_cuMemSetAccess, &w, sizeof(w));
+		r = vcuda_vmm_send(CUDA_ID_cuMemSetAccess, &w, sizeof(w));
 	for (; !r && m && m->addr < addr + size; m = m->next)
 		m->access = desc[count - 1].flags;
 	vcuda_arena_unlock();
@@ -510,86 +332,4 @@ CUresult hand_cuMemGetAccess(unsigned long long *flags, const CUmemLocation *l, 
 		*flags = m->access;
 	vcuda_arena_unlock();
 	return m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-/* ---- sharing: a descriptor that says under which name the server has the memory ---- */
-
-CUresult hand_cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle,
-					   CUmemAllocationHandleType type, unsigned long long flags)
-{
-	struct vwire_token token;
-	struct memory *m;
-	CUresult r = CUDA_SUCCESS;
-	int fd;
-
-	vcuda_arena_lock();
-	m = memory_get(handle);
-	if (!out || flags || !m || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
-	    !(m->prop.requestedHandleTypes & type))
-		r = CUDA_ERROR_INVALID_VALUE;
-	vcuda_arena_unlock();
-	if (!r)
-		r = vcuda_share(CUDA_ID_cuMemExportToShareableHandle,
-				(uint64_t[]){ (uint32_t)handle }, 1, &token);
-	if (r)
-		return r;
-	fd = memfd_create("dgsf-memory", MFD_CLOEXEC);
-	if (fd < 0 || write(fd, &token, sizeof(token)) != sizeof(token)) {
-		if (fd >= 0)
-			close(fd);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	*(int *)out = fd;
-	return CUDA_SUCCESS;
-}
-
-static CUresult import(struct memory **m, const struct vwire_token *token)
-{
-	CUmemAllocationProp prop = {
-		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-		.location = { .type = CU_MEM_LOCATION_TYPE_DEVICE },
-	};
-	uint64_t size = le64toh(token->size), number;
-	CUresult r;
-
-	vcuda_arena_lock();
-	r = is_multiple(size) ? vcuda_arena_charge(size) : CUDA_ERROR_INVALID_VALUE;
-	if (!r) {
-		r = memory_new(m, size, &prop);
-		if (r)
-			vcuda_arena_uncharge(size);
-	}
-	vcuda_arena_unlock();
-	if (r)
-		return r;
-	number = (uint32_t)(*m)->handle;
-	r = vcuda_open_shared(CUDA_ID_cuMemImportFromShareableHandle, token, &number, 1);
-	if (!r)
-		return r;
-	vcuda_arena_lock();
-	forget(*m);
-	vcuda_arena_unlock();
-	return r;
-}
-
-CUresult hand_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, void *os_handle,
-					     CUmemAllocationHandleType type)
-{
-	struct vwire_token token;
-	struct memory *m;
-	CUresult r;
-
-	if (!out || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
-	    pread((int)(intptr_t)os_handle, &token, sizeof(token), 0) != sizeof(token))
-		return CUDA_ERROR_INVALID_VALUE;
-	r = import(&m, &token);
-	if (!r)
-		*out = m->handle;
-	return r == CUDA_ERROR_INVALID_HANDLE ? CUDA_ERROR_INVALID_VALUE : r;
-}
-
-void vcuda_vmm_reset(void)
-{
-	vcuda_handle_reset(CUDA_HANDLE_allocation);
 }
