@@ -120,7 +120,7 @@ struct vwire_tlv {
 #define VWIRE_TLV_UTILISATION	6	/* struct vwire_utilisation */
 
 /*
- * Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines one; RESUME, MULTI
+ * Feature bits of vwire_lease, vwire_hello and vwire_welcome. Version 1 defines two; RESUME, MULTI
  * and TLS are reserved.
  */
 /* the sender of LEASE wants VWIRE_OP_STATUS frames */
@@ -128,6 +128,8 @@ struct vwire_tlv {
 #define VWIRE_FEAT_RESUME	(1ull << 1)
 #define VWIRE_FEAT_MULTI	(1ull << 2)
 #define VWIRE_FEAT_TLS		(1ull << 3)
+/* the sender of LEASE, which is vgpud, makes bulk connections out of further sessions of a process */
+#define VWIRE_FEAT_BULK		(1ull << 4)
 
 /**
  * struct vwire_lease - payload of VWIRE_OP_LEASE

@@ -70,7 +70,7 @@ int __wrap_vcuda_transport_open(struct vcuda_transport *t, char *why, size_t n)
 	ring.control->sq_tail.asleep = 1;
 	memset(t, 0, sizeof(*t));
 	t->ring = ring;
-	t->fd = t->sock = t->kick = -1;
+	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
 	cq_head = 0;
 	return 0;
 }

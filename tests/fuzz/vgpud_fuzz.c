@@ -33,7 +33,7 @@
 #define SQ		8192u
 #define CQ		16384u
 #define SLOTS		4u
-#define ROUNDS		64	/* of sessions_run() for one frame */
+#define ROUNDS		64	/* of mover_run() for one frame */
 
 bool frames_count;
 const uint64_t frames_numbers[] = {
@@ -216,10 +216,10 @@ static void pass(const uint8_t *p, size_t n)
 			c->sq_head.index += n;
 		}
 		TAILQ_FOREACH(one, &v.sessions, link)
-			if (one->ring.fn)
-				one->ring.fn(&one->ring, EPOLLIN);
-		for (int i = 0; i < ROUNDS && !TAILQ_EMPTY(&v.busy); i++)
-			sessions_run(&v);
+			if (one->pump.ring.fn)
+				one->pump.ring.fn(&one->pump.ring, EPOLLIN);
+		for (int i = 0; i < ROUNDS && !TAILQ_EMPTY(&v.mover.busy); i++)
+			mover_run(&v.mover);
 		if (!s->taken)
 			continue;
 		take_completions(s);
@@ -322,7 +322,7 @@ static void start(void)
 	log_init("vgpud_fuzz");
 	log_set_level(getenv("FUZZ_LOG") ? log_level_parse(getenv("FUZZ_LOG")) : -1);
 	TAILQ_INIT(&v.sessions);
-	TAILQ_INIT(&v.busy);
+	mover_init(&v.mover, &v.loop, &v.conf.spin_us);
 	must(!event_loop_init(&v.loop));
 	v.conf.server = server;
 	v.conf.tenant = tenant;
@@ -346,6 +346,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pass(data + at, n);
 	}
 	sessions_close(&v, VWIRE_REASON_DRAINING, "the end");
-	must(!v.nr_sessions && TAILQ_EMPTY(&v.sessions) && TAILQ_EMPTY(&v.busy));
+	must(!v.nr_sessions && TAILQ_EMPTY(&v.sessions) && TAILQ_EMPTY(&v.mover.busy));
 	return 0;
 }

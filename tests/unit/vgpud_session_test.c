@@ -152,9 +152,9 @@ static void run(void)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &v.sessions, link)
-		s->ring.fn(&s->ring, EPOLLIN);
-	while (!TAILQ_EMPTY(&v.busy))
-		sessions_run(&v);
+		s->pump.ring.fn(&s->pump.ring, EPOLLIN);
+	while (!TAILQ_EMPTY(&v.mover.busy))
+		mover_run(&v.mover);
 }
 
 static void submit(struct side *s, const void *p, uint32_t n)
@@ -302,7 +302,7 @@ int main(void)
 		return 1;
 	log_init("vgpud");
 	TAILQ_INIT(&v.sessions);
-	TAILQ_INIT(&v.busy);
+	mover_init(&v.mover, &v.loop, &v.conf.spin_us);
 	v.nr_devices = 1;
 	v.devices[0].vgpud = &v;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,34 @@ static uint8_t *cq_at(const struct fwd *f, uint64_t index)
 	return f->ring.cq + (index & (f->ring.cq_bytes - 1));
 }
 
+static void set_asleep(struct vgpu_ring_side *side, uint32_t v)
+{
+	__atomic_store_n(&side->asleep, v, __ATOMIC_RELAXED);
+}
+
+int fwd_peek(struct fwd *f, void *buf, uint32_t n)
+{
+	uint32_t there;
+	int err = sq_pending(f, &there);
+
+	if (!err && there < n) {
+		set_asleep(&f->ring.control->sq_tail, 1);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		err = sq_pending(f, &there);
+	}
+	if (err || there < n)
+		return err;
+	set_asleep(&f->ring.control->sq_tail, 0);
+	memcpy(buf, f->ring.sq + (f->sq_tail & (f->ring.sq_bytes - 1)), n);
+	return 1;
+}
+
+void fwd_skip(struct fwd *f, uint32_t n)
+{
+	f->sq_tail += n;
+	publish(f, &f->ring.control->sq_tail, f->sq_tail, &f->ring.control->sq_head);
+}
+
 /* Takes sent bytes off the prefix first, then off the ring. */
 static void sent(struct fwd *f, uint32_t n)
 {
@@ -100,10 +128,8 @@ static void sent(struct fwd *f, uint32_t n)
 		head = n;
 	f->prefix_off += head;
 	n -= head;
-	if (!n)
-		return;
-	f->sq_tail += n;
-	publish(f, &f->ring.control->sq_tail, f->sq_tail, &f->ring.control->sq_head);
+	if (n)
+		fwd_skip(f, n);
 }
 
 /*
@@ -293,11 +319,6 @@ bool fwd_want_read(const struct fwd *f)
 bool fwd_want_write(const struct fwd *f)
 {
 	return f->send_stuck;
-}
-
-static void set_asleep(struct vgpu_ring_side *side, uint32_t v)
-{
-	__atomic_store_n(&side->asleep, v, __ATOMIC_RELAXED);
 }
 
 /* true when fwd_run() would move something, or would find the ring lying. */

@@ -86,6 +86,14 @@ int fwd_init(struct fwd *f, const struct fwd_ring *ring, int sock, const struct 
 int fwd_prefix(struct fwd *f, const void *frame, size_t n);
 
 /*
+ * Copies the first n bytes of what the function has submitted, before anything is moved: 1; 0 where
+ * there are fewer, and it is asked to ring when there are more; -EPROTO.
+ */
+int fwd_peek(struct fwd *f, void *buf, uint32_t n);
+/* Bytes that were peeked at are not sent: the function has their room back. */
+void fwd_skip(struct fwd *f, uint32_t n);
+
+/*
  * Moves what can be moved, both ways, without blocking, but not without end: > 0 something was
  * moved, call again; 0 nothing to do; < 0 the session is over: -EPROTO for a lying ring or a frame
  * that cannot be, -ECONNRESET and -EPIPE when the server has gone, or another -errno of the socket.

@@ -206,7 +206,8 @@ static bool take_hello(struct worker *w, const struct vwire_frame *f)
 	}
 	w->reply_max = le32toh(h.reply_max) < VWIRE_FRAME_MAX ? le32toh(h.reply_max) & ~7u
 							      : VWIRE_FRAME_MAX;
-	w->features = (le64toh(h.features) | le64toh(w->lease.lease.features)) & VWIRE_FEAT_STATUS;
+	w->features = (le64toh(h.features) | le64toh(w->lease.lease.features)) &
+		      (VWIRE_FEAT_STATUS | VWIRE_FEAT_BULK);
 	w->last_seq = le64toh(f->seq);
 	log_info("lease %llu, %s: process %u, CUDA %u, tenant %s, %llu bytes",
 		 (unsigned long long)w->lease.id, w->lease.client, le32toh(h.pid),

@@ -184,8 +184,12 @@ static int start(struct vgpud *v)
 {
 	int err = event_loop_init(&v->loop);
 
+	if (err)
+		return err;
+	mover_init(&v->mover, &v->loop, &v->conf.spin_us);
+	err = watch_signals(v);
 	if (!err)
-		err = watch_signals(v);
+		err = lanes_init(&v->lanes, v);
 	if (err)
 		return err;
 	v->control = control_open(v->conf.control);
@@ -215,7 +219,6 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	TAILQ_INIT(&v->sessions);
-	TAILQ_INIT(&v->busy);
 	event_raise_files();
 	if (configure(v))
 		return EXIT_FAILURE;
@@ -227,9 +230,10 @@ int main(int argc, char **argv)
 	notify("READY=1");
 	log_info("%u devices", v->nr_devices);
 	while (!err && !(v->draining && !v->nr_sessions)) {
-		err = event_loop_run(&v->loop, TAILQ_EMPTY(&v->busy));
-		sessions_run(v);
+		err = event_loop_run(&v->loop, TAILQ_EMPTY(&v->mover.busy));
+		mover_run(&v->mover);
 	}
+	lanes_fini(&v->lanes);
 	if (err)
 		log_err("%s", strerror(-err));
 	else

@@ -6,25 +6,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "log.h"
+#include "vgpu_wire.h"
 #include "vgpud.h"
 
 #define RESULT_UNAVAILABLE	46u	/* CUDA_ERROR_DEVICE_UNAVAILABLE */
-#define NO_SPIN_TIMES		8
 
-static void set_busy(struct session *s, bool busy)
+/* What a bulk connection begins with. */
+struct bulk_frame {
+	struct vwire_frame head;
+	struct vwire_bulk bulk;
+};
+
+/* Its rings and its descriptor are somebody else's. */
+static void session_forget(struct session *s)
 {
-	if (s->busy == busy)
-		return;
-	s->busy = busy;
-	if (busy)
-		TAILQ_INSERT_TAIL(&s->vgpud->busy, s, busy_link);
-	else
-		TAILQ_REMOVE(&s->vgpud->busy, s, busy_link);
+	struct vgpud *v = s->vgpud;
+
+	dial_cancel(&s->dial);
+	pump_stop(&s->pump);
+	TAILQ_REMOVE(&v->sessions, s, link);
+	v->nr_sessions--;
+	free(s);
 }
 
 /*
@@ -32,20 +38,15 @@ static void set_busy(struct session *s, bool busy)
  */
 static void session_free(struct session *s)
 {
-	struct vgpud *v = s->vgpud;
+	int sock = s->pump.running ? s->pump.sock.fd : -1;
 
-	set_busy(s, false);
-	dial_cancel(&s->dial);
-	event_del(&v->loop, &s->ring);
-	if (s->running) {
-		event_del(&v->loop, &s->sock);
-		close(s->sock.fd);
-	}
-	control_unmap(&s->fwd.ring);
+	lanes_end(&s->vgpud->lanes, s);
+	pump_stop(&s->pump);
+	if (sock >= 0)
+		close(sock);
+	control_unmap(&s->pump.fwd.ring);
 	close(s->fd);
-	TAILQ_REMOVE(&v->sessions, s, link);
-	v->nr_sessions--;
-	free(s);
+	session_forget(s);
 }
 
 static void session_end(struct session *s, const char *why)
@@ -58,7 +59,7 @@ static void session_end(struct session *s, const char *why)
 /* The function may have left no room for the frame; then the end of its descriptor has to do. */
 static void session_close(struct session *s, uint32_t reason, const char *text)
 {
-	fwd_close(&s->fwd, RESULT_UNAVAILABLE, reason, text);
+	fwd_close(&s->pump.fwd, RESULT_UNAVAILABLE, reason, text);
 	session_end(s, text);
 }
 
@@ -97,112 +98,39 @@ static void session_over(struct session *s, int err)
 	session_close(s, VWIRE_REASON_LOST, text);
 }
 
-static uint64_t now_us(void)
+static void pump_over(struct pump *p, int err)
 {
-	struct timespec ts;
+	struct session *s = container_of(p, struct session, pump);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-/*
- * A short look for more work saves the two system calls of a doorbell and its poll, when work comes
- * that soon. When it did not, the next few times are not spent on it.
- */
-static bool spin(struct session *s)
-{
-	uint64_t now;
-
-	if (!s->vgpud->conf.spin_us)
-		return false;
-	if (!s->idle_us && s->no_spin) {
-		s->no_spin--;
-		return false;
-	}
-	now = now_us();
-	if (!s->idle_us)
-		s->idle_us = now;
-	if (now - s->idle_us < s->vgpud->conf.spin_us)
-		return true;
-	s->idle_us = 0;
-	s->no_spin = NO_SPIN_TIMES;
-	return false;
-}
-
-static void session_run(struct session *s)
-{
-	int r = fwd_run(&s->fwd);
-
-	if (r < 0)
-		session_over(s, r);
-	else if (r > 0)
-		s->idle_us = 0;
-	else if (!spin(s) && fwd_sleep(&s->fwd))
-		set_busy(s, false);
-}
-
-void sessions_run(struct vgpud *v)
-{
-	struct session *s, *next;
-
-	for (s = TAILQ_FIRST(&v->busy); s; s = next) {
-		next = TAILQ_NEXT(s, busy_link);
-		session_run(s);
-	}
-}
-
-static void wake_up(struct session *s)
-{
-	if (!s->running || s->busy)
-		return;
-	fwd_wakeup(&s->fwd);
-	set_busy(s, true);
-}
-
-static void ring_event(struct event *e, uint32_t events)
-{
-	struct session *s = container_of(e, struct session, ring);
-
-	if (events & EPOLLHUP)
+	if (err == -ESHUTDOWN)
 		session_end(s, "closed by the function");
 	else
-		wake_up(s);
+		session_over(s, err);
 }
 
-/* Its end is met by fwd_run(), behind what was sent before it. */
-static void sock_event(struct event *e, uint32_t events)
-{
-	(void)events;
-	wake_up(container_of(e, struct session, sock));
-}
-
-/*
- * Edge-triggered: a session that waits for room in one direction is not woken over and over by the
- * other, and what is waited for need not be told to epoll each time. fwd_run() always goes on until
- * there is nothing left.
- */
 static void session_start(struct session *s, int fd)
 {
 	uint8_t lease[VWIRE_CONTROL_MAX];
-	struct fwd_ring ring = s->fwd.ring;
+	struct fwd_ring ring = s->pump.fwd.ring;
+	uint64_t features = VWIRE_FEAT_STATUS;
 	int n, err;
 
-	n = net_lease_frame(lease, sizeof(lease), VWIRE_FEAT_STATUS, s->mem_limit,
+	if (s->vgpud->conf.bulk_threads)
+		features |= VWIRE_FEAT_BULK;
+	n = net_lease_frame(lease, sizeof(lease), features, s->mem_limit,
 			    device_queue_wait(s->device), device_tenant(s->device));
-	err = n < 0 ? n : fwd_init(&s->fwd, &ring, fd, &ops, s);
+	err = n < 0 ? n : fwd_init(&s->pump.fwd, &ring, fd, &ops, s);
 	if (!err)
-		err = fwd_prefix(&s->fwd, lease, n);
+		err = fwd_prefix(&s->pump.fwd, lease, n);
 	if (!err)
-		err = event_add(&s->vgpud->loop, &s->sock, fd,
-				EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, sock_event);
+		err = pump_start(&s->pump, fd);
 	if (err) {
 		close(fd);
 		session_over(s, err);
-		return;
 	}
-	s->running = true;
-	set_busy(s, true);
 }
+
+/* ---- connecting ---- */
 
 static void dial_done(struct dial *d, int fd)
 {
@@ -245,6 +173,62 @@ static void session_connect(struct session *s)
 			   dial_done);
 }
 
+/* ---- what it is ---- */
+
+/* The process's session on the device that runs, the newest; NULL: there is none. */
+static struct session *running_of(const struct session *s)
+{
+	struct session *p;
+
+	TAILQ_FOREACH_REVERSE(p, &s->vgpud->sessions, sessions, link)
+		if (p->pump.running && p->pid == s->pid && p->device == s->device)
+			return p;
+	return NULL;
+}
+
+static void become_lane(struct session *s, const struct bulk_frame *f)
+{
+	struct session *of = running_of(s);
+	char text[VWIRE_TEXT_MAX];
+	int err = -ESRCH;
+
+	pump_stop(&s->pump);
+	if (of)
+		err = lane_create(&s->vgpud->lanes, of, s, f, sizeof(*f));
+	if (!err) {
+		log_debug("session %" PRIu64 ": bulk connection of %" PRIu64, s->id, of->id);
+		session_forget(s);
+		return;
+	}
+	snprintf(text, sizeof(text), "no bulk connection: %s", strerror(-err));
+	session_close(s, err == -ESRCH ? VWIRE_REASON_PROTOCOL : VWIRE_REASON_FULL, text);
+}
+
+/* The function rings when there is more, until it is known. */
+static void decide(struct pump *p)
+{
+	struct session *s = container_of(p, struct session, pump);
+	struct bulk_frame f;
+	int r;
+
+	if (s->dial.loop)
+		return;
+	r = fwd_peek(&p->fwd, &f.head, sizeof(f.head));
+	if (r > 0 && le16toh(f.head.op) != VWIRE_OP_BULK) {
+		session_connect(s);
+		return;
+	}
+	if (r > 0)
+		r = fwd_peek(&p->fwd, &f, sizeof(f));
+	if (r > 0 && (le16toh(f.head.op) != VWIRE_OP_BULK || f.head.flags ||
+		      le32toh(f.head.size) != sizeof(f) || le32toh(f.bulk.magic) != VWIRE_MAGIC))
+		r = -EPROTO;
+	if (r < 0)
+		session_over(s, r);
+	else if (r > 0)
+		become_lane(s, &f);
+}
+
 /* In the list, with its rings mapped; or nothing is left of it. */
 static int session_create(struct vgpud *v, const struct vgpu_session_attach *a)
 {
@@ -259,21 +243,25 @@ static int session_create(struct vgpud *v, const struct vgpu_session_attach *a)
 		.device = &v->devices[a->device],
 		.id = a->session,
 		.mem_limit = a->mem_limit,
+		.pid = a->pid,
 		.fd = a->fd,
 		.since = net_now(),
+		.pump = { .told = decide, .over = pump_over },
 	};
 	err = control_map(a, &ring);
 	if (err)
 		goto free_session;
-	err = fwd_init(&s->fwd, &ring, -1, &ops, s);
+	err = fwd_init(&s->pump.fwd, &ring, -1, &ops, s);
 	if (!err)
-		err = event_add(&v->loop, &s->ring, a->fd, EPOLLIN | EPOLLOUT | EPOLLET,
-				ring_event);
+		err = pump_open(&s->pump, &v->mover, a->fd);
 	if (err)
 		goto unmap;
 	TAILQ_INSERT_TAIL(&v->sessions, s, link);
 	v->nr_sessions++;
-	session_connect(s);
+	if (v->draining || !v->conf.bulk_threads || !running_of(s))
+		session_connect(s);
+	else
+		decide(&s->pump);
 	return 0;
 
 unmap:

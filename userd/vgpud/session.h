@@ -2,7 +2,10 @@
 /*
  * session.h - one session of a function: its rings, its connection
  *
- *	announced -> attached -> (dialing) -> running -> ended
+ *	announced -> attached -> (undecided) -> (dialing) -> running -> ended
+ *
+ * One of a process that has another running may be to become a bulk connection of that: its first
+ * frame says (lane.h).
  *
  * It ends when the function's descriptor is closed, when the connection ends, or when either side
  * breaks the rules. The function reads why in a VWIRE_OP_CLOSED frame and then finds its descriptor
@@ -17,37 +20,28 @@
 
 #include "device.h"
 #include "dial.h"
-#include "event.h"
-#include "forward.h"
+#include "mover.h"
 
 struct vgpud;
 
 /**
  * struct session
- * @busy: in the daemon's list of those that may have something to move; else it sleeps or dials
- * @fd: the module's descriptor of the session, whose mappings @fwd uses
- * @running: connected
- * @idle_us: since when there has been nothing to move; 0: there was just now
- * @no_spin: times to go to sleep at once, because spinning brought nothing
+ * @pid: of the process, as the initial PID namespace numbers it
+ * @fd: the module's descriptor of the session, whose mappings @pump uses
  */
 struct session {
 	struct vgpud *vgpud;
 	struct device *device;
-	TAILQ_ENTRY(session) link, busy_link;
-	bool busy, running;
-	uint64_t id, mem_limit;
+	TAILQ_ENTRY(session) link;
+	uint64_t id, mem_limit, since;
+	int32_t pid;
 	int fd;
-	struct event ring, sock;
 	struct dial dial;
-	uint64_t idle_us, since;
-	unsigned int no_spin;
-	struct fwd fwd;
+	struct pump pump;
 };
 
 /* A session waits in the module. Told twice it is taken once. */
 void session_announced(struct vgpud *v, uint64_t id);
-/* Moves what can be moved, for all that are busy. */
-void sessions_run(struct vgpud *v);
 /* Ends all, each with the reason. */
 void sessions_close(struct vgpud *v, uint32_t reason, const char *text);
 

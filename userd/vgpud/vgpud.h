@@ -2,7 +2,7 @@
 /*
  * vgpud.h - what the files of vgpud share
  *
- * One thread, one loop. announce.c hears of sessions from the module, session.c serves them,
+ * One loop, and some threads for bulk data (lane.c). mover.c moves frames, announce.c hears of sessions from the module, session.c serves them,
  * device.c knows each device's server and whether it answers, dial.c connects, control.c has the
  * ioctls.
  */
@@ -17,7 +17,9 @@
 #include "conf.h"
 #include "device.h"
 #include "event.h"
+#include "lane.h"
 #include "linux/vgpu.h"
+#include "mover.h"
 #include "session.h"
 
 /* What may stand in a [vgpuN] section too. */
@@ -33,6 +35,8 @@
 	  "how often a server that does not answer is tried")                                      \
 	X(T, spin_us, INT, "30", 0, 1000,                                                          \
 	  "microseconds to look for work before sleeping; 0: none")                                \
+	X(T, bulk_threads, INT, "4", 0, LANE_CARRIERS_MAX,                                         \
+	  "threads for the data of large copies; 0: it goes with the requests")                    \
 	X(T, drain_timeout, MS, "30s", 0, 86400000, "time that SIGTERM leaves running sessions")   \
 	X(T, control, STR, "/dev/vgpuctl", 1, 255, "control device of the module")                 \
 	X(T, user, STR, "", 0, 31, "user to become when started as root")                          \
@@ -42,7 +46,7 @@ struct vgpud_conf { VGPUD_OPTIONS(CONF_MEMBER, ) };
 
 /**
  * struct vgpud - all of it
- * @busy: sessions that may have something to move; while there are any the loop does not sleep
+ * @mover: of the sessions that run
  * @nr_sessions: in @sessions, all of them
  */
 struct vgpud {
@@ -52,8 +56,9 @@ struct vgpud {
 	struct announce announce;
 	struct device devices[VGPU_MAX_DEVICES];
 	uint32_t nr_devices;
-	TAILQ_HEAD(, session) sessions;
-	TAILQ_HEAD(, session) busy;
+	TAILQ_HEAD(sessions, session) sessions;
+	struct mover mover;
+	struct lanes lanes;
 	uint32_t nr_sessions;
 	bool draining;
 	struct event signals;
