@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bulk.h - large copies over connections of their own, in direct mode
+ * bulk.h - large copies over connections of their own, in direct mode and through vgpud
  *
  * The requests go in the session's order, through the ring; their data goes in stripes, from and to
  * the program's memory, over whichever connection is free.
@@ -11,8 +11,8 @@
 #include "transport.h"
 #include "vcuda.h"
 
-/* The server's offer, at the greeting. */
-void vcuda_bulk_offered(const void *p, size_t n);
+/* The server's offer, at the greeting; features: what was agreed. */
+void vcuda_bulk_offered(const void *p, size_t n, uint64_t features);
 /*
  * A copy of n bytes goes this way. The first that is large enough opens the connections, which a
  * copy to the host waits for (wait) and one to the device does not.

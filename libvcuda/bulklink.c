@@ -4,6 +4,7 @@
  *
  * VGPU_BULK says how many there are, 4 unless told otherwise, 0 for none. They are opened by a
  * thread of their own when the first large copy comes, to the address that the session's goes to.
+ * Through vgpud each is a pair of rings (lane.c), else a socket.
  * Where the network's device takes data from the program's pages, nobody copies it (VGPU_ZEROCOPY=0:
  * the kernel does); a copy is then over when the server has acknowledged it.
  */
@@ -13,12 +14,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "bulk.h"
 #include "bulklink.h"
 #include "env.h"
+#include "lane.h"
 #include "net.h"
 #include "ring.h"
 #include "zerocopy.h"
@@ -49,6 +52,8 @@ static bool first_busy; /* a thread that copies sends over the first connection 
 static bool stopping;
 static int nr_links, fds[LINKS_MAX];
 static struct zerocopy zero[LINKS_MAX];
+static struct vcuda_lane lanes[LINKS_MAX];
+static int lane_stop = -1;	/* eventfd; -1: there are none, in direct mode */
 static pthread_t opener, threads[2 * LINKS_MAX];
 static bool opener_runs;
 static int nr_threads;
@@ -60,9 +65,11 @@ static int wanted(void)
 	return n < (long)le32toh(offer.connections) ? n : (long)le32toh(offer.connections);
 }
 
-void vcuda_bulk_offered(const void *p, size_t n)
+void vcuda_bulk_offered(const void *p, size_t n, uint64_t features)
 {
-	if (n != sizeof(offer) || !vcuda_transport()->direct)
+	const struct vcuda_transport *t = vcuda_transport();
+
+	if (n != sizeof(offer) || !(t->direct || (features & VWIRE_FEAT_BULK && *t->path)))
 		return;
 	memcpy(&offer, p, sizeof(offer));
 	nr_links = wanted();
@@ -173,6 +180,8 @@ static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 	};
 
 	vcuda_stats_bytes(sizeof(h) + vwire_pad(len), 0);
+	if (lane_stop >= 0)
+		return vcuda_lane_send(&lanes[link], iov, 3);
 	return zerocopy_is_on(&zero[link]) ? send_pages(&zero[link], iov)
 					   : send_all(fds[link], iov, 3);
 }
@@ -255,7 +264,7 @@ void vcuda_bulk_finish(struct vcuda_outbound *o)
 
 void vcuda_bulk_settle(void)
 {
-	for (int i = 0; i < nr_links; i++)
+	for (int i = 0; lane_stop < 0 && i < nr_links; i++)
 		while (!zerocopy_wait(&zero[i], SETTLE_MS) && !vcuda_session_error())
 			usleep(1000);
 }
@@ -278,11 +287,14 @@ static void *sender(void *arg)
 
 /* ---- receiving ---- */
 
-static bool receive(int fd, void *p, size_t n)
+static bool receive(int link, void *p, size_t n)
 {
 	uint8_t bounce[BOUNCE], *at = p;
+	int fd = fds[link];
 	ssize_t got;
 
+	if (lane_stop >= 0)
+		return vcuda_lane_receive(&lanes[link], p, n);
 	while (n) {
 		got = recv(fd, at, n, MSG_WAITALL);
 		if (got < 0 && errno == EFAULT) {
@@ -309,14 +321,15 @@ static bool head_is_right(const struct stripe_head *h)
 	       le32toh(h->frame.size) == sizeof(*h) + vwire_pad(len);
 }
 
-static bool receive_stripe(int fd)
+static bool receive_stripe(int link)
 {
 	struct stripe_head h;
 	uint8_t padding[8], *dst = NULL;
 	uint64_t seq, len;
 	bool ok;
 
-	if (!receive(fd, &h, sizeof(h))) {
+	/* vgpud says so where it has ended there */
+	if (!receive(link, &h, sizeof(h)) || le16toh(h.frame.op) == VWIRE_OP_CLOSED) {
 		gone("a bulk connection to the server has ended");
 		return false;
 	}
@@ -329,7 +342,7 @@ static bool receive_stripe(int fd)
 				   "bulk data for no copy of this program");
 		return false;
 	}
-	ok = receive(fd, dst, len) && receive(fd, padding, vwire_pad(len) - len);
+	ok = receive(link, dst, len) && receive(link, padding, vwire_pad(len) - len);
 	if (ok)
 		vcuda_stats_bytes(0, sizeof(h) + vwire_pad(len));
 	vcuda_bulk_received(seq, ok ? len : 0);
@@ -340,10 +353,10 @@ static bool receive_stripe(int fd)
 
 static void *receiver(void *arg)
 {
-	int fd = (int)(intptr_t)arg;
+	int link = (int)(intptr_t)arg;
 
 	net_bulk_thread();
-	while (receive_stripe(fd))
+	while (receive_stripe(link))
 		;
 	return NULL;
 }
@@ -396,7 +409,27 @@ static int connect_one(int i, const struct net_addr *to)
 	return err;
 }
 
-static int connect_all(void)
+/* All are asked for, then waited for: a round trip for all of them. */
+static int connect_lanes(char *why, size_t n)
+{
+	int i, err = 0, stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (stop < 0)
+		return -errno;
+	pthread_mutex_lock(&lock);
+	lane_stop = stop;
+	pthread_mutex_unlock(&lock);
+	for (i = 0; !err && i < nr_links; i++) {
+		err = vcuda_lane_open(&lanes[i], vcuda_transport(), stop, &offer, why, n);
+		if (!err && !keep(i, lanes[i].t.fd))
+			err = -ECANCELED;
+	}
+	for (i = 0; !err && i < nr_links; i++)
+		err = vcuda_lane_connected(&lanes[i], why, n);
+	return err;
+}
+
+static int connect_sockets(void)
 {
 	struct net_addr to = { .len = sizeof(to.sa) };
 	const char *env = getenv("VGPU_ZEROCOPY");
@@ -404,8 +437,6 @@ static int connect_all(void)
 
 	if (getpeername(vcuda_transport()->sock, (struct sockaddr *)&to.sa, &to.len) < 0)
 		return -errno;
-	for (i = 0; i < nr_links; i++)
-		fds[i] = -1;
 	for (i = 0; !err && i < nr_links; i++) {
 		err = connect_one(i, &to);
 		if (!err)
@@ -419,7 +450,7 @@ static int start_threads(void)
 	int i, err = 0;
 
 	for (i = 0; !err && i < nr_links; i++) {
-		err = start(&threads[nr_threads], receiver, (void *)(intptr_t)fds[i]);
+		err = start(&threads[nr_threads], receiver, (void *)(intptr_t)i);
 		nr_threads += !err;
 	}
 	for (i = 1; !err && i < nr_links; i++) {
@@ -429,22 +460,38 @@ static int start_threads(void)
 	return err;
 }
 
-static void *open_links(void *arg)
+/* With the lock. unmap: nobody uses their rings. */
+static void close_links(bool unmap)
 {
-	int err = connect_all();
-
-	(void)arg;
-	pthread_mutex_lock(&lock);
-	if (!err && !stopping)
-		err = start_threads();
-	for (int i = 0; err && !nr_threads && i < nr_links; i++) {
-		if (fds[i] >= 0)
+	for (int i = 0; i < nr_links; i++) {
+		if (fds[i] >= 0 && lane_stop >= 0 && unmap)
+			vcuda_lane_close(&lanes[i]);
+		else if (fds[i] >= 0)
 			close(fds[i]);
 		fds[i] = -1;
 	}
+	if (lane_stop >= 0)
+		close(lane_stop);
+	lane_stop = -1;
+}
+
+static void *open_links(void *arg)
+{
+	char why[VWIRE_TEXT_MAX] = "";
+	int err;
+
+	(void)arg;
+	for (int i = 0; i < nr_links; i++)
+		fds[i] = -1;
+	err = vcuda_transport()->direct ? connect_sockets() : connect_lanes(why, sizeof(why));
+	pthread_mutex_lock(&lock);
+	if (!err && !stopping)
+		err = start_threads();
+	if (err && !nr_threads)
+		close_links(true);
 	if (err && !stopping && !vcuda_session_error())
 		vcuda_say("no bulk connections: %s; large copies go as small ones do",
-			  strerror(-err));
+			  *why ? why : strerror(-err));
 	atomic_store(&state, err || stopping ? NONE : READY);
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
@@ -475,6 +522,8 @@ void vcuda_bulk_lost(void)
 	for (int i = 0; atomic_load(&state) >= OPENING && i < nr_links; i++)
 		if (fds[i] >= 0)
 			shutdown(fds[i], SHUT_RDWR);
+	if (lane_stop >= 0)
+		eventfd_write(lane_stop, 1);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -496,9 +545,9 @@ void vcuda_bulk_stop(void)
 
 void vcuda_bulk_link_fork(void)
 {
-	for (int i = 0; atomic_load(&state) >= OPENING && i < nr_links; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	/* a child has no rings of its parent's; a thread that copies may be the last to leave */
+	if (atomic_load(&state) >= OPENING)
+		close_links(!opener_runs && !nr_threads && !first_busy);
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&changed, NULL);
 	pthread_cond_init(&work, NULL);

@@ -154,7 +154,7 @@ static bool take_device(const void *p, size_t n)
 	return !rd.err;
 }
 
-static bool take_values(struct vwire_rd *rd)
+static bool take_values(struct vwire_rd *rd, uint64_t features)
 {
 	struct vwire_tlv t;
 	const void *p;
@@ -170,7 +170,7 @@ static bool take_values(struct vwire_rd *rd)
 		} else if (le16toh(t.type) == VWIRE_TLV_IMAGES) {
 			vcuda_images_at_server(p, le32toh(t.len) / 16);
 		} else if (le16toh(t.type) == VWIRE_TLV_BULK) {
-			vcuda_bulk_offered(p, le32toh(t.len));
+			vcuda_bulk_offered(p, le32toh(t.len), features);
 		} else if (le16toh(t.flags) & VWIRE_TLV_F_REQUIRED) {
 			return false;
 		}
@@ -207,7 +207,7 @@ static CUresult take_welcome(const struct vcuda_wait *w)
 	lease.range_base = le64toh(v.range_base);
 	lease.range_bytes = le64toh(v.range_bytes);
 	lease.granularity = le32toh(v.granularity);
-	if (!take_values(&rd) || !lease.nr_devices || !range_is_right()) {
+	if (!take_values(&rd, le64toh(v.features)) || !lease.nr_devices || !range_is_right()) {
 		vcuda_say("the server's greeting is wrong");
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;
 	}

@@ -10,6 +10,7 @@
 #include <linux/vgpu.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,11 +62,13 @@ static int map_device(struct vcuda_transport *t, const struct vgpu_ring_setup *s
 	return r->control && r->sq && r->cq ? 0 : -ENOMEM;
 }
 
-static int open_device(struct vcuda_transport *t, const char *path, char *why, size_t n)
+/* s: the rings that are wanted; 0: as large as the module makes them. */
+static int set_up(struct vcuda_transport *t, const char *path, struct vgpu_ring_setup s, char *why,
+		  size_t n)
 {
-	struct vgpu_ring_setup s = { .size = sizeof(s) };
 	int err;
 
+	s.size = sizeof(s);
 	t->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (t->fd < 0) {
 		err = errno;
@@ -88,6 +91,18 @@ static int open_device(struct vcuda_transport *t, const char *path, char *why, s
 		t->fd = -1;
 	}
 	return -err;
+}
+
+static int open_device(struct vcuda_transport *t, const char *path, char *why, size_t n)
+{
+	int err = set_up(t, path, (struct vgpu_ring_setup){ 0 }, why, n);
+
+	if (err)
+		return err;
+	t->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (strlen(path) < sizeof(t->path))
+		strcpy(t->path, path);
+	return 0;
 }
 
 static int open_first_device(struct vcuda_transport *t, char *why, size_t n)
@@ -304,11 +319,21 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 	const char *server = getenv("VGPU_SERVER");
 
 	memset(t, 0, sizeof(*t));
-	t->fd = t->sock = t->kick = t->room = -1;
+	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
 	t->spin_ns = spin_ns();
 	if (server && *server)
 		return open_direct(t, server, why, why_len);
 	return open_first_device(t, why, why_len);
+}
+
+int vcuda_transport_again(struct vcuda_transport *t, const struct vcuda_transport *of,
+			  uint32_t sq_bytes, uint32_t cq_bytes, char *why, size_t n)
+{
+	struct vgpu_ring_setup s = { .sq_bytes = sq_bytes, .cq_bytes = cq_bytes };
+
+	memset(t, 0, offsetof(struct vcuda_transport, fwd));
+	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
+	return set_up(t, of->path, s, why, n);
 }
 
 uint32_t vcuda_transport_asleep(const struct vgpu_ring_side *peer)
@@ -329,28 +354,33 @@ void vcuda_transport_ring(struct vcuda_transport *t)
 
 int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room)
 {
-	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = t->fd, .events = POLLIN },
+			       { .fd = want_room ? -1 : t->nudge, .events = POLLIN } };
 
 	if (t->direct) {
 		if (atomic_load(&t->gone))
 			return -EPIPE;
 		if (want_room)
-			p.fd = t->room;
-		poll(&p, 1, SLEEP_MS);
-		eventfd_clear(p.fd);
+			p[0].fd = t->room;
+		poll(p, 1, SLEEP_MS);
+		eventfd_clear(p[0].fd);
 		return 0;
 	}
-	p.events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
-	if (poll(&p, 1, SLEEP_MS) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL) &&
-	    !(p.revents & POLLIN))
-		return -EPIPE;
-	return 0;
+	p[0].events = (want_data ? POLLIN : 0) | (want_room ? POLLOUT : 0);
+	if (poll(p, 2, SLEEP_MS) <= 0)
+		return 0;
+	if (p[1].revents)
+		eventfd_clear(t->nudge);
+	return p[0].revents & (POLLHUP | POLLERR | POLLNVAL) && !(p[0].revents & POLLIN) ? -EPIPE
+											  : 0;
 }
 
 void vcuda_transport_wake(struct vcuda_transport *t)
 {
 	if (t->direct && t->fd >= 0)
 		eventfd_add(t->fd);
+	else if (t->nudge >= 0)
+		eventfd_add(t->nudge);
 }
 
 void vcuda_transport_abandon(struct vcuda_transport *t)
@@ -363,7 +393,9 @@ void vcuda_transport_abandon(struct vcuda_transport *t)
 		close(t->kick);
 	if (t->room >= 0)
 		close(t->room);
-	t->fd = t->sock = t->kick = t->room = -1;
+	if (t->nudge >= 0)
+		close(t->nudge);
+	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
 }
 
 void vcuda_transport_stop(struct vcuda_transport *t)

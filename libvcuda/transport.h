@@ -12,10 +12,14 @@
 
 #include "forward.h"
 
+#define VCUDA_PATH_MAX	256
+
 struct vcuda_transport {
 	struct fwd_ring ring;
 	/* /dev/vgpuN; direct: eventfd that the forwarding thread rings */
 	int fd;
+	char path[VCUDA_PATH_MAX];	/* of /dev/vgpuN; empty: too long */
+	int nudge;			/* eventfd, with /dev/vgpuN: who reads looks again */
 	/* a side looks that long for more before it sleeps, nanoseconds */
 	uint64_t spin_ns;
 	uint64_t mem_limit;		/* bytes, of the virtual GPU; 0: none */
@@ -37,6 +41,9 @@ struct vcuda_transport {
  * -ENODEV when nothing is named and there is no device.
  */
 int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len);
+/* Opens the device of of once more, for rings of these sizes. 0, or as above. */
+int vcuda_transport_again(struct vcuda_transport *t, const struct vcuda_transport *of,
+			  uint32_t sq_bytes, uint32_t cq_bytes, char *why, size_t why_len);
 /*
  * Not 0: the peer sleeps, or is about to; ask after a full barrier behind the store of one's own
  * index. A producer that waits for room says for how many bytes.
@@ -50,7 +57,7 @@ void vcuda_transport_ring(struct vcuda_transport *t);
  * peer has gone.
  */
 int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
-/* Direct mode: whoever sleeps looks again. */
+/* Whoever reads and sleeps looks again. */
 void vcuda_transport_wake(struct vcuda_transport *t);
 /* Ends the session; stop leaves the rings mapped. */
 void vcuda_transport_stop(struct vcuda_transport *t);
