@@ -76,7 +76,7 @@ nvidia-smi:
 # Bad calls, and softgpu's answers with DGSF between: a part of make check.
 twin_PROGRAMS := $(errors_PROGRAMS) $(tools_TWIN)
 
-check: all $(twin_PROGRAMS) $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) cuda-programs $(process_PROGRAMS) \
+check: all $(twin_PROGRAMS) $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) $(ptx_TESTS) $(fuzz_REPLAYS) build/tools/roundtrip_test $(tools_DELAYPROXY) $(vgpud_STANDIN) cuda-programs $(process_PROGRAMS) \
 		python-packages runtimes nvidia-smi
 	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(softgpu_TESTS) $(softgpu_engine_TESTS) \
 		$(ptx_REPLAY) $(fuzz_REPLAY) $(ptx_PROGFUZZ) build/tools/roundtrip_test tests/apigen/run.py \
@@ -103,8 +103,8 @@ $(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
 		userd/image/code userd/image/fatbin userd/image/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a -l:liblz4.a
 
 # The library and the daemons alone: what SANITIZE=thread is for.
-check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) cuda-programs
-	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) tests/e2e/server_test.py tests/e2e/programs_test.py
+check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) $(vgpud_STANDIN) cuda-programs
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) tests/e2e/server_test.py tests/e2e/programs_test.py tests/e2e/standin_test.py
 
 demo: all cuda-programs
 	$(Q)tools/demo.sh

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "net.h"
 #include "vgpud.h"
 
 #define RESULT_UNAVAILABLE	46u	/* CUDA_ERROR_DEVICE_UNAVAILABLE */
@@ -182,6 +183,7 @@ static void *carry(void *arg)
 {
 	struct carrier *c = arg;
 
+	net_bulk_thread();
 	while (!is_stopped(c) && !event_loop_run(&c->loop, TAILQ_EMPTY(&c->mover.busy)))
 		mover_run(&c->mover);
 	return NULL;
@@ -242,6 +244,7 @@ static int prepare(struct lane *l)
 	struct fwd_ring ring = l->pump.fwd.ring;
 	int err = fwd_init(&l->pump.fwd, &ring, l->sock, &ops, l);
 
+	net_bulk_options(l->sock);
 	if (!err)
 		err = fwd_prefix(&l->pump.fwd, l->frame, l->frame_len);
 	if (!err)
