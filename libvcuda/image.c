@@ -113,6 +113,14 @@ bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct 
 	return *own;
 }
 
+bool vcuda_image_has_no_barriers(const struct vcuda_image *image)
+{
+	const struct vcuda_iov *text = &image->pieces[0];
+
+	return image->nr == 1 && image_form(text->p, text->n) == IMAGE_TEXT &&
+	       !memmem(text->p, text->n, "bar", 3);
+}
+
 /* ---- on its way ---- */
 
 CUresult vcuda_image_keep(struct vcuda_image *image, void **own)

@@ -123,7 +123,7 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	k->module = m;
 	k->function = le32toh(v.function);
 	k->attribute_mask = le32toh(v.attribute_mask);
-	k->barriers = -1;
+	k->barriers = m->no_barriers ? 0 : -1;
 	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
 		k->attributes[i] = (int)le32toh(v.attributes[i]);
 	return k->name && k->function;
@@ -341,6 +341,7 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 	m->image_bytes = image->bytes;
 	r = again ? CUDA_ERROR_NOT_FOUND : list_here(m, image);
 	if (r == CUDA_ERROR_NOT_FOUND) {
+		m->no_barriers = vcuda_image_has_no_barriers(image);
 		vcuda_image_hash(image, hash);
 		memcpy(&m->code, hash, sizeof(m->code));
 		if (!again && !asks_more(j))

@@ -23,6 +23,7 @@ struct vcuda_module {
 	_Atomic bool listed, sent;
 	/* the kernels are from a cubin, or as those of the same image were, which the server has listed */
 	bool read_here;
+	bool no_barriers;		/* the kernels are from PTX that has none */
 	CUresult failed;		/* why a preserved image could not be loaded */
 	struct vcuda_image image;	/* not sent yet and not preserved: in kept, to be freed */
 	void *kept;

@@ -34,6 +34,11 @@ bool vcuda_image_cubin(const struct vcuda_image *image, unsigned int sm, struct 
 		       void **own);
 /* Such a cubin has to be unpacked first. */
 bool vcuda_image_is_packed(const struct vcuda_image *image, unsigned int sm);
+/*
+ * PTX without an instruction that uses a named barrier (PTX ISA 9.7.13), nor a word that looks like
+ * one: its kernels use none.
+ */
+bool vcuda_image_has_no_barriers(const struct vcuda_image *image);
 /* Into memory of ours, *own, to be freed, which its pieces point to then. */
 CUresult vcuda_image_keep(struct vcuda_image *image, void **own);
 /* A file's contents, to be freed, with NULs behind them; n: bytes of the file. */

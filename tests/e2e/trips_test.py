@@ -66,6 +66,33 @@ print(json.dumps({"program": "copies", "trips": None if trips[0] is None else tr
                   "bytes": stats and stats.bytes_out, "wakes": stats and stats.wakes}))
 '''
 
+# A kernel of PTX with a barrier, and one without: blocks that fit of 64, 96 ... threads, and round trips of the questions.
+BLOCKS = r'''
+import ctypes, json, vgpustats
+cuda = ctypes.CDLL("libcuda.so.1")
+
+def call(name, *args):
+    r = getattr(cuda, name)(*args)
+    assert r == 0, (name, r)
+
+def blocks(text):
+    module, kernel, n, got = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_int(), []
+    call("cuModuleLoadData", ctypes.byref(module), b".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry f() {" + text + b"ret; }")
+    call("cuModuleGetFunction", ctypes.byref(kernel), module, b"f")
+    before = vgpustats.round_trips()
+    for threads in range(64, 1025, 32):
+        call("cuOccupancyMaxActiveBlocksPerMultiprocessor", ctypes.byref(n), kernel, threads, ctypes.c_size_t(1024))
+        got.append(n.value)
+    return got, vgpustats.round_trips() - before
+
+ctx = ctypes.c_void_p()
+call("cuInit", 0)
+call("cuDevicePrimaryCtxRetain", ctypes.byref(ctx), 0)
+call("cuCtxSetCurrent", ctx)
+(one, asked), (other, computed) = blocks(b"bar.sync 0; "), blocks(b"")
+print(json.dumps({"same": one == other, "asked": asked, "computed": computed}))
+'''
+
 
 class Trips(unittest.TestCase):
     def setUp(self):
@@ -73,8 +100,8 @@ class Trips(unittest.TestCase):
         self.addCleanup(self.server.kill)
         self.env = {**os.environ, "PYTHONPATH": GPU, "LD_LIBRARY_PATH": LIBVCUDA, "VGPU_SERVER": f"127.0.0.1:{self.server.port}"}
 
-    def run_program(self, **env):
-        done = subprocess.run([sys.executable, "-c", PROGRAM], env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def run_program(self, program=PROGRAM, **env):
+        done = subprocess.run([sys.executable, "-c", program], env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
@@ -87,6 +114,11 @@ class Trips(unittest.TestCase):
         self.assertEqual(step, 1)
         self.assertGreater(result["bytes"], 30 << 20)
         self.assertEqual(self.run_program()["trips"], result["trips"])
+
+    def test_blocks_of_ptx_without_barriers_are_counted_here(self):
+        server = dgsf.GpuServer(env={"SOFTGPU_SM": "90"})
+        self.addCleanup(server.kill)
+        self.assertEqual(self.run_program(BLOCKS, VGPU_SERVER=f"127.0.0.1:{server.port}"), {"same": True, "asked": 31, "computed": 0})
 
     def test_another_driver_has_no_counters(self):
         self.assertIsNone(self.run_program(LD_LIBRARY_PATH=SOFTGPU)["trips"])
