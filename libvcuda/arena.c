@@ -17,10 +17,6 @@ static uint64_t used;			/* bytes that the device holds, or is about to give back
 static uint64_t leaving_bytes;		/* those of them that it is about to give back */
 static struct arena_pending *pending, **pending_tail = &pending;
 
-/* Runs of a forked child's parent that are the child's too. */
-static struct arena_run **kept;
-static uint64_t nr_kept;
-
 /* A run on its way out. */
 struct leaving {
 	struct arena_pending pending;
@@ -39,33 +35,19 @@ void vcuda_arena_unlock(void)
 
 /*
  * Without access, so that no memory of this process can be taken for the device's, and a program
- * that follows a device pointer faults, as it would natively. What is kept stays as it is.
+ * that follows a device pointer faults, as it would natively.
  */
 static bool reserve(void)
 {
-	uint64_t at = base, end = base + nr_granules * granule, i, n;
-	void *want;
+	void *want = (void *)(uintptr_t)base;
 
-	for (i = 0; i <= nr_kept; i++) {
-		n = (i < nr_kept ? kept[i]->addr : end) - at;
-		want = (void *)(uintptr_t)at;
-		if (n && mmap(want, n, PROT_NONE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-			      0) != want)
-			return false;
-		if (i < nr_kept)
-			at = kept[i]->addr + kept[i]->granules * granule;
-	}
-	return true;
+	return mmap(want, nr_granules * granule, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) == want;
 }
-
-static void note(struct arena_run *r, enum arena_kind kind);
 
 void vcuda_arena_init(void)
 {
 	const struct vcuda_lease *l = vcuda_lease();
-	bool same = base == l->range_base && granule == l->granularity;
-	uint64_t i;
 
 	base = l->range_base;
 	granule = l->granularity;
@@ -75,65 +57,7 @@ void vcuda_arena_init(void)
 	kinds = calloc(nr_granules, sizeof(*kinds));
 	if (!map || !kinds)
 		nr_granules = 0;
-	/* elsewhere, what is kept is memory like any other */
-	if (!same)
-		nr_kept = 0;
-	while (nr_kept && kept[nr_kept - 1]->addr + kept[nr_kept - 1]->granules * granule >
-				  base + nr_granules * granule)
-		nr_kept--;
 	reserved = reserve();
-	for (i = 0; i < nr_kept; i++)
-		note(kept[i], ARENA_PINNED);
-	nr_kept = 0;
-}
-
-static void keep(struct arena_run *r)
-{
-	struct arena_run **more = realloc(kept, (nr_kept + 1) * sizeof(*kept));
-
-	if (!more)
-		return;
-	kept = more;
-	kept[nr_kept++] = r;
-}
-
-static void unreserve(uint64_t from, uint64_t to)
-{
-	if (reserved && to > from)
-		munmap((void *)(uintptr_t)from, to - from);
-}
-
-void vcuda_arena_reset(void)
-{
-	struct arena_pending *p;
-	struct arena_run *r;
-	uint64_t i, n, from = base;
-
-	pthread_mutex_init(&lock, NULL);
-	while ((p = pending)) {
-		pending = p->next;
-		free(p);
-	}
-	pending_tail = &pending;
-	for (i = 0; i < nr_granules; i += n) {
-		r = map[i];
-		n = r ? r->granules : 1;
-		if (!r || r->kind != ARENA_PINNED) {
-			free(r);
-			continue;
-		}
-		unreserve(from, r->addr);
-		from = r->addr + n * granule;
-		r->mapped = false;
-		keep(r);
-	}
-	unreserve(from, base + nr_granules * granule);
-	reserved = false;
-	free(map);
-	free((void *)kinds);
-	map = NULL;
-	kinds = NULL;
-	nr_granules = used = leaving_bytes = next_granule = 0;
 }
 
 uint64_t vcuda_arena_granule(void)

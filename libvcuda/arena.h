@@ -43,8 +43,6 @@ struct arena_pending {
 };
 
 void vcuda_arena_init(void);
-/* In a forked child. Runs of ARENA_PINNED stay, as the program's memory there does. */
-void vcuda_arena_reset(void);
 void vcuda_arena_lock(void);
 void vcuda_arena_unlock(void);
 /* In bytes. */
@@ -112,7 +110,6 @@ bool vcuda_host_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out
 bool vcuda_host_range(uint64_t addr, struct vcuda_range *out);
 bool vcuda_ipc_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 void vcuda_ipc_context(CUcontext ctx);
-void vcuda_ipc_reset(void);
 /* The server's name for something of this process, and something by such a name. */
 CUresult vcuda_share(enum cuda_id id, const uint64_t *args, unsigned int n,
 		     struct vwire_token *token);
@@ -121,6 +118,5 @@ CUresult vcuda_open_shared(enum cuda_id id, const struct vwire_token *token, con
 /* cuMemFree() of a pool's memory. */
 CUresult vcuda_pool_free(struct arena_run *r, uint64_t addr);
 void vcuda_pools_context(CUcontext ctx);
-void vcuda_pools_reset(void);
 
 #endif

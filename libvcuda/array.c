@@ -285,12 +285,6 @@ void vcuda_context_destroy_arrays(CUcontext ctx)
 	vcuda_handle_each(CUDA_HANDLE_mipmapped_array, destroy_mipmapped_of, ctx);
 }
 
-void vcuda_array_reset(void)
-{
-	vcuda_handle_reset(CUDA_HANDLE_array);
-	vcuda_handle_reset(CUDA_HANDLE_mipmapped_array);
-}
-
 /* ---- questions ---- */
 
 CUresult hand_cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray handle)

@@ -20,6 +20,5 @@ struct vcuda_array *vcuda_array_get(CUarray array);
 struct vcuda_array *vcuda_mipmapped_get(CUmipmappedArray array);
 
 void vcuda_context_destroy_arrays(CUcontext ctx);
-void vcuda_array_reset(void);		/* in a forked child */
 
 #endif

@@ -363,16 +363,3 @@ CUresult vcuda_bulk_out(void *dst, CUdeviceptr src, size_t n, uint32_t stream, b
 		vcuda_bulk_quiesce();
 	return r;
 }
-
-void vcuda_bulk_fork(void)
-{
-	pthread_mutex_init(&lock, NULL);
-	pthread_mutex_init(&turn, NULL);
-	pthread_cond_init(&idle, NULL);
-	inbound = NULL;
-	nr_busy = 0;
-	atomic_store(&nr_inbound, 0);
-	atomic_store(&under_way, 0);
-	atomic_store(&nr_ends, 0);
-	vcuda_bulk_link_fork();
-}

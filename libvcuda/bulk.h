@@ -45,6 +45,5 @@ void vcuda_bulk_quiesce(void);
 void vcuda_bulk_lost(void);
 /* Ends the threads. */
 void vcuda_bulk_stop(void);
-void vcuda_bulk_fork(void);		/* in a forked child */
 
 #endif

@@ -545,17 +545,6 @@ void vcuda_bulk_stop(void)
 
 void vcuda_bulk_link_fork(void)
 {
-	/* a child has no rings of its parent's; a thread that copies may be the last to leave */
 	if (atomic_load(&state) >= OPENING)
-		close_links(!opener_runs && !nr_threads && !first_busy);
-	pthread_mutex_init(&lock, NULL);
-	pthread_cond_init(&changed, NULL);
-	pthread_cond_init(&work, NULL);
-	pthread_cond_init(&sent, NULL);
-	atomic_store(&state, NONE);
-	queue = NULL;
-	queue_tail = &queue;
-	nr_copying_wait = 0;
-	first_busy = stopping = opener_runs = false;
-	nr_threads = 0;
+		close_links(false);
 }

@@ -363,12 +363,6 @@ void vcuda_memo_forget(void)
 	pthread_mutex_unlock(&memo_lock);
 }
 
-void vcuda_memo_reset(void)
-{
-	pthread_mutex_init(&memo_lock, NULL);
-	vcuda_memo_forget();
-}
-
 CUresult vcuda_memo_as(struct vcuda_call *c, const void *key, size_t n)
 {
 	struct vcuda_wait w = { 0 };

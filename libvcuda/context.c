@@ -380,23 +380,3 @@ CUresult hand_cuCtxDetach(CUcontext ctx)
 	pthread_mutex_unlock(&context_lock);
 	return attached ? CUDA_SUCCESS : hand_cuCtxDestroy_v2(ctx);
 }
-
-/*
- * Handles and what libraries keep by key stay: libcudart in the child goes on with the context it
- * had. What it held on the device is the parent's.
- */
-static void forget_legacy(void *handle, struct vcuda_object *o, void *arg)
-{
-	struct context *c = o->p;
-
-	(void)handle;
-	(void)arg;
-	c->placed = false;
-}
-
-void vcuda_context_reset(void)
-{
-	pthread_mutex_init(&context_lock, NULL);
-	vcuda_handle_each(CUDA_HANDLE_context, forget_legacy, NULL);
-	vcuda_legacy_reset();
-}

@@ -19,15 +19,7 @@ CUresult hand_cuInit(unsigned int flags)
 /* Callable before cuInit(), and asked by libcudart before it: so this opens the session. */
 CUresult hand_cuDriverGetVersion(int *version)
 {
-	CUresult r;
-
-	if (!version)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = vcuda_session_init();
-	if (r)
-		return r;
-	*version = vcuda_lease()->driver_version;
-	return CUDA_SUCCESS;
+	return version ? vcuda_session_version(version) : CUDA_ERROR_INVALID_VALUE;
 }
 
 static const struct vcuda_device *device(CUdevice dev)

@@ -200,22 +200,3 @@ void vcuda_handle_each(enum cuda_handle_kind kind,
 			   &s->obj, arg);
 	}
 }
-
-static void drop(void *handle, struct vcuda_object *obj, void *arg)
-{
-	(void)obj;
-	vcuda_handle_del(*(enum cuda_handle_kind *)arg, handle);
-}
-
-void vcuda_handle_fork(void)
-{
-	unsigned int i;
-
-	for (i = 0; i <= CUDA_HANDLE_MAX; i++)
-		pthread_mutex_init(&tables[i].lock, NULL);
-}
-
-void vcuda_handle_reset(enum cuda_handle_kind kind)
-{
-	vcuda_handle_each(kind, drop, &kind);
-}

@@ -42,23 +42,6 @@ static struct host *hosts;
 static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;	/* one is mapped at a time */
 static _Atomic uint64_t pinned;		/* granules of ARENA_PINNED and ARENA_HOST */
 
-/* In a forked child, whose host memory is its copy of the parent's, and is on no device. */
-void vcuda_host_fork(void)
-{
-	struct host *h;
-
-	pthread_mutex_init(&lock, NULL);
-	pthread_mutex_init(&mapping, NULL);
-	for (h = hosts; h; h = h->next) {
-		if (h->shadow && h->shadow->run.kind == ARENA_SHADOW)
-			h->shadow = NULL;
-		if (!h->shadow)
-			continue;
-		h->shadow->view = NULL;
-		h->shadow->run.kind = ARENA_PINNED;
-	}
-}
-
 static struct host **find(uint64_t addr)
 {
 	struct host **p;

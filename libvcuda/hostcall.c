@@ -397,20 +397,6 @@ CUresult vcuda_hostcall_start(void)
 	return r;
 }
 
-void vcuda_hostcall_reset(void)
-{
-	pthread_mutex_init(&lock, NULL);
-	pthread_cond_init(&cond, NULL);
-	memset(slots, 0, sizeof(slots));
-	first = NULL;
-	last = &first;
-	started = false;
-	atomic_store(&waiting, false);
-	vcuda_calls_expected = 0;
-	stored = 0;
-	ahead_calls = ahead_bytes = 0;
-}
-
 /* ---- in streams ---- */
 
 static CUresult launch(CUstream stream, const struct slot *s, uint32_t flags, CUdeviceptr dst)

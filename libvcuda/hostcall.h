@@ -72,7 +72,6 @@ bool vcuda_hostcall_take(struct vwire_rd *rd);
 void vcuda_hostcall_forget(void);
 /* The calling thread is in a function of the program. */
 bool vcuda_in_hostcall(void);
-void vcuda_hostcall_reset(void);	/* in a forked child */
 /* One piece of host memory of a copy, side by side: packed is bytes [offset, offset + n) of it. */
 void vcuda_rows(const CUDA_MEMCPY3D *c, bool store, uint64_t offset, uint8_t *packed, size_t n);
 size_t vcuda_copy_bytes(const CUDA_MEMCPY3D *c);

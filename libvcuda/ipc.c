@@ -259,12 +259,6 @@ void vcuda_ipc_context(CUcontext ctx)
 	}
 }
 
-void vcuda_ipc_reset(void)
-{
-	imports = NULL;
-	atomic_store(&sharing, false);
-}
-
 /* ---- events ---- */
 
 CUresult hand_cuIpcGetEventHandle(CUipcEventHandle *out, CUevent event)

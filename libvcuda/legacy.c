@@ -82,10 +82,3 @@ void vcuda_legacy_forget(CUcontext ctx)
 		c->placed = false;
 	pthread_mutex_unlock(&lock);
 }
-
-void vcuda_legacy_reset(void)
-{
-	pthread_mutex_init(&lock, NULL);
-	first = NULL;
-	several = false;
-}

@@ -129,9 +129,6 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	return k->name && k->function;
 }
 
-/*
- * In a forked child the handles are kept: the same image gives the same kernels in the same order.
- */
 static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct vcuda_jit *j, uint64_t ns,
 			   CUresult result)
 {
@@ -412,10 +409,4 @@ CUfunction vcuda_kernel_handle(struct vcuda_kernel *k)
 			o->p = k;
 	}
 	return k->handle;
-}
-
-void vcuda_load_reset(void)
-{
-	nr_named = 0;
-	vcuda_table_forget();
 }

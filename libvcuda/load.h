@@ -46,8 +46,6 @@ CUresult vcuda_module_send_unload(struct vcuda_module *m);
 CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 /* NULL: no memory. */
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k);
-/* In a forked child: numbers start anew. */
-void vcuda_load_reset(void);
 
 /* ---- table.c: answers of the server, by the hash of the image; with the lock held as well ---- */
 
@@ -59,6 +57,5 @@ struct vcuda_table *vcuda_table_new(const uint8_t hash[16], const void *p, size_
 void vcuda_table_keep(struct vcuda_table *t);
 /* To be freed. NULL: none of that hash. */
 uint8_t *vcuda_table_copy(const uint8_t hash[16], size_t *n);
-void vcuda_table_forget(void);
 
 #endif /* VCUDA_LOAD_H */

@@ -364,8 +364,3 @@ CUresult vcuda_managed_variable(uint64_t addr, uint64_t size)
 		free(v);
 	return r;
 }
-
-void vcuda_managed_reset(void)
-{
-	segments = NULL;
-}

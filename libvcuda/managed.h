@@ -10,6 +10,5 @@
 bool vcuda_managed_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
 CUresult vcuda_managed_free(struct arena_run *r, uint64_t addr);
 void vcuda_managed_context(struct arena_run *r, CUcontext ctx);
-void vcuda_managed_reset(void);
 
 #endif

@@ -59,19 +59,6 @@ void vcuda_memory_init(void)
 	vcuda_arena_init();
 }
 
-/* In a forked child: the parent's allocations are not this process's. */
-void vcuda_memory_reset(void)
-{
-	chunks = NULL;
-	vcuda_views_reset();
-	vcuda_managed_reset();
-	vcuda_vmm_reset();
-	vcuda_ipc_reset();
-	vcuda_pools_reset();
-	vcuda_arena_reset();
-	atomic_store(&nr_globals, 0);
-}
-
 uint64_t vcuda_memory_id(void)
 {
 	return ++last_id;

@@ -406,21 +406,6 @@ void vcuda_pools_context(CUcontext ctx)
 	}
 }
 
-/* In a forked child: pools stay, as libcudart keeps them; their memory is the parent's. */
-void vcuda_pools_reset(void)
-{
-	struct segment *s;
-	struct pool *p;
-
-	for (p = pools; p; p = p->next) {
-		for (s = p->segments; s; s = s->next)
-			free_blocks(s);
-		p->segments = NULL;
-		p->reserved = p->reserved_high = p->used = p->used_high = 0;
-	}
-	atomic_store(&in_use, false);
-}
-
 /* ---- allocation ---- */
 
 static CUresult allocate(CUdeviceptr *out, size_t size, CUmemoryPool handle, bool named,

@@ -3,8 +3,7 @@
  * module.c - modules and libraries: handles, look-ups, which are answered here, and unloading
  *
  * A library whose image the program promises to keep (CU_LIBRARY_BINARY_IS_PRESERVED, as libcudart
- * does) is listed at its first look-up, and a forked child, whose session is its own, gets its
- * libraries back without the program's doing.
+ * does) is listed at its first look-up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -171,22 +170,6 @@ void vcuda_libraries_restart(void)
 	pthread_mutex_unlock(&lock);
 	if (any)
 		vcuda_memo_forget();
-}
-
-void vcuda_module_reset(void)
-{
-	struct vcuda_module *m, *next;
-
-	pthread_mutex_init(&lock, NULL);
-	vcuda_memo_reset();
-	vcuda_load_reset();
-	for (m = modules; m; m = next) {
-		next = m->next;
-		if (m->preserved)
-			unsend(m);
-		else
-			forget(m);
-	}
 }
 
 /* ---- loading ---- */

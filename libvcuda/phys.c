@@ -242,8 +242,3 @@ CUresult hand_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, 
 		*out = m->handle;
 	return r == CUDA_ERROR_INVALID_HANDLE ? CUDA_ERROR_INVALID_VALUE : r;
 }
-
-void vcuda_vmm_reset(void)
-{
-	vcuda_handle_reset(CUDA_HANDLE_allocation);
-}

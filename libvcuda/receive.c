@@ -51,19 +51,6 @@ void vcuda_receive_start(void)
 	vcuda_queued_start();
 }
 
-void vcuda_receive_reset(void)
-{
-	pthread_mutex_init(&lock, NULL);
-	pthread_cond_init(&cond, NULL);
-	waits = NULL;
-	memset(expected, 0, sizeof(expected));
-	nr_expected = 0;
-	reading = dozing = watching = false;
-	sleepers = 0;
-	freed_seq = work_seq = shown_seq = idle_seq = 0;
-	pending_error = sticky_error = CUDA_SUCCESS;
-}
-
 /* ---- errors that have no call of their own ---- */
 
 static void keep(CUresult r)

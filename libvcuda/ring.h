@@ -13,7 +13,6 @@ struct vcuda_transport *vcuda_transport(void);
 /* A new pair of rings: numbers start at 0. */
 void vcuda_submit_start(void);
 void vcuda_receive_start(void);
-void vcuda_receive_reset(void);
 
 /* Registers a wait; before its request is visible to the peer. */
 void vcuda_receive_add(struct vcuda_wait *w);

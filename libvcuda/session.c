@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * session.c - one session for each process: opened by cuInit(), lost with its first fatal error,
- * opened anew in a forked child
+ * session.c - one session for each process: opened by cuInit(), lost with its first fatal error
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -10,24 +9,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "array.h"
-#include "bulk.h"
-#include "log.h"
 #include "arena.h"
-#include "hostcall.h"
+#include "bulk.h"
+#include "bulklink.h"
+#include "log.h"
 #include "ring.h"
-#include "texture.h"
 #include "vcuda.h"
-#include "vcuda_graph.h"
+#include "view.h"
 
 #define GRANULES_MAX	(16u << 20)	/* 32 TiB of 2 MiB each */
 
 enum state {
-	NEW,		/* cuInit() was not called */
-	CHILD,		/* it was, in the parent: the next call opens a session of this process */
+	NEW,
+	OPEN,		/* for cuDriverGetVersion(): cuInit() was not called */
 	READY,
 	FAILED,		/* could not be opened; cuInit() may try again */
 	LOST,
+	FORKED,		/* in a child of a process that called cuInit(): for good, as natively */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -46,9 +44,15 @@ const struct vcuda_lease *vcuda_lease(void)
 	return &lease;
 }
 
+static bool is_greeted(int now)
+{
+	return now == OPEN || now == READY || now == FORKED;
+}
+
 int vcuda_driver_version(void)
 {
-	return atomic_load_explicit(&state, memory_order_acquire) == READY ? lease.driver_version : 0;
+	return is_greeted(atomic_load_explicit(&state, memory_order_acquire)) ? lease.driver_version
+									       : 0;
 }
 
 void vcuda_say(const char *fmt, ...)
@@ -268,68 +272,73 @@ static CUresult open_session(void)
 		vcuda_transport_close(&transport);
 		return r;
 	}
-	vcuda_memory_init();
-	mask_managed();
 	return CUDA_SUCCESS;
 }
 
-/* What lasts longer than a session is kept: contexts, libraries, page-locked memory. */
-static void forget_session(void)
-{
-	vcuda_bulk_fork();
-	vcuda_handle_fork();
-	vcuda_host_fork();
-	vcuda_submit_reset();
-	vcuda_stream_reset();
-	vcuda_module_reset();
-	vcuda_array_reset();
-	vcuda_texture_reset();
-	vcuda_memory_reset();
-	vcuda_context_reset();
-	vcuda_graph_reset();
-	vcuda_hostcall_reset();
-	atomic_store(&lost, CUDA_SUCCESS);
-	atomic_store(&state, CHILD);
-}
-
 /*
- * The session, its locks and its rings are the parent's: none of them is used here. The descriptor
- * is closed so that it dies with the parent.
+ * The session and its rings are the parent's: none of them is used here. The descriptors are closed so
+ * that the session dies with the parent. Other calls than those that need no driver are not looked at
+ * any more, so most of what they share, locks too, stays as it was.
  */
 static void after_fork(void)
 {
 	int was = atomic_load(&state);
 
 	pthread_mutex_init(&lock, NULL);
-	if (was != READY && was != LOST)
+	if (was != OPEN && was != READY && was != LOST)
 		return;
 	vcuda_transport_abandon(&transport);
+	vcuda_bulk_link_fork();
+	vcuda_views_fork();
 	vcuda_log_reset();
 	vcuda_stats_reset();
-	forget_session();
+	atomic_store(&state, was == OPEN ? NEW : FORKED);
 }
 
+/* With the lock. */
 static CUresult open_once(void)
 {
+	int now = atomic_load(&state);
 	static bool watching;
-	CUresult r = CUDA_SUCCESS;
+	CUresult r;
 
-	pthread_mutex_lock(&lock);
-	if (atomic_load(&state) != READY && atomic_load(&state) != LOST) {
-		if (!watching)
-			watching = !pthread_atfork(NULL, NULL, after_fork);
-		r = open_session();
-		atomic_store(&state, r ? FAILED : READY);
-	}
-	pthread_mutex_unlock(&lock);
+	if (now != NEW && now != FAILED)
+		return CUDA_SUCCESS;
+	if (!watching)
+		watching = !pthread_atfork(NULL, NULL, after_fork);
+	r = open_session();
+	atomic_store(&state, r ? FAILED : OPEN);
 	return r;
 }
 
 CUresult vcuda_session_init(void)
 {
-	CUresult r = open_once();
+	int open = OPEN;
+	CUresult r;
 
-	return r ? r : vcuda_session_error();
+	pthread_mutex_lock(&lock);
+	r = open_once();
+	if (atomic_load(&state) == OPEN) {
+		vcuda_memory_init();
+		mask_managed();
+		atomic_compare_exchange_strong(&state, &open, READY);
+	}
+	pthread_mutex_unlock(&lock);
+	return r ? r : vcuda_session_check();
+}
+
+CUresult vcuda_session_version(int *version)
+{
+	CUresult r;
+
+	pthread_mutex_lock(&lock);
+	r = open_once();
+	pthread_mutex_unlock(&lock);
+	if (!r && atomic_load(&state) == LOST)
+		r = vcuda_session_error();
+	if (!r)
+		*version = lease.driver_version;
+	return r;
 }
 
 CUresult vcuda_session_check(void)
@@ -337,8 +346,6 @@ CUresult vcuda_session_check(void)
 	switch (atomic_load_explicit(&state, memory_order_acquire)) {
 	case READY:
 		return CUDA_SUCCESS;
-	case CHILD:
-		return vcuda_session_init();
 	case LOST:
 		return vcuda_session_error();
 	default:
@@ -356,7 +363,7 @@ __attribute__((destructor)) static void session_end(void)
 	int was = atomic_load(&state);
 
 	vcuda_stats_print();
-	if (was != READY && was != LOST)
+	if (was != OPEN && was != READY && was != LOST)
 		return;
 	atomic_store(&lost, CUDA_ERROR_DEINITIALIZED);
 	atomic_store(&state, LOST);

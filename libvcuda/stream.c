@@ -64,15 +64,6 @@ bool vcuda_has_nonblocking(void)
 	return atomic_load_explicit(&nonblocking, memory_order_relaxed) || vcuda_several_contexts();
 }
 
-void vcuda_stream_reset(void)
-{
-	vcuda_handle_reset(CUDA_HANDLE_stream);
-	vcuda_handle_reset(CUDA_HANDLE_event);
-	owns = NULL;
-	vcuda_waited_reset();
-	atomic_store(&nonblocking, false);
-}
-
 /* The upper half of the flags names the context, by its legacy stream. */
 static CUresult begin_create(struct vcuda_call *c, enum cuda_id id, CUstream *stream,
 			     unsigned int flags)

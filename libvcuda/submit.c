@@ -23,12 +23,6 @@ void vcuda_submit_start(void)
 	rung_at = UINT64_MAX;
 }
 
-void vcuda_submit_reset(void)
-{
-	submit_mutex = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-	vcuda_receive_reset();
-}
-
 void vcuda_submit_lock(void)
 {
 	pthread_mutex_lock(&submit_mutex);

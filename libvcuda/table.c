@@ -65,14 +65,3 @@ uint8_t *vcuda_table_copy(const uint8_t hash[16], size_t *n)
 	}
 	return copy;
 }
-
-void vcuda_table_forget(void)
-{
-	struct vcuda_table *t;
-
-	while ((t = tables)) {
-		tables = t->next;
-		free(t);
-	}
-	nr_tables = 0;
-}

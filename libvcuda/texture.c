@@ -215,23 +215,6 @@ void vcuda_context_destroy_textures(CUcontext ctx)
 	pthread_mutex_unlock(&lock);
 }
 
-void vcuda_texture_reset(void)
-{
-	struct object *o;
-	unsigned int i;
-
-	pthread_mutex_init(&lock, NULL);
-	for (i = 0; i < BUCKETS; i++)
-		while ((o = objects[i])) {
-			objects[i] = o->next;
-			free(o);
-		}
-	vcuda_handle_reset(CUDA_HANDLE_texture);
-	vcuda_handle_reset(CUDA_HANDLE_surface);
-	vcuda_handle_reset(CUDA_HANDLE_texref);
-	vcuda_handle_reset(CUDA_HANDLE_surfref);
-}
-
 /* ---- questions ---- */
 
 static CUresult describe(enum cuda_handle_kind kind, unsigned long long value, struct object *copy)

@@ -6,7 +6,6 @@
 #include "vcuda.h"
 
 void vcuda_context_destroy_textures(CUcontext ctx);
-void vcuda_texture_reset(void);		/* in a forked child */
 
 /* ---- texref.c ---- */
 

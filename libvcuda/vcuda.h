@@ -19,7 +19,7 @@
 #define VCUDA_MAX_DEVICES	16
 #define VCUDA_ATTRIBUTES	256	/* room for CUdevice_attribute values by number */
 
-/* ---- session.c: one for each process, opened by cuInit() or by the first call after fork() ---- */
+/* ---- session.c: one for each process, opened by cuInit() ---- */
 
 struct vcuda_device {
 	char name[VWIRE_NAME_MAX];
@@ -44,9 +44,11 @@ struct vcuda_lease {
 
 /* cuInit(): connects and greets. Safe to call again. */
 CUresult vcuda_session_init(void);
+/* cuDriverGetVersion(), which may come before: connects and greets, too. */
+CUresult vcuda_session_version(int *version);
 /*
- * Before any other work: CUDA_ERROR_NOT_INITIALIZED, or the error that ended the session; opens a
- * session of its own in a forked child.
+ * Before any other work: the error that ended the session, or CUDA_ERROR_NOT_INITIALIZED: also in a
+ * child of a process that called cuInit().
  */
 CUresult vcuda_session_check(void);
 /* The greeting's answer; constant once vcuda_session_check() succeeded. */
@@ -136,7 +138,6 @@ void vcuda_note_idle(uint64_t seq);
 uint64_t vcuda_last_work(void);
 /* All work up to that number is known to be done. */
 bool vcuda_is_done(uint64_t seq);
-void vcuda_submit_reset(void);		/* in a forked child */
 /* Asynchronous errors: the first that has not surfaced; a sticky one stays. */
 void vcuda_async_error(CUresult r, bool sticky);
 CUresult vcuda_take_error(CUresult r);
@@ -191,9 +192,6 @@ static inline uint32_t vcuda_handle_number(const void *handle)
 /* Calls fn for each live handle of the kind. */
 void vcuda_handle_each(enum cuda_handle_kind kind,
 		       void (*fn)(void *handle, struct vcuda_object *obj, void *arg), void *arg);
-/* In a forked child: another thread of the parent may have held a lock. */
-void vcuda_handle_fork(void);
-void vcuda_handle_reset(enum cuda_handle_kind kind);
 
 /* ---- context.c ---- */
 
@@ -212,8 +210,6 @@ bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
 /* How often a context has become active. */
 uint64_t vcuda_contexts_begun(void);
-/* in a forked child: values kept by key survive, everything else starts anew */
-void vcuda_context_reset(void);
 /* Primary context of a device without activating it. */
 CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 
@@ -224,7 +220,6 @@ CUresult vcuda_legacy_number(CUcontext ctx, uint32_t *number);
 /* Contexts with legacy streams of their own have been there: one's wait is not the device's. */
 bool vcuda_several_contexts(void);
 void vcuda_legacy_forget(CUcontext ctx);
-void vcuda_legacy_reset(void);		/* in a forked child */
 
 /* ---- stream.c ---- */
 
@@ -242,7 +237,6 @@ void vcuda_stream_made(void *handle, struct vwire_rd args);
 /* cuStreamSetAttribute(): stream, attribute, value. */
 void vcuda_stream_changed(CUstream stream, struct vwire_rd args);
 void vcuda_event_made(void *handle, struct vwire_rd args);
-void vcuda_stream_reset(void);
 void vcuda_context_destroy_streams(CUcontext ctx);
 
 /* ---- wait.c ---- */
@@ -251,7 +245,6 @@ void vcuda_context_destroy_streams(CUcontext ctx);
 void vcuda_stream_waited(uint32_t number, uint64_t seq);
 /* Waits for the context's work, whatever comes of it. */
 void vcuda_context_synchronize(CUcontext ctx);
-void vcuda_waited_reset(void);
 
 /* ---- memory.c ---- */
 
@@ -263,7 +256,6 @@ bool vcuda_mem_range(uint64_t addr, uint64_t *base, uint64_t *size, CUcontext *c
 /* A variable of a module: device memory outside the lease's range. */
 void vcuda_mem_note_global(uint64_t addr, uint64_t size);
 void vcuda_memory_init(void);
-void vcuda_memory_reset(void);
 void vcuda_context_free_memory(CUcontext ctx);
 
 /* ---- copy.c ---- */
@@ -303,7 +295,6 @@ CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
 
 /* ---- host.c ---- */
 
-void vcuda_host_fork(void);
 /* Memory that a kernel's parameters point to, and that the device does not see yet, is mapped. */
 CUresult vcuda_host_map_params(const void *params, size_t bytes);
 /* All n bytes are of one allocation or registration that the program made. */
@@ -314,8 +305,6 @@ bool vcuda_is_pinned(const void *p, size_t n);
 /* Hashes, 16 bytes each, of the images that need not be sent. */
 void vcuda_images_at_server(const uint8_t *hashes, size_t n);
 
-/* in a forked child: preserved libraries load again at need */
-void vcuda_module_reset(void);
 void vcuda_context_unload(CUcontext ctx);
 /* No context is left: libraries whose image is there have their variables anew. */
 void vcuda_libraries_restart(void);
@@ -323,7 +312,6 @@ void vcuda_libraries_restart(void);
 /* ---- call.c: forgets the answers of MEMO rows (a module that goes may have been asked about) ---- */
 
 void vcuda_memo_forget(void);
-void vcuda_memo_reset(void);		/* in a forked child */
 
 /* ---- procaddr.c: the version of CUDA that brought a function ---- */
 

@@ -28,7 +28,6 @@ static inline bool vcuda_capturing(void)
 /* Allocations of graphs. true: the address is of one, and *r what freeing it comes to. */
 extern _Atomic unsigned int vcuda_graph_allocs;
 bool vcuda_graph_free(CUdeviceptr addr, CUresult *r);
-void vcuda_graph_memory_reset(void);
 CUresult vcuda_capture_alloc(CUstream stream, size_t size, CUdeviceptr *out, bool *capturing);
 CUresult vcuda_capture_free(CUstream stream, CUdeviceptr addr, bool *capturing);
 
@@ -38,7 +37,6 @@ void vcuda_graph_conditional(struct object *obj, uint64_t handle);
 /* The server has a graph of that number, which is not needed any more. */
 void vcuda_graph_gone(uint32_t number);
 void vcuda_graph_forget(enum cuda_handle_kind kind, const void *handle);
-void vcuda_graph_reset(void);
 
 /*
  * A call that is encoded and would go to the server: *done when a capture has taken it, or an

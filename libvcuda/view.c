@@ -511,13 +511,9 @@ bool vcuda_view_fault(uint64_t addr)
 	return ours;
 }
 
-/* The parent's device memory is not this process's: its memory is as it was. */
-void vcuda_views_reset(void)
+/* The handler of faults is inherited, and a thread of the parent's may have had the lock. */
+void vcuda_views_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	views = NULL;
-	vcuda_watch_reset();
-	atomic_store(&vcuda_nr_views, 0);
-	own_stream = own_event = epoch = legacy_epoch = 0;
-	atomic_store(&clean, 0);
+	vcuda_watch_fork();
 }

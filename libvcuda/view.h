@@ -65,6 +65,6 @@ struct vcuda_fetch *vcuda_views_fetch(CUstream stream);
 void vcuda_views_fetched(struct vcuda_fetch *f, bool ok);
 /* Behind a wait of another kind; costs a round trip where there is something to fetch. */
 CUresult vcuda_views_waited(void);
-void vcuda_views_reset(void);		/* in a forked child */
+void vcuda_views_fork(void);		/* in a forked child */
 
 #endif

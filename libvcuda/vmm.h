@@ -9,7 +9,5 @@
 
 /* What may be touched around addr, over as many mappings as follow each other. */
 bool vcuda_vmm_find(struct arena_run *r, uint64_t addr, struct vcuda_range *out);
-/* In a forked child, before the arena's: what was made is the parent's. */
-void vcuda_vmm_reset(void);
 
 #endif

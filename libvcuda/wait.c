@@ -12,11 +12,6 @@ static __thread struct {
 	uint64_t seq;
 } waited;
 
-void vcuda_waited_reset(void)
-{
-	waited.seq = 0;
-}
-
 /*
  * Where nothing is under way but what a wait does not show, the program need not wait: the worker
  * does, before anything that comes later, and what goes wrong is told at the next wait.

@@ -258,7 +258,7 @@ bool vcuda_watch_fault(uint64_t addr)
 	return true;
 }
 
-void vcuda_watch_reset(void)
+void vcuda_watch_fork(void)
 {
 	watched = NULL;
 }

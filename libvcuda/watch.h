@@ -24,6 +24,7 @@ CUresult vcuda_watch_flush(bool *sent);
 /* The device may have changed everything. */
 void vcuda_watch_invalidate(void);
 bool vcuda_watch_fault(uint64_t addr);
-void vcuda_watch_reset(void);
+/* In a forked child, which has none of this memory. */
+void vcuda_watch_fork(void);
 
 #endif

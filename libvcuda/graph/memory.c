@@ -256,10 +256,3 @@ CUresult cuDeviceSetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, v
 	used_high = used;
 	return context_leave(CUDA_SUCCESS);
 }
-
-void vcuda_graph_memory_reset(void)
-{
-	LIST_INIT(&allocs);
-	vcuda_graph_allocs = 0;
-	used = used_high = 0;
-}

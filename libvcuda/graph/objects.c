@@ -182,16 +182,3 @@ void vcuda_graph_forget(enum cuda_handle_kind kind, const void *handle)
 	}
 	driver_unlock();
 }
-
-/* In a forked child: the graphs were the parent's, and so were its captures. */
-void vcuda_graph_reset(void)
-{
-	pthread_mutex_init(&lock, NULL);
-	LIST_INIT(&conditionals);
-	capture_reset();
-	vcuda_graph_memory_reset();
-	vcuda_handle_reset(CUDA_HANDLE_graph);
-	vcuda_handle_reset(CUDA_HANDLE_graph_node);
-	vcuda_handle_reset(CUDA_HANDLE_graph_exec);
-	vcuda_handle_reset(CUDA_HANDLE_user_object);
-}

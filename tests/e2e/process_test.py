@@ -46,7 +46,7 @@ class ProcessTest(unittest.TestCase):
         self.case("thread_outlives")
 
     def test_a_child_opens_what_its_parent_has_closed(self):
-        self.passes("process/process", "fork_after_close")
+        self.case("fork_after_close")
 
     def test_the_process_ends_while_threads_are_in_the_library(self):
         for _ in range(3):

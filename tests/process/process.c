@@ -145,11 +145,12 @@ static void fork_after_close(void)
 	pid = fork();
 	if (!pid) {
 		load();
-		use(2);
-		exit(0);
+		exit(cu.init(0) != CUDA_ERROR_NOT_INITIALIZED);
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
 		fail("the child ended with status 0x%x", status);
+	load();
+	use(2);
 }
 
 static void *busy(void *unused)

@@ -157,10 +157,6 @@ void vcuda_bulk_settle(void)
 	nr_settled++;
 }
 
-void vcuda_bulk_link_fork(void)
-{
-}
-
 /* ---- tests ---- */
 
 static uint8_t dst[BYTES];

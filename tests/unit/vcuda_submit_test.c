@@ -77,10 +77,6 @@ void vcuda_receive_peer_gone(void)
 {
 }
 
-void vcuda_receive_reset(void)
-{
-}
-
 void vcuda_receive_add(struct vcuda_wait *w)
 {
 	(void)w;

@@ -103,12 +103,6 @@ struct graph *capture_end(struct capture *c)
 	return g;
 }
 
-void capture_reset(void)
-{
-	LIST_INIT(&captures);
-	capture_count = 0;
-}
-
 void capture_invalidate(struct capture *c)
 {
 	c->invalid = true;

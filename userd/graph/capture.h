@@ -57,7 +57,5 @@ CUresult capture_ask_event(struct event *e);
 void capture_forget_event(struct event *e);
 /* s goes away. */
 void capture_forget_stream(struct stream *s);
-/* In a forked child, which has none of this. */
-void capture_reset(void);
 
 #endif
