@@ -69,7 +69,7 @@ CUresult hand_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 	if (is_computed(k) && block_size <= device()[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]) {
 		*blocks = residency_blocks(device(), k->attributes, k->barriers, block_size,
 					   shared);
-		return CUDA_SUCCESS;
+		return vcuda_sticky_error();
 	}
 	r = vcuda_kernel_use(fn, &k);
 	if (r)
