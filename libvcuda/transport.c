@@ -17,7 +17,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "env.h"
@@ -210,20 +209,7 @@ static void wait_for_work(struct vcuda_transport *t)
 		eventfd_clear(t->kick);
 }
 
-/*
- * Sleeping and being woken costs more than a short answer takes: after work, look on for a while.
- * Only where other threads have processors of their own.
- */
-static uint64_t spin_ns(void)
-{
-	const char *s = getenv("VGPU_SPIN_US");
-	unsigned long us = get_nprocs() >= 4 ? 50 : 0;
-
-	if (s && *s)
-		us = strtoul(s, NULL, 10);
-	return (us < 1000 ? us : 1000) * 1000;
-}
-
+/* Sleeping and being woken costs more than a short answer takes: after work, look on for a while. */
 static void *forward(void *arg)
 {
 	struct vcuda_transport *t = arg;
@@ -320,7 +306,7 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 
 	memset(t, 0, sizeof(*t));
 	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
-	t->spin_ns = spin_ns();
+	t->spin_ns = env_spin_ns();
 	if (server && *server)
 		return open_direct(t, server, why, why_len);
 	return open_first_device(t, why, why_len);

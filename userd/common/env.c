@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,4 +45,13 @@ long env_number(const char *name, long least, long most, long otherwise)
 	if (*end)
 		return otherwise;
 	return v < least ? least : v > most ? most : v;
+}
+
+uint64_t env_spin_ns(void)
+{
+	cpu_set_t set;
+	int processors = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+	return 1000 * env_number("VGPU_SPIN_US", 0, 1000,
+				 processors >= 8 ? 200 : processors >= 4 ? 50 : 0);
 }

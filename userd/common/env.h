@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* env.h - values that the libraries of a function take from the environment */
+/* env.h - values that the libraries of a function, and workers, take from their environment */
 #ifndef COMMON_ENV_H
 #define COMMON_ENV_H
 
@@ -17,5 +17,12 @@ int env_bytes(const char *name, uint64_t *v, char *why, size_t n);
  * number.
  */
 long env_number(const char *name, long least, long most, long otherwise);
+
+/*
+ * How long a thread looks for what it waits for before it sleeps, in nanoseconds: VGPU_SPIN_US. By
+ * default as long as a wake-up may take where there are processors to spare, and not at all where
+ * others would have to wait for this one: 200 us with eight or more, 50 with four or more, else 0.
+ */
+uint64_t env_spin_ns(void);
 
 #endif /* COMMON_ENV_H */

@@ -151,7 +151,7 @@ static void spin_ns(uint64_t ns)
 /* Between two looks. Most flags are raised sooner than a sleep and its end take. */
 static uint64_t nap(struct worker *w, unsigned int *naps, uint64_t ns)
 {
-	if (++*naps <= SPINS && worker_may_spin()) {
+	if (++*naps <= SPINS && worker_spin_ns()) {
 		spin_ns(SPIN_NS);
 		return ns;
 	}

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/sysinfo.h>
 #include <sys/time.h>
 
 #include "env.h"
@@ -17,8 +16,6 @@
 
 #define INPUT_BYTES	(4u << 20)	/* several of the largest frames */
 #define HELLO_TIMEOUT_S	10
-#define SPIN_US		50
-#define SPIN_US_MAX	1000
 #define REPLY_MAX_MIN	1024u
 
 _Static_assert(INPUT_BYTES >= 2 * VWIRE_FRAME_MAX, "a frame and what came with it");
@@ -60,23 +57,13 @@ static void protocol_error(struct worker *w, const char *what, const struct vwir
 		     (unsigned long long)le64toh(f->seq));
 }
 
-bool worker_may_spin(void)
-{
-	static int processors;
-
-	if (!processors)
-		processors = get_nprocs();
-	return processors >= 4;
-}
-
 uint64_t worker_spin_ns(void)
 {
-	static _Atomic uint64_t ns;
-	uint64_t v = ns;
+	static _Atomic uint64_t known;	/* and 1 more */
 
-	if (!v)
-		ns = v = 1000 * env_number("VGPU_SPIN_US", 0, SPIN_US_MAX, SPIN_US) ?: 1;
-	return v;
+	if (!known)
+		known = env_spin_ns() + 1;
+	return known - 1;
 }
 
 bool worker_has_input(struct worker *w)
@@ -88,14 +75,14 @@ bool worker_has_input(struct worker *w)
 
 /*
  * A client that waits for one answer after the other sends again within microseconds, and being
- * woken costs more than that: look for a while before sleeping, where there are processors to spare.
+ * woken costs more than that: look for a while before sleeping.
  */
 static ssize_t receive(struct worker *w, void *p, size_t n)
 {
 	uint64_t end = worker_now_ns() + worker_spin_ns();
 	ssize_t got;
 
-	while (worker_may_spin() && worker_now_ns() < end) {
+	while (worker_now_ns() < end) {
 		got = recv(w->fd, p, n, MSG_DONTWAIT);
 		if (got >= 0 || errno != EAGAIN)
 			return got;

@@ -468,7 +468,7 @@ static void linger(struct worker *w, const struct queue *q, const struct job *jo
 	uint64_t end = worker_now_ns() + worker_spin_ns();
 	bool alone;
 
-	if (!job->is_wait || job->is_slow || !worker_may_spin())
+	if (!job->is_wait || job->is_slow || !worker_spin_ns())
 		return;
 	pthread_mutex_lock(&w->wait.lock);
 	alone = !(q && q->head) && !w->wait.data_head;

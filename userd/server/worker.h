@@ -79,9 +79,7 @@ extern struct realcuda real;
  * control_end.
  */
 uint32_t worker_serve(struct worker *w);
-/* There are processors to spare: looking on for a while costs nobody anything. */
-bool worker_may_spin(void);
-/* How long a thread asks for what it waits for before it sleeps. */
+/* How long a thread asks for what it waits for before it sleeps, as env_spin_ns(). */
 uint64_t worker_spin_ns(void);
 /* More of the client is there, or its end. Executor only. */
 bool worker_has_input(struct worker *w);
