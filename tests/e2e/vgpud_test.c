@@ -332,16 +332,22 @@ static void start_all(const char *more)
 	wait_attribute("state", "ready");
 }
 
-/* A session with an echoing server. */
+/*
+ * A session with an echoing server. One of many of a process: its first frame says that it is no
+ * bulk connection.
+ */
 static int open_echo(struct side *s, pthread_t *thread)
 {
+	struct vwire_frame first = { htole32(sizeof(first)), htole16(7), 0, 0 };
 	struct lease_frame lease;
 	uint64_t id;
 	int fd;
 
 	function_setup(s, RING, RING, &id);
+	submit(s, &first, sizeof(first));
 	fd = server_session();
 	read_lease(fd, &lease);
+	read_all(fd, &first, sizeof(first));
 	CHECK(!pthread_create(thread, NULL, echo, (void *)(long)fd));
 	return fd;
 }
@@ -367,7 +373,7 @@ TEST(a_session_uses_the_spare_connection_and_the_lease_says_who_asks)
 	read_lease(fd, &lease);
 	CHECK(!strcmp(lease.l.tenant, "blue"));
 	CHECK_EQ(le64toh(lease.l.mem_limit), 123456789);
-	CHECK_EQ(le64toh(lease.l.features), VWIRE_FEAT_STATUS);
+	CHECK_EQ(le64toh(lease.l.features), VWIRE_FEAT_STATUS | VWIRE_FEAT_BULK);
 	read_all(fd, buf, 8);
 	CHECK(!memcmp(buf, "behind--", 8));
 	server_accept();		/* the next spare */
@@ -405,6 +411,33 @@ TEST(four_sessions_at_once)
 		CHECK(!pthread_create(&function[i], NULL, one_session, &s[i]));
 	for (int i = 0; i < 4; i++)
 		pthread_join(function[i], NULL);
+}
+
+TEST(a_further_session_becomes_a_bulk_connection)
+{
+	struct { struct vwire_frame h; struct vwire_bulk b; } ask = {
+		{ htole32(sizeof(ask)), htole16(VWIRE_OP_BULK), 0, 0 }, { .magic = htole32(VWIRE_MAGIC) },
+	}, got;
+	struct side s, lane;
+	pthread_t t;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	open_echo(&s, &t);
+	function_setup(&lane, RING, RING, &id);
+	submit(&lane, &ask, sizeof(ask));
+	fd = server_session();
+	read_all(fd, &got, sizeof(got));
+	CHECK(!memcmp(&got, &ask, sizeof(ask)));	/* and no LEASE */
+	CHECK_ATTRIBUTE("sessions", "2");
+	CHECK(!pthread_create(&t, NULL, echo, (void *)(long)fd));
+	echo_frames(&lane, 1, 1000);
+	echo_frames(&s, 1, 10);
+	side_close(&s);
+	expect_closed(&lane, VWIRE_REASON_LOST, "bulk connection");
+	side_close(&lane);
+	wait_attribute("sessions", "0");
 }
 
 TEST(memory_status_is_shown_in_sysfs_and_not_passed_on)

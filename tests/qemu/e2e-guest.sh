@@ -112,12 +112,12 @@ killed_in_a_copy()
 	rm -f /tmp/victim
 	/cuda/bigcopy --seconds 60 >/tmp/victim 2>&1 &
 	pid=$!
-	wait_for 30 grep -q round /tmp/victim || return 1
+	wait_for 30 grep -q round /tmp/victim && sessions_are 5 || return 1
 	kill -9 $pid
 	wait $pid
 	all_given_back
 }
-check "kill -9 in a copy gives everything back" killed_in_a_copy
+check "kill -9 in a copy, over bulk connections, gives everything back" killed_in_a_copy
 
 daemon_killed()
 {
