@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "forward.h"
+#include "net.h"
 
 #define SQ_BYTES	8192u
 #define CQ_BYTES	(256u << 10)
@@ -635,6 +636,118 @@ static void no_wake_up_is_lost_between_threads(void **state)
 	free(s);
 }
 
+/* ---- before anything is moved; and bytes that stay while they are sent ---- */
+
+static void what_is_peeked_at_is_asked_for_and_can_be_skipped(void **state)
+{
+	struct fixture *t = *state;
+	uint8_t frame[64], got[64];
+
+	make_frame(frame, sizeof(frame), 7, 1);
+	assert_int_equal(fwd_peek(&t->fwd, got, 64), 0);
+	assert_int_equal(t->control.sq_tail.asleep, 1);
+	submit(t, frame, 60);
+	assert_int_equal(fwd_peek(&t->fwd, got, 64), 0);
+	submit(t, frame + 60, 4);
+	assert_int_equal(fwd_peek(&t->fwd, got, 64), 1);
+	assert_int_equal(t->control.sq_tail.asleep, 0);
+	assert_memory_equal(got, frame, 64);
+	fwd_skip(&t->fwd, 64);
+	assert_int_equal(t->control.sq_tail.index, 64);
+	submit(t, frame, 16);
+	assert_int_equal(run(t), 0);
+	assert_int_equal(recv(t->server, got, sizeof(got), MSG_DONTWAIT), 16);
+	t->control.sq_head.index = 1ull << 40;
+	assert_int_equal(fwd_peek(&t->fwd, got, 64), -EPROTO);
+}
+
+#define LARGE	(1u << 20)
+
+/* The kernel says when it is through with them; over loopback it copies after all, and says that. */
+static void room_comes_back_when_the_kernel_is_through(void **state)
+{
+	static uint8_t data[LARGE / 2], got[LARGE / 2];
+	struct net_addr addr = { 0 };
+	struct zerocopy z;
+	struct fixture t;
+	char name[NET_NAME_MAX];
+	int listener;
+	uint64_t end;
+	size_t n;
+
+	(void)state;
+	make(&t, LARGE, CQ_BYTES);
+	close(t.server);
+	close(t.fwd.sock);
+	assert_int_equal(net_resolve("127.0.0.1:0", true, &addr, 1), 1);
+	listener = net_listen(&addr, 1);
+	assert_int_equal(net_local(listener, &addr), 0);
+	net_name(&addr, name, sizeof(name));
+	assert_int_equal(fwd_init(&t.fwd, &t.ring, net_connect(name, 5000), &test_ops, &t), 0);
+	t.server = accept(listener, NULL, NULL);
+	close(listener);
+	zerocopy_init(&z, t.fwd.sock, true);
+	fwd_zerocopy(&t.fwd, &z);
+	for (int i = 0; i < 8; i++) {
+		for (n = 0; n < sizeof(data); n++)
+			data[n] = n * 7 + n / 256 + i;
+		submit(&t, data, sizeof(data));
+		for (n = 0; n < sizeof(got);) {
+			ssize_t r;
+
+			assert_true(fwd_run(&t.fwd) >= 0);
+			r = recv(t.server, got + n, sizeof(got) - n, MSG_DONTWAIT);
+			n += r > 0 ? r : 0;
+			/* never more than was taken, and nothing twice */
+			assert_true(t.control.sq_tail.index <= t.fwd.sq_sent);
+		}
+		assert_memory_equal(got, data, sizeof(got));
+		for (end = net_now() + 5000; t.control.sq_tail.index != t.control.sq_head.index;) {
+			assert_true(net_now() < end);
+			assert_true(fwd_run(&t.fwd) >= 0);
+		}
+		assert_int_equal(t.fwd.nr_flights, 0);
+	}
+	if (z.sent)
+		assert_int_equal(zerocopy_through(&z), z.sent);
+	/* an index that goes back behind what was sent */
+	t.control.sq_head.index -= 8;
+	assert_int_equal(fwd_run(&t.fwd), -EPROTO);
+	munmap(t.ring.sq, 2ul * LARGE);
+	munmap(t.ring.cq, 2ul * CQ_BYTES);
+	close(t.fwd.sock);
+	close(t.server);
+}
+
+/* What is copied behind bytes that stay has its room with them, in the order of the ring. */
+static void room_comes_back_in_order(void **state)
+{
+	struct sock_extended_err e = { .ee_origin = SO_EE_ORIGIN_ZEROCOPY, .ee_info = 1, .ee_data = 1 };
+	struct fixture *t = *state;
+	struct zerocopy z;
+
+	zerocopy_init(&z, t->fwd.sock, false);
+	fwd_zerocopy(&t->fwd, &z);
+	t->control.sq_head.index = t->fwd.sq_sent = 300;
+	z.sent = 2;
+	t->fwd.flights[0] = (struct fwd_flight){ 1, 100 };
+	t->fwd.flights[1] = (struct fwd_flight){ 2, 300 };
+	t->fwd.nr_flights = 2;
+	submit(t, "copied--", 8);
+	assert_int_equal(run(t), 0);
+	assert_int_equal(t->control.sq_tail.index, 0);
+	zerocopy_told(&z, &e);
+	assert_int_equal(run(t), 0);
+	assert_int_equal(t->control.sq_tail.index, 0);
+	e.ee_info = e.ee_data = 0;
+	zerocopy_told(&z, &e);
+	assert_int_equal(run(t), 0);
+	assert_int_equal(t->control.sq_tail.index, 308);
+	t->control.sq_head.index = 400;		/* as usual again */
+	assert_int_equal(run(t), 0);
+	assert_int_equal(t->control.sq_tail.index, 400);
+}
+
 #define CASE(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -660,6 +773,9 @@ int main(void)
 		CASE(close_leaves_a_closed_frame),
 		CASE(close_needs_room),
 		CASE(ring_sizes_that_are_none_are_refused),
+		CASE(what_is_peeked_at_is_asked_for_and_can_be_skipped),
+		CASE(room_comes_back_in_order),
+		cmocka_unit_test(room_comes_back_when_the_kernel_is_through),
 		cmocka_unit_test(no_wake_up_is_lost_between_threads),
 	};
 

@@ -133,6 +133,33 @@ static void ranges_are_counted(void **state)
 	assert_true(zerocopy_wait(&z, 0));
 }
 
+/* Where room is given back in order: a later one that is over first gives none. */
+static void what_is_through_is_so_from_the_first_on(void **state)
+{
+	static const struct {
+		uint32_t from, to, through;
+	} steps[] = {
+		{ 1, 1, 0 }, { 3, 5, 0 }, { 0, 0, 2 }, { 2, 2, 6 }, { 6, 68, 69 }, { 70, 132, 69 }, { 69, 69, 133 },
+	};
+	struct zerocopy z;
+	struct sock_extended_err e;
+
+	(void)state;
+	zerocopy_init(&z, ends[0], false);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		e = told(steps[i].from, steps[i].to, 0);
+		zerocopy_told(&z, &e);
+		assert_int_equal(zerocopy_through(&z), steps[i].through);
+	}
+	z.through = UINT32_MAX;
+	e = told(1, 1, 0);
+	zerocopy_told(&z, &e);
+	assert_int_equal(zerocopy_through(&z), UINT32_MAX);
+	e = told(UINT32_MAX, 0, 0);
+	zerocopy_told(&z, &e);
+	assert_int_equal(zerocopy_through(&z), 2);
+}
+
 /* Nobody tells of pages that a dead connection held. */
 static void a_connection_that_ends_is_not_waited_for(void **state)
 {
@@ -152,6 +179,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(where_the_kernel_copies_it_is_given_up, connected, closed),
 		cmocka_unit_test_setup_teardown(unwanted_it_sends_as_usual, connected, closed),
 		cmocka_unit_test_setup_teardown(ranges_are_counted, connected, closed),
+		cmocka_unit_test_setup_teardown(what_is_through_is_so_from_the_first_on, connected, closed),
 		cmocka_unit_test_setup_teardown(a_connection_that_ends_is_not_waited_for, connected, closed),
 	};
 

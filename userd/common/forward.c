@@ -64,14 +64,20 @@ int fwd_prefix(struct fwd *f, const void *frame, size_t n)
 	return 0;
 }
 
+void fwd_zerocopy(struct fwd *f, struct zerocopy *z)
+{
+	f->zero = z;
+}
+
 /* Bytes that the function has submitted and we have not sent. */
 static int sq_pending(const struct fwd *f, uint32_t *n)
 {
 	uint64_t used = load_index(&f->ring.control->sq_head) - f->sq_tail;
+	uint64_t sent = f->sq_sent - f->sq_tail;
 
-	if (used > f->ring.sq_bytes)
+	if (used > f->ring.sq_bytes || used < sent)
 		return -EPROTO;
-	*n = used;
+	*n = used - sent;
 	return 0;
 }
 
@@ -109,18 +115,49 @@ int fwd_peek(struct fwd *f, void *buf, uint32_t n)
 	if (err || there < n)
 		return err;
 	set_asleep(&f->ring.control->sq_tail, 0);
-	memcpy(buf, f->ring.sq + (f->sq_tail & (f->ring.sq_bytes - 1)), n);
+	memcpy(buf, f->ring.sq + (f->sq_sent & (f->ring.sq_bytes - 1)), n);
 	return 1;
+}
+
+static void give_back(struct fwd *f, uint64_t end)
+{
+	f->sq_tail = end;
+	publish(f, &f->ring.control->sq_tail, f->sq_tail, &f->ring.control->sq_head);
 }
 
 void fwd_skip(struct fwd *f, uint32_t n)
 {
-	f->sq_tail += n;
-	publish(f, &f->ring.control->sq_tail, f->sq_tail, &f->ring.control->sq_head);
+	f->sq_sent += n;
+	give_back(f, f->sq_sent);
+}
+
+static struct fwd_flight *flight(struct fwd *f, uint32_t i)
+{
+	return &f->flights[(f->first_flight + i) % FWD_FLIGHTS];
+}
+
+/* Room of what the kernel has sent from the ring. What was copied behind that goes with it. */
+static bool land(struct fwd *f)
+{
+	uint64_t end = f->sq_tail;
+	uint32_t through;
+
+	if (!f->nr_flights)
+		return false;
+	through = zerocopy_through(f->zero);
+	while (f->nr_flights && (int32_t)(through - flight(f, 0)->sends) >= 0) {
+		end = flight(f, 0)->end;
+		f->first_flight++;
+		f->nr_flights--;
+	}
+	if (end == f->sq_tail)
+		return false;
+	give_back(f, end);
+	return true;
 }
 
 /* Takes sent bytes off the prefix first, then off the ring. */
-static void sent(struct fwd *f, uint32_t n)
+static void sent(struct fwd *f, uint32_t n, bool flies)
 {
 	uint32_t head = f->prefix_len - f->prefix_off;
 
@@ -128,8 +165,28 @@ static void sent(struct fwd *f, uint32_t n)
 		head = n;
 	f->prefix_off += head;
 	n -= head;
-	if (n)
-		fwd_skip(f, n);
+	f->sq_sent += n;
+	if (flies)
+		*flight(f, f->nr_flights++) = (struct fwd_flight){ f->zero->sent, f->sq_sent };
+	else if (f->nr_flights)
+		flight(f, f->nr_flights - 1)->end = f->sq_sent;
+	else if (n)
+		give_back(f, f->sq_sent);
+}
+
+/* *flies: the bytes have to stay. */
+static ssize_t send_some(struct fwd *f, struct msghdr *msg, bool *flies)
+{
+	uint32_t before;
+	ssize_t r;
+
+	*flies = false;
+	if (!f->zero || msg->msg_iov[0].iov_len || f->nr_flights == FWD_FLIGHTS)
+		return sendmsg(f->sock, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	before = f->zero->sent;
+	r = zerocopy_send(f->zero, msg->msg_iov[1].iov_base, msg->msg_iov[1].iov_len);
+	*flies = f->zero->sent != before;
+	return r;
 }
 
 /*
@@ -140,6 +197,7 @@ static int run_out(struct fwd *f)
 {
 	struct iovec iov[2] = { { .iov_base = f->prefix + f->prefix_off } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	bool flies;
 	uint32_t n;
 	ssize_t r;
 	int err;
@@ -150,18 +208,18 @@ static int run_out(struct fwd *f)
 	if (n > FWD_SEND_MAX)
 		n = FWD_SEND_MAX;
 	iov[0].iov_len = f->prefix_len - f->prefix_off;
-	iov[1].iov_base = f->ring.sq + (f->sq_tail & (f->ring.sq_bytes - 1));
+	iov[1].iov_base = f->ring.sq + (f->sq_sent & (f->ring.sq_bytes - 1));
 	iov[1].iov_len = n;
 	if (f->send_dead || !(iov[0].iov_len + n))
 		return 0;
 
-	r = sendmsg(f->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	r = send_some(f, &msg, &flies);
 	f->send_stuck = r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 	if (r < 0) {
 		f->send_dead = !f->send_stuck && errno != EINTR;
 		return errno == EINTR;
 	}
-	sent(f, r);
+	sent(f, r, flies);
 	return r > 0;
 }
 
@@ -300,15 +358,16 @@ static int run_in(struct fwd *f)
 
 int fwd_run(struct fwd *f)
 {
-	int out, in;
+	int landed, out, in;
 
+	landed = land(f);
 	out = run_out(f);
 	if (out < 0)
 		return out;
 	in = run_in(f);
 	if (in < 0)
 		return in;
-	return out + in;
+	return landed + out + in;
 }
 
 bool fwd_want_read(const struct fwd *f)

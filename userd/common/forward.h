@@ -29,6 +29,7 @@
 
 #include "linux/vgpu.h"
 #include "vgpu_wire.h"
+#include "zerocopy.h"
 
 /* Rings as mapped: each shows its pages twice in a row. Sizes are powers of two. */
 struct fwd_ring {
@@ -45,9 +46,14 @@ struct fwd_ops {
 
 #define FWD_IN_BYTES	(64u << 10)	/* private buffer for what the server sends */
 #define FWD_SEND_MAX	(256u << 10)	/* bytes sent before the function is given its room back */
+#define FWD_FLIGHTS	64u		/* sends whose bytes the kernel still needs in the ring */
 
 /**
  * struct fwd - one session's forwarding; all members are private to forward.c
+ * @sq_sent: what the socket has taken; from @sq_tail on it may still be sent from the ring
+ * @zero: NULL: the kernel copies what it takes
+ * @flights: sends that it has not copied, from @first_flight on: how many @zero has to be through with,
+ *	     and where their bytes end
  * @sq_tail: own index; what the control page shows is a copy that is never read back
  * @cq_head: own index, whole frames only
  * @frame_left: bytes that are missing of the frame being received at @cq_head; 0: none
@@ -61,7 +67,13 @@ struct fwd {
 	const struct fwd_ops *ops;
 	void *arg;
 	int sock;
-	uint64_t sq_tail, cq_head;
+	uint64_t sq_tail, sq_sent, cq_head;
+	struct zerocopy *zero;
+	struct fwd_flight {
+		uint32_t sends;
+		uint64_t end;
+	} flights[FWD_FLIGHTS];
+	uint32_t first_flight, nr_flights;
 	uint32_t frame_left, frame_got;
 	uint32_t room_need;
 	bool send_stuck, send_dead;
@@ -84,6 +96,12 @@ int fwd_init(struct fwd *f, const struct fwd_ring *ring, int sock, const struct 
  * VWIRE_CONTROL_MAX.
  */
 int fwd_prefix(struct fwd *f, const void *frame, size_t n);
+
+/*
+ * Bytes are sent from the ring where that saves a copy, and their room is given back when the kernel
+ * is through with them, which epoll tells as EPOLLERR. The caller's; of the same socket.
+ */
+void fwd_zerocopy(struct fwd *f, struct zerocopy *z);
 
 /*
  * Copies the first n bytes of what the function has submitted, before anything is moved: 1; 0 where

@@ -16,11 +16,20 @@ void zerocopy_init(struct zerocopy *z, int fd, bool wanted)
 	z->on = wanted && !setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one));
 }
 
+static void land(struct zerocopy *z, uint32_t first, uint32_t last)
+{
+	for (uint32_t n = first - z->through; n <= last - z->through && n < 64; n++)
+		z->early |= 1ull << n;
+	for (; z->early & 1; z->early >>= 1)
+		z->through++;
+}
+
 void zerocopy_told(struct zerocopy *z, const struct sock_extended_err *e)
 {
 	if (e->ee_origin != SO_EE_ORIGIN_ZEROCOPY || e->ee_errno)
 		return;
 	z->done += e->ee_data - e->ee_info + 1;
+	land(z, e->ee_info, e->ee_data);
 	if (e->ee_code & SO_EE_CODE_ZEROCOPY_COPIED)
 		z->on = false;
 }
@@ -55,6 +64,17 @@ bool zerocopy_is_on(struct zerocopy *z)
 	on = z->on;
 	pthread_mutex_unlock(&z->lock);
 	return on;
+}
+
+uint32_t zerocopy_through(struct zerocopy *z)
+{
+	uint32_t through;
+
+	pthread_mutex_lock(&z->lock);
+	look(z);
+	through = z->through;
+	pthread_mutex_unlock(&z->lock);
+	return through;
 }
 
 /* ENOBUFS: no more pages can be pinned, or too much is under way; those are copied. */

@@ -23,12 +23,15 @@
  * struct zerocopy - of one socket
  * @sent: sends that the kernel has not copied, modulo 2^32
  * @done: those that it is through with
+ * @through: so many of the first it is through with; it may be with later ones before
+ * @early: those behind @through, bit for bit
  */
 struct zerocopy {
 	int fd;
 	pthread_mutex_t lock;
 	bool on;
-	uint32_t sent, done;
+	uint32_t sent, done, through;
+	uint64_t early;
 };
 
 /* wanted: false, sends as usual. */
@@ -40,6 +43,11 @@ bool zerocopy_is_on(struct zerocopy *z);
  * true.
  */
 ssize_t zerocopy_send(struct zerocopy *z, const void *p, size_t n);
+/*
+ * How many of the sends that were not copied, from the first on, need their pages no more; modulo
+ * 2^32. For who has no more than 64 under way.
+ */
+uint32_t zerocopy_through(struct zerocopy *z);
 /* Until the kernel needs nothing any more of what was sent so far. false: ms have passed, or the connection has ended. */
 bool zerocopy_wait(struct zerocopy *z, int ms);
 

@@ -31,6 +31,7 @@ struct lane {
 	struct dial dial;
 	uint64_t id, session, since;
 	int fd, sock;
+	struct zerocopy zero;
 	uint8_t frame[VWIRE_CONTROL_MAX];
 	uint32_t frame_len;
 	int err;
@@ -68,8 +69,10 @@ static void lane_free(struct lane *l)
 /* Nobody moves it any more. */
 static void lane_end(struct lane *l, int err)
 {
-	log_debug("session %" PRIu64 ": its bulk connection %" PRIu64 " has ended: %s, %.3f s",
-		  l->session, l->id, strerror(-err), (net_now() - l->since) / 1000.0);
+	log_debug("session %" PRIu64 ": its bulk connection %" PRIu64 " has ended: %s, %.3f s, "
+		  "%u sends from the ring's pages",
+		  l->session, l->id, strerror(-err), (net_now() - l->since) / 1000.0,
+		  l->zero.sent);
 	fwd_close(&l->pump.fwd, RESULT_UNAVAILABLE,
 		  err == -EPROTO ? VWIRE_REASON_PROTOCOL : VWIRE_REASON_LOST,
 		  "a bulk connection has ended");
@@ -242,9 +245,12 @@ static void ended_early(struct pump *p, int err)
 static int prepare(struct lane *l)
 {
 	struct fwd_ring ring = l->pump.fwd.ring;
+	const char *env = getenv("VGPU_ZEROCOPY");
 	int err = fwd_init(&l->pump.fwd, &ring, l->sock, &ops, l);
 
 	net_bulk_options(l->sock);
+	zerocopy_init(&l->zero, l->sock, !env || *env != '0');
+	fwd_zerocopy(&l->pump.fwd, &l->zero);
 	if (!err)
 		err = fwd_prefix(&l->pump.fwd, l->frame, l->frame_len);
 	if (!err)
