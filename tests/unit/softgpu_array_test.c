@@ -3,19 +3,7 @@
  * softgpu_array_test.c - arrays, copies with arrays at their ends, texture and surface objects as
  * the driver API shows them
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <cuda.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
-#define FAILS(r, call)	assert_int_equal((call), (r))
+#include "softgpu_calls.h"
 
 static int set_up(void **state)
 {
@@ -566,8 +554,6 @@ static void surfaces_need_their_flag(void **state)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuSurfObjectGetResourceDesc(&got, s));
 	OK(cuArrayDestroy(a));
 }
-
-#define CASE(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Compiled by nvcc in each of its compression modes; softgpu_driver_test loads the results. */
+/* Compiled by nvcc in each of its compression modes; softgpu_module_test loads the results. */
 #include <assert.h>
 #include <cooperative_groups.h>
 #include <stdio.h>

@@ -2,22 +2,9 @@
 /*
  * softgpu_graph_test.c - graphs, stream capture and streams of softgpu through its public calls
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "softgpu_calls.h"
 
-#include <cmocka.h>
-#include <cuda.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
-#define FAILS(r, call)	assert_int_equal((call), (r))
 
 static const char ptx[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"

@@ -5,23 +5,8 @@
 #ifndef SOFTGPU_MEMORY_BENCH_H
 #define SOFTGPU_MEMORY_BENCH_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #define __CUDA_API_VERSION_INTERNAL
-#include <cuda.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
-#define FAILS(r, call)	assert_int_equal((call), (r))
-
-#define MIB		((size_t)1 << 20)
+#include "softgpu_calls.h"
 
 #include "softgpu_gate.h"
 
@@ -114,7 +99,5 @@ static inline CUdeviceptr map_physical(CUmemGenericAllocationHandle h, size_t si
 	OK(cuMemSetAccess(p, size, &access, 1));
 	return p;
 }
-
-#define CASE(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif

@@ -5,23 +5,11 @@
  *
  * A kernel is one instruction between loads of its operands and a store of its results.
  */
+#include "softgpu_calls.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <cuda.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#define OK(call)	assert_int_equal((call), CUDA_SUCCESS)
-#define FAILS(r, call)	assert_int_equal((call), (r))
 #define MAX_POINTS	512
 
 /* What a thread reads: %c0 to %c15, which are .b32; %q0 and %q1 are the last four as .b64. */
@@ -1377,8 +1365,6 @@ static void what_is_refused_is_named(void **state)
 	      (void *[]){ log, (void *)sizeof(log) }), CUDA_SUCCESS);
 	assert_non_null(strstr(log, "texref"));
 }
-
-#define CASE(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

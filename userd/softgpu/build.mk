@@ -73,7 +73,7 @@ $(softgpu_LIB): $(softgpu_OBJS) $(softgpu_IMAGE_OBJS) $(softgpu_GRAPH_OBJS) $(so
 	@$(CC) $(LDFLAGS) -shared -pthread -Wl,-soname,libcuda.so.1 \
 		-Wl,-z,defs,-z,nodelete,-Bsymbolic -o $@ $^ -lzstd -llz4 $(softgpu_engine_libs)
 
-# softgpu_driver_test loads these from the directory beside it.
+# softgpu_module_test loads these from the directory beside it.
 softgpu_NVCC = $(or $(NVCC),$(CUDA_HOME)/bin/nvcc)
 softgpu_FATBINS := $(patsubst %,$(softgpu_OUT)/fatbins/%.fatbin,default size speed none sass)
 softgpu_FATBIN_size := -Xfatbin -compress-all --compress-mode=size
@@ -88,9 +88,9 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device error graph image launch link memory pool race share texture)
-softgpu_TESTS := $(softgpu_OUT)/softgpu_driver_test $(softgpu_OUT)/fatbin_test \
-	$(softgpu_CALL_TESTS)
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device driver error graph image launch link memory module pool race share \
+	stream texture)
+softgpu_TESTS := $(softgpu_OUT)/fatbin_test $(softgpu_CALL_TESTS)
 
 $(softgpu_CALL_TESTS): $(softgpu_OUT)/%: tests/unit/%.c $(softgpu_LIB)
 	@echo "  CC      $@"
@@ -131,11 +131,7 @@ $(softgpu_OUT)/link/both.a $(softgpu_OUT)/link/sass.a:
 
 $(softgpu_OUT)/softgpu_link_test: | $(softgpu_OUT)/link/both.a $(softgpu_OUT)/link/sass.a
 
-$(softgpu_OUT)/softgpu_driver_test: tests/unit/softgpu_driver_test.c $(softgpu_LIB) \
-		| $(softgpu_FATBINS)
-	@echo "  CC      $@"
-	@$(CC) $(CFLAGS) $(softgpu_CFLAGS) $(DEPS) -o $@ $< $(softgpu_LIB) -lcmocka -lm \
-		-Wl,-rpath,'$$ORIGIN'
+$(softgpu_OUT)/softgpu_module_test: | $(softgpu_FATBINS)
 
 $(softgpu_OUT)/fatbin_test: tests/unit/fatbin_test.c $(softgpu_IMAGE_OBJS)
 	@mkdir -p $(@D)
