@@ -121,10 +121,20 @@ CUresult hand_cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr 
 	return r ? r : hand_cuMemcpyAsync(dst, src, n, stream);
 }
 
+/* In order with all work of both contexts, that of streams too which the legacy one does not know. */
 CUresult hand_cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
 			   size_t n, CUstream stream)
 {
-	return hand_cuMemcpyPeerAsync(dst, dst_ctx, src, src_ctx, n, stream);
+	bool ordered = !vcuda_has_nonblocking();
+	CUresult r = check_peer(dst, dst_ctx, src, src_ctx);
+
+	if (!r && !ordered)
+		r = hand_cuCtxSynchronize_v2(dst_ctx);
+	if (!r && !ordered && src_ctx != dst_ctx)
+		r = hand_cuCtxSynchronize_v2(src_ctx);
+	if (!r)
+		r = hand_cuMemcpyAsync(dst, src, n, stream);
+	return r || ordered ? r : hand_cuStreamSynchronize(stream);
 }
 
 /* ---- what a device behind a network has not ---- */
