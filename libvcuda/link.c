@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fatbin.h"
 #include "jit.h"
 #include "module.h"
 
@@ -18,6 +19,14 @@ static struct link *get(CUlinkState state)
 	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_link, state);
 
 	return o ? o->p : NULL;
+}
+
+/* The program may load it, and its length is then what it says itself. */
+static bool is_image(const struct vcuda_iov *code)
+{
+	size_t n;
+
+	return image_form(code->p, code->n) != IMAGE_WRAPPER && image_size(code->p, code->n, &n);
 }
 
 /* Every answer brings the logs; image: where the linked code lies in the reply. */
@@ -38,7 +47,7 @@ static CUresult answer(struct link *link, struct vcuda_wait *w, uint64_t start, 
 	error.p = rd_bytes(&rd, error.n);
 	info.n = le32toh(v.info_bytes);
 	info.p = rd_bytes(&rd, info.n);
-	if (rd.err) {
+	if (rd.err || (image->n && !is_image(image))) {
 		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, "a link's answer that does not fit");
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;
 	}

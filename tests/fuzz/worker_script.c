@@ -287,6 +287,28 @@ static void shares(void)
 	cuMemRelease(h);
 }
 
+/* The same text once more, and how many clusters fit of a size that every device has. */
+static void again(void)
+{
+	CUlaunchAttribute alone[] = {
+		{ .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, .value.clusterDim = { 1, 1, 1 } },
+	};
+	CUlaunchConfig config = { 1, 1, 1, 32, 1, 1, 0, stream, alone, 1 };
+	CUfunction fn = NULL;
+	CUmodule m = NULL;
+	int v;
+
+	cuOccupancyMaxActiveClusters(&v, second, &config);
+	config.gridDimX = 4;
+	cuOccupancyMaxActiveClusters(&v, second, &config);
+	if (cuModuleLoadData(&m, text) || cuModuleGetFunction(&fn, m, "second"))
+		return;
+	cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_NUM_REGS, fn);
+	cuOccupancyMaxActiveClusters(&v, fn, &config);
+	cuLaunchKernelEx(&config, fn, NULL, NULL);
+	cuModuleUnload(m);
+}
+
 void worker_script(void)
 {
 	CUcontext context = NULL;
@@ -304,6 +326,7 @@ void worker_script(void)
 	pictures();
 	tensors();
 	shares();
+	again();
 	cuMemFree_v2(memory);
 	cuCtxSynchronize();
 	cuDevicePrimaryCtxRelease_v2(0);
