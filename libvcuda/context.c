@@ -58,6 +58,15 @@ struct context *context_new(CUdevice dev, unsigned int flags, bool primary)
 	return c;
 }
 
+static void separate(void *handle, struct vcuda_object *o, void *arg)
+{
+	const struct context *c = o->p;
+
+	(void)arg;
+	if (c && c->active)
+		vcuda_libraries_separate(handle);
+}
+
 CUresult context_begins(struct context *c)
 {
 	CUresult r = vcuda_sticky_error();
@@ -66,6 +75,8 @@ CUresult context_begins(struct context *c)
 		return CUDA_SUCCESS;
 	if (r)
 		return r;
+	if (nr_active == 1)
+		vcuda_handle_each(CUDA_HANDLE_context, separate, NULL);
 	c->active = c->was_active = true;
 	nr_active++;
 	nr_begun++;

@@ -61,17 +61,6 @@ CUresult hand_cuKernelGetName(const char **name, CUkernel kernel)
 	return hand_cuFuncGetName(name, (CUfunction)kernel);
 }
 
-/* One handle stands for both. */
-CUresult hand_cuKernelGetFunction(CUfunction *fn, CUkernel kernel)
-{
-	struct vcuda_kernel *k;
-	CUresult r = fn ? vcuda_kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
-
-	if (!r)
-		*fn = k->handle;
-	return r;
-}
-
 CUresult hand_cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction fn)
 {
 	struct vcuda_kernel *k;
@@ -142,6 +131,8 @@ CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const vo
 
 	if (!r && (unsigned int)which >= VWIRE_KERNEL_ATTRIBUTES)
 		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		k = vcuda_kernel_first(k);
 	if (!r && !k->attribute_mask)
 		r = ask_attributes(k);
 	if (!r && !(k->attribute_mask >> which & 1))
@@ -151,10 +142,31 @@ CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const vo
 	return r;
 }
 
+CUresult vcuda_kernel_send_attribute(const struct vcuda_kernel *k, unsigned int which)
+{
+	struct vcuda_call c;
+
+	vcuda_begin(&c, CUDA_ID_cuFuncSetAttribute);
+	vcuda_put_u64(&c, k->function);
+	vcuda_put_u64(&c, which);
+	vcuda_put_u64(&c, (int64_t)k->attributes[which]);
+	return vcuda_async(&c);
+}
+
+CUresult vcuda_kernel_set_again(const struct vcuda_kernel *k)
+{
+	CUresult r = CUDA_SUCCESS;
+	unsigned int i;
+
+	for (i = 0; !r && i < VWIRE_KERNEL_ATTRIBUTES; i++)
+		if (k->set >> i & 1)
+			r = vcuda_kernel_send_attribute(k, i);
+	return r;
+}
+
 static CUresult set_attribute(const void *handle, CUfunction_attribute which, int value)
 {
 	struct vcuda_kernel *k;
-	struct vcuda_call c;
 	int old;
 	CUresult r = vcuda_kernel_get(handle, &k);
 
@@ -176,16 +188,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	if (r || value == old)
 		return r;
 	r = vcuda_kernel_use(handle, &k);
-	if (r)
-		return r;
-	vcuda_begin(&c, CUDA_ID_cuFuncSetAttribute);
-	vcuda_put_u64(&c, k->function);
-	vcuda_put_u64(&c, which);
-	vcuda_put_u64(&c, (int64_t)value);
-	r = vcuda_async(&c);
-	if (!r)
-		k->attributes[which] = value;
-	return r;
+	return r ? r : vcuda_kernel_set(k, which, value);
 }
 
 CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)

@@ -169,7 +169,7 @@ static CUresult prepare(struct launch *l, const void *fn, const unsigned int gri
 	struct vwire_launch *w = &l->wire.launch;
 	struct vcuda_kernel *k;
 	uint32_t number;
-	CUresult r = vcuda_kernel_use(fn, &k);
+	CUresult r = vcuda_kernel_use_in(vcuda_stream_context(stream), fn, &k);
 	int i;
 
 	if (!r)

@@ -125,7 +125,8 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	k->attribute_mask = le32toh(v.attribute_mask);
 	k->barriers = m->no_barriers ? 0 : -1;
 	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		k->attributes[i] = (int)le32toh(v.attributes[i]);
+		if (!(k->set >> i & 1))
+			k->attributes[i] = (int)le32toh(v.attributes[i]);
 	return k->name && k->function;
 }
 
@@ -161,8 +162,8 @@ wrong:
 	return CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
-/* With all attributes, which else are asked for by the numbers that the worker gave. */
-static bool is_whole(const struct vcuda_module *m)
+/* Attributes that are missing are asked for by the numbers that the worker gave. */
+bool vcuda_module_is_whole(const struct vcuda_module *m)
 {
 	unsigned int i;
 
@@ -177,6 +178,17 @@ static bool asks_more(const struct vcuda_jit *j)
 {
 	return j->nr || j->error_log || j->error_size_out || j->info_log || j->info_size_out ||
 	       j->wall_time;
+}
+
+/* What the program has set of a kernel lasts longer than the code at the server. */
+static CUresult set_again(const struct vcuda_module *m)
+{
+	CUresult r = CUDA_SUCCESS;
+	unsigned int i;
+
+	for (i = 0; !r && i < m->nr_kernels; i++)
+		r = vcuda_kernel_set_again(&m->kernels[i]);
+	return r;
 }
 
 static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *image,
@@ -197,13 +209,14 @@ static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *ima
 		t = vcuda_table_new(hash, w.reply, w.reply_len);
 	r = take_table(m, &w, j, vcuda_now_ns() - start, r);
 	free(w.reply);
-	if (!r && is_whole(m))
+	if (!r && vcuda_module_is_whole(m))
 		vcuda_table_keep(t);
 	else
 		free(t);
-	if (!r)
-		atomic_store(&m->sent, true);
-	return r;
+	if (r)
+		return r;
+	atomic_store(&m->sent, true);
+	return set_again(m);
 }
 
 /* ---- the same from an earlier answer ---- */
@@ -319,14 +332,13 @@ static CUresult list_here(struct vcuda_module *m, const struct vcuda_image *imag
 	return r;
 }
 
-/* Its image goes when something of it is used. */
-static CUresult keep_image(struct vcuda_module *m, const struct vcuda_image *image, struct vcuda_jit *j)
+/* Until it is sent; a library's for longer, since other contexts may have it loaded, too. */
+static CUresult keep_image(struct vcuda_module *m, const struct vcuda_image *image)
 {
-	vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
-	m->read_here = true;
 	m->image = *image;
-	return m->preserved || atomic_load(&m->sent) ? CUDA_SUCCESS
-						      : vcuda_image_keep(&m->image, &m->kept);
+	if (m->preserved || m->kept || (atomic_load(&m->sent) && !m->library))
+		return CUDA_SUCCESS;
+	return vcuda_image_keep(&m->image, &m->kept);
 }
 
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j)
@@ -344,10 +356,15 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 		if (!again && !asks_more(j))
 			r = list_again(m, hash);
 	}
-	if (!r)
-		r = keep_image(m, image, j);
-	else if (r == CUDA_ERROR_NOT_FOUND)
+	if (!r) {
+		vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
+		m->read_here = true;
+		r = keep_image(m, image);
+	} else if (r == CUDA_ERROR_NOT_FOUND) {
 		r = list_there(m, image, hash, j);
+		if (!r && m->library && !asks_more(j))
+			r = keep_image(m, image);
+	}
 	if (!r)
 		atomic_store_explicit(&m->listed, true, memory_order_release);
 	return r;
@@ -366,8 +383,10 @@ CUresult vcuda_module_send(struct vcuda_module *m)
 	r = request(m, &m->image, server_has(hash), hash, &no_options, NULL);
 	if (r)
 		return r;
-	free(m->kept);
-	m->kept = NULL;
+	if (!m->library) {
+		free(m->kept);
+		m->kept = NULL;
+	}
 	atomic_store_explicit(&m->sent, true, memory_order_release);
 	return CUDA_SUCCESS;
 }

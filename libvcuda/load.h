@@ -18,14 +18,19 @@ struct vcuda_module {
 	uint64_t handle;		/* CUmodule or CUlibrary */
 	CUmodule alias;			/* cuLibraryGetModule() of a library */
 	bool library;
-	CUcontext ctx;			/* of a module; a library is of no context */
+	/* of a module; of a library: where there are several, the first that used it; NULL: none has */
+	_Atomic(CUcontext) ctx;
+	struct vcuda_module *instances;	/* of a library, in other contexts: instance.c */
+	struct vcuda_module *of;	/* it is an instance of that library */
+	bool managed;			/* the program has asked for a managed variable */
 	const void *preserved;		/* the program keeps the image here; NULL: it may be gone */
 	_Atomic bool listed, sent;
 	/* the kernels are from a cubin, or as those of the same image were, which the server has listed */
 	bool read_here;
 	bool no_barriers;		/* the kernels are from PTX that has none */
 	CUresult failed;		/* why a preserved image could not be loaded */
-	struct vcuda_image image;	/* not sent yet and not preserved: in kept, to be freed */
+	/* not preserved: in kept, to be freed; of a module that is sent, it is gone */
+	struct vcuda_image image;
 	void *kept;
 	uint64_t image_bytes;
 	uint64_t code;			/* part of the image's hash, where the server listed it */
@@ -38,6 +43,8 @@ struct vcuda_module {
 
 /* Of the image, which lasts for the call only. The log and the time go where j says. */
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j);
+/* With all attributes of its kernels. */
+bool vcuda_module_is_whole(const struct vcuda_module *m);
 /* A listed module. */
 CUresult vcuda_module_send(struct vcuda_module *m);
 /* Of one that is sent. */
@@ -46,6 +53,13 @@ CUresult vcuda_module_send_unload(struct vcuda_module *m);
 CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 /* NULL: no memory. */
 CUfunction vcuda_kernel_handle(struct vcuda_kernel *k);
+
+/* ---- instance.c: with the lock held as well ---- */
+
+/* A listed library as that context has it; NULL: no memory. */
+struct vcuda_module *vcuda_instance(struct vcuda_module *m, CUcontext ctx);
+/* They go, in that context, or all for NULL. true: there were some. */
+bool vcuda_instances_drop(struct vcuda_module *m, CUcontext ctx);
 
 /* ---- table.c: answers of the server, by the hash of the image; with the lock held as well ---- */
 

@@ -14,6 +14,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the list; loading */
 static struct vcuda_module *modules;
+static _Atomic bool separate;		/* there have been several contexts at once */
 
 /* A library that waits for its first look-up. */
 static CUresult ensure_listed(struct vcuda_module *m)
@@ -27,8 +28,10 @@ static CUresult ensure_listed(struct vcuda_module *m)
 	pthread_mutex_lock(&lock);
 	if (!atomic_load(&m->listed)) {
 		r = m->failed;
-		if (!r)
+		if (!r && m->preserved)
 			r = vcuda_image_find(m->preserved, &image);
+		else
+			image = m->image;
 		if (!r)
 			r = vcuda_module_list(m, &image, &none);
 		m->failed = r;
@@ -84,6 +87,7 @@ static void forget(struct vcuda_module *m)
 	struct vcuda_module **p;
 	unsigned int i;
 
+	vcuda_instances_drop(m, NULL);
 	for (p = &modules; *p && *p != m; p = &(*p)->next)
 		;
 	if (*p)
@@ -128,16 +132,6 @@ static CUresult unload(struct vcuda_module *m)
 	return r;
 }
 
-void vcuda_context_unload(CUcontext ctx)
-{
-	struct vcuda_module *m, *next;
-
-	for (m = modules; m; m = next) {
-		next = m->next;
-		if (!m->library && m->ctx == ctx)
-			unload(m);
-	}
-}
 
 /* As it was before anything of it was used. */
 static void unsend(struct vcuda_module *m)
@@ -147,29 +141,96 @@ static void unsend(struct vcuda_module *m)
 	m->failed = CUDA_SUCCESS;
 	atomic_store(&m->sent, false);
 	/* a table came from the server, with numbers of its own */
-	if (!m->read_here)
+	if (!m->read_here && !m->instances)
 		atomic_store(&m->listed, false);
 	for (i = 0; i < m->nr_kernels; i++)
 		m->kernels[i].function = 0;
 }
 
-/* At their next use they are as in a program that begins. */
+/* As in a program that begins, at its next use. */
+static bool restart(struct vcuda_module *m)
+{
+	if (!m->image.nr || !atomic_load(&m->sent) || (m->instances && !vcuda_module_is_whole(m)))
+		return false;
+	vcuda_module_send_unload(m);
+	unsend(m);
+	return true;
+}
+
+/* A library that other contexts use goes on there. */
+static bool leave(struct vcuda_module *m, CUcontext ctx)
+{
+	bool any = vcuda_instances_drop(m, ctx);
+
+	if (m->ctx != ctx)
+		return any;
+	m->ctx = NULL;
+	return restart(m) || any;
+}
+
+void vcuda_context_unload(CUcontext ctx)
+{
+	struct vcuda_module *m, *next;
+	bool any = false;
+
+	for (m = modules; m; m = next) {
+		next = m->next;
+		if (!m->library && m->ctx == ctx)
+			unload(m);
+	}
+	pthread_mutex_lock(&lock);
+	for (m = modules; m; m = m->next)
+		if (m->library)
+			any |= leave(m, ctx);
+	pthread_mutex_unlock(&lock);
+	if (any)
+		vcuda_memo_forget();
+}
+
 void vcuda_libraries_restart(void)
 {
 	struct vcuda_module *m;
 	bool any = false;
 
 	pthread_mutex_lock(&lock);
-	for (m = modules; m; m = m->next) {
-		if (!m->library || !m->preserved || !atomic_load(&m->sent))
-			continue;
-		vcuda_module_send_unload(m);
-		unsend(m);
-		any = true;
-	}
+	for (m = modules; m; m = m->next)
+		if (m->library)
+			any |= restart(m);
 	pthread_mutex_unlock(&lock);
 	if (any)
 		vcuda_memo_forget();
+}
+
+void vcuda_libraries_separate(CUcontext first)
+{
+	struct vcuda_module *m;
+
+	pthread_mutex_lock(&lock);
+	for (m = modules; m; m = m->next)
+		if (m->library && atomic_load(&m->sent) && !m->ctx)
+			m->ctx = first;
+	atomic_store(&separate, true);
+	pthread_mutex_unlock(&lock);
+}
+
+static bool is_separate(const struct vcuda_module *m)
+{
+	return m->library && !m->of && atomic_load_explicit(&separate, memory_order_relaxed);
+}
+
+/* As that context has it. */
+static CUresult in_context(struct vcuda_module **m, CUcontext ctx)
+{
+	struct vcuda_module *own;
+
+	if (!is_separate(*m) || !ctx || (*m)->ctx == ctx)
+		return CUDA_SUCCESS;
+	pthread_mutex_lock(&lock);
+	own = vcuda_instance(*m, ctx);
+	pthread_mutex_unlock(&lock);
+	if (own)
+		*m = own;
+	return own ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* ---- loading ---- */
@@ -344,7 +405,7 @@ CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 
 bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx)
 {
-	return k->module->library || k->module->ctx == ctx;
+	return (k->module->library && !k->module->of) || k->module->ctx == ctx;
 }
 
 /* ---- look-ups ---- */
@@ -438,15 +499,11 @@ CUresult hand_cuLibraryEnumerateKernels(CUkernel *out, unsigned int n, CUlibrary
 	return enumerate(CUDA_HANDLE_library, handle, n, (CUfunction *)out);
 }
 
-CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
+/* The module that a library is in a context. */
+static CUresult module_of(CUmodule *out, struct vcuda_module *m)
 {
-	struct vcuda_module *m = get(CUDA_HANDLE_library, handle);
 	struct vcuda_object *o;
 
-	if (!out)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!m)
-		return CUDA_ERROR_INVALID_HANDLE;
 	pthread_mutex_lock(&lock);
 	if (!m->alias) {
 		m->alias = (CUmodule)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_module, &o);
@@ -458,6 +515,42 @@ CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 	return m->alias ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
+{
+	struct vcuda_module *m = get(CUDA_HANDLE_library, handle);
+	CUresult r;
+
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!m)
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = is_separate(m) ? ensure_listed(m) : CUDA_SUCCESS;
+	if (!r)
+		r = in_context(&m, vcuda_current());
+	return r ? r : module_of(out, m);
+}
+
+CUresult vcuda_kernel_in(CUcontext ctx, struct vcuda_kernel **k)
+{
+	struct vcuda_module *m = (*k)->module;
+	size_t n = *k - m->kernels;
+	CUresult r = in_context(&m, ctx);
+
+	*k = &m->kernels[n];
+	return r;
+}
+
+/* One handle stands for both, but in other contexts than the first that used the library. */
+CUresult hand_cuKernelGetFunction(CUfunction *fn, CUkernel kernel)
+{
+	struct vcuda_kernel *k;
+	CUresult r = fn ? vcuda_kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
+
+	if (!r)
+		r = vcuda_kernel_in(vcuda_current(), &k);
+	return r ? r : kernel_handle(k, fn);
+}
+
 /* The address of a variable does not change: asked once. */
 static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind kind,
 		       const void *handle, const char *name, bool managed)
@@ -467,6 +560,10 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	struct vcuda_call c;
 	CUresult r = name && (ptr || bytes) ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
 
+	if (!r && managed)
+		m->managed = true;
+	else if (!r && kind == CUDA_HANDLE_library)
+		r = in_context(&m, vcuda_current());
 	if (!r)
 		r = ensure_sent(m);
 	if (r)
@@ -532,27 +629,68 @@ CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
 	return ensure_listed((*k)->module);
 }
 
+/* What the program has set of it holds in each context, and lasts longer than that. */
 static CUresult name(struct vcuda_kernel *k)
 {
 	struct vcuda_module *m = k->module;
 	CUresult r = CUDA_SUCCESS;
 
 	pthread_mutex_lock(&lock);
-	if (!k->function)
+	if (!k->function) {
 		r = vcuda_module_send(m);
-	if (!r && !k->function)
-		r = vcuda_kernel_name(k);
+		if (!r)
+			r = vcuda_kernel_name(k);
+		if (!r)
+			r = vcuda_kernel_set_again(k);
+	}
 	pthread_mutex_unlock(&lock);
 	return r;
 }
 
-CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k)
+CUresult vcuda_kernel_use_in(CUcontext ctx, const void *handle, struct vcuda_kernel **k)
 {
 	CUresult r = vcuda_kernel_get(handle, k);
 
+	if (!r)
+		r = vcuda_kernel_in(ctx, k);
 	if (r || atomic_load_explicit(&(*k)->function, memory_order_acquire))
 		return r;
 	return name(*k);
+}
+
+CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k)
+{
+	return vcuda_kernel_use_in(vcuda_current(), handle, k);
+}
+
+struct vcuda_kernel *vcuda_kernel_first(struct vcuda_kernel *k)
+{
+	struct vcuda_module *m = k->module;
+
+	return m->of ? &m->of->kernels[k - m->kernels] : k;
+}
+
+static CUresult set(struct vcuda_kernel *k, CUfunction_attribute which, int value)
+{
+	k->attributes[which] = value;
+	k->set |= 1u << which;
+	return k->function ? vcuda_kernel_send_attribute(k, which) : CUDA_SUCCESS;
+}
+
+CUresult vcuda_kernel_set(struct vcuda_kernel *k, CUfunction_attribute which, int value)
+{
+	struct vcuda_module *i;
+	size_t n;
+	CUresult r;
+
+	k = vcuda_kernel_first(k);
+	n = k - k->module->kernels;
+	pthread_mutex_lock(&lock);
+	r = set(k, which, value);
+	for (i = k->module->instances; !r && i; i = i->next)
+		r = set(&i->kernels[n], which, value);
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
 CUresult vcuda_module_use(CUmodule handle)
@@ -584,7 +722,7 @@ CUresult hand_cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!k || !k->module->library)
 		return CUDA_ERROR_INVALID_HANDLE;
-	*out = (CUlibrary)(uintptr_t)k->module->handle;
+	*out = (CUlibrary)(uintptr_t)(k->module->of ? k->module->of : k->module)->handle;
 	return CUDA_SUCCESS;
 }
 
@@ -598,7 +736,7 @@ CUresult hand_cuFuncGetModule(CUmodule *out, CUfunction fn)
 	if (!k)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (k->module->library)
-		return hand_cuLibraryGetModule(out, (CUlibrary)(uintptr_t)k->module->handle);
+		return module_of(out, k->module);
 	*out = (CUmodule)(uintptr_t)k->module->handle;
 	return CUDA_SUCCESS;
 }

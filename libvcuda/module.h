@@ -56,6 +56,7 @@ struct vcuda_kernel {
 	uint32_t attribute_mask;
 	int barriers;			/* that a block uses; -1: unknown */
 	int attributes[VWIRE_KERNEL_ATTRIBUTES];
+	uint32_t set;			/* those that the program has set */
 	CUfunc_cache cache_config;
 	struct vcuda_frame *frame;	/* setlaunch.c; NULL: never set */
 };
@@ -65,8 +66,23 @@ struct vcuda_kernel {
  * loaded.
  */
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k);
-/* The same, and the worker knows it after the frames sent so far: function is not 0. */
+/*
+ * The same, as that context has it, and the worker knows it after the frames sent so far: function is
+ * not 0.
+ */
+CUresult vcuda_kernel_use_in(CUcontext ctx, const void *handle, struct vcuda_kernel **k);
+/* In the current context. */
 CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k);
+/* The kernel as that context has it; only what it is called and needs is known. */
+CUresult vcuda_kernel_in(CUcontext ctx, struct vcuda_kernel **k);
+/* As its library itself has it. */
+struct vcuda_kernel *vcuda_kernel_first(struct vcuda_kernel *k);
+/* The attribute, in every context that has it. */
+CUresult vcuda_kernel_set(struct vcuda_kernel *k, CUfunction_attribute which, int value);
+/* To the worker, which knows it. */
+CUresult vcuda_kernel_send_attribute(const struct vcuda_kernel *k, unsigned int which);
+/* All that the program has set. */
+CUresult vcuda_kernel_set_again(const struct vcuda_kernel *k);
 /* CUDA_ERROR_INVALID_VALUE: the driver has none of that number. */
 CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const void *handle);
 /*
@@ -79,7 +95,7 @@ uint64_t vcuda_kernel_code(const struct vcuda_kernel *k);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 
-/* It is of a library, or of a module of that context. */
+/* It is of a library, or of a module of that context, or of a library as that one has it. */
 bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx);
 
 /* ---- launch.c ---- */

@@ -308,6 +308,8 @@ void vcuda_images_at_server(const uint8_t *hashes, size_t n);
 void vcuda_context_unload(CUcontext ctx);
 /* No context is left: libraries whose image is there have their variables anew. */
 void vcuda_libraries_restart(void);
+/* There is a second context: what has been used until now was so in the first. */
+void vcuda_libraries_separate(CUcontext first);
 
 /* ---- call.c: forgets the answers of MEMO rows (a module that goes may have been asked about) ---- */
 

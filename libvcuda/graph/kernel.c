@@ -95,7 +95,7 @@ static CUresult kernel_put(const struct action *a, struct graph_wire *w)
 	const CUDA_KERNEL_NODE_PARAMS_v2 *n = (const void *)&a->params.kernel;
 	struct vwire_launch_ex ex = { .nr_attributes = htole32(__builtin_popcount(own->set)) };
 	struct vcuda_kernel *k;
-	CUresult r = vcuda_kernel_use(own->function, &k);
+	CUresult r = vcuda_kernel_use_in(n->ctx, own->function, &k);
 
 	if (r)
 		return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program that resets the device in its middle, and goes on: memory, streams, events and variables are as they were in the beginning.
+ * And one with a second context, which has variables of its own.
  */
 #include <cuda.h>
 
@@ -69,6 +70,50 @@ static void is_active(int want, const char *when)
 		fail("the primary context is %sactive %s", active ? "" : "not ", when);
 }
 
+#define SHARED	40000	/* with the static rest more than a kernel has unasked */
+
+__global__ void raise(int by)
+{
+	extern __shared__ int sum[];
+	__shared__ int rest[3000];
+
+	rest[0] = by;
+	sum[0] = bias + rest[0];
+	bias = sum[0];
+}
+
+static void expect_bias(int want, const char *where)
+{
+	int is;
+
+	CHECK(cudaMemcpyFromSymbol(&is, bias, sizeof(is)));
+	if (is != want)
+		fail("bias is %d %s, not %d", is, where, want);
+}
+
+static void another_context(void)
+{
+	CUcontext first, second;
+
+	CHECK_DRV(cuCtxGetCurrent(&first));
+	CHECK(cudaFuncSetAttribute(raise, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED));
+	raise<<<1, 1, SHARED>>>(1);
+	CHECK_LAUNCH();
+	expect_bias(8, "in the first context");
+	CHECK_DRV(cuCtxCreate(&second, NULL, 0, 0));
+	expect_bias(7, "in the second context");
+	CHECK(cudaFuncSetAttribute(raise, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED));
+	raise<<<1, 1, SHARED>>>(10);
+	CHECK_LAUNCH();
+	expect_bias(17, "in the second context");
+	CHECK_DRV(cuCtxSetCurrent(first));
+	expect_bias(8, "in the first context again");
+	CHECK_DRV(cuCtxDestroy(second));
+	raise<<<1, 1, SHARED>>>(100);
+	CHECK_LAUNCH();
+	expect_bias(108, "without the second context");
+}
+
 int main(void)
 {
 	size_t before, after;
@@ -90,6 +135,8 @@ int main(void)
 	CHECK(cudaDeviceReset());
 	CHECK(cudaDeviceReset());
 	round_of_work(7, "after two resets");
+	CHECK(cudaDeviceReset());
+	another_context();
 	CHECK(cudaDeviceSynchronize());
 	return pass();
 }
