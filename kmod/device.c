@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "compat.h"
 #include "device.h"
@@ -43,6 +44,8 @@ void vgpu_device_set_offline(void)
 	for (i = 0; i < nr_devices; i++) {
 		devices[i].state = VGPU_DEVICE_OFFLINE;
 		devices[i].server[0] = '\0';
+		devices[i].name[0] = '\0';
+		memset(devices[i].uuid, 0, sizeof(devices[i].uuid));
 	}
 }
 

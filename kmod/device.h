@@ -20,6 +20,8 @@ struct inode;
  * @mem_used: sum of theirs
  * @state: VGPU_DEVICE_*, as the daemon reports it
  * @server: host:port, as the daemon reports it
+ * @name: of the GPU there, likewise; empty while not known
+ * @uuid: of the GPU there, likewise; zero while not known
  *
  * All but @mem_limit under vgpu_lock. Devices live as long as the module.
  */
@@ -32,6 +34,8 @@ struct vgpu_device {
 	u64 mem_used;
 	u32 state;
 	char server[VGPU_SERVER_NAME_MAX];
+	char name[VGPU_GPU_NAME_MAX];
+	u8 uuid[VGPU_UUID_BYTES];
 };
 
 int vgpu_device_init(void);

@@ -218,14 +218,15 @@ err_fd:
 	return ret;
 }
 
-static bool is_server_name(const u8 *name)
+/* Printable ASCII that ends within @size bytes. */
+static bool is_text(const u8 *text, size_t size, bool spaces)
 {
 	size_t i;
 
-	for (i = 0; i < VGPU_SERVER_NAME_MAX; i++) {
-		if (!name[i])
+	for (i = 0; i < size; i++) {
+		if (!text[i])
 			return true;
-		if (!isascii(name[i]) || !isgraph(name[i]))
+		if (!isascii(text[i]) || !isprint(text[i]) || (text[i] == ' ' && !spaces))
 			return false;
 	}
 	return false;
@@ -240,7 +241,9 @@ static long device_report(struct call *call)
 		return -EOPNOTSUPP;
 	if (report->state > VGPU_DEVICE_DRAINING)
 		return -EOPNOTSUPP;
-	if (report->state == VGPU_DEVICE_OFFLINE || !is_server_name(report->server))
+	if (report->state == VGPU_DEVICE_OFFLINE ||
+	    !is_text(report->server, sizeof(report->server), false) ||
+	    !is_text(report->name, sizeof(report->name), true))
 		return -EINVAL;
 	device = vgpu_device_find(report->device);
 	if (!device)
@@ -249,6 +252,8 @@ static long device_report(struct call *call)
 	mutex_lock(&vgpu_lock);
 	device->state = report->state;
 	strscpy(device->server, report->server, sizeof(device->server));
+	strscpy(device->name, report->name, sizeof(device->name));
+	memcpy(device->uuid, report->uuid, sizeof(device->uuid));
 	mutex_unlock(&vgpu_lock);
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /sys/class/vgpu/vgpuN/: what each file says is in Documentation/ABI/sysfs-class-vgpu. */
 #include <linux/kernel.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "device.h"
@@ -83,12 +84,40 @@ static ssize_t server_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(server);
 
+static ssize_t name_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct vgpu_device *device = dev_get_drvdata(dev);
+	ssize_t length;
+
+	mutex_lock(&vgpu_lock);
+	length = sysfs_emit(buf, "%s\n", device->name);
+	mutex_unlock(&vgpu_lock);
+	return length;
+}
+static DEVICE_ATTR_RO(name);
+
+static ssize_t uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct vgpu_device *device = dev_get_drvdata(dev);
+	u8 uuid[VGPU_UUID_BYTES];
+
+	mutex_lock(&vgpu_lock);
+	memcpy(uuid, device->uuid, sizeof(uuid));
+	mutex_unlock(&vgpu_lock);
+	if (!memchr_inv(uuid, 0, sizeof(uuid)))
+		return sysfs_emit(buf, "\n");
+	return sysfs_emit(buf, "%pUb\n", uuid);
+}
+static DEVICE_ATTR_RO(uuid);
+
 static struct attribute *vgpu_device_attrs[] = {
 	&dev_attr_mem_limit.attr,
 	&dev_attr_mem_used.attr,
 	&dev_attr_sessions.attr,
 	&dev_attr_state.attr,
 	&dev_attr_server.attr,
+	&dev_attr_name.attr,
+	&dev_attr_uuid.attr,
 	NULL
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Every ioctl with every wrong size, flag and pointer; then what each one promises. */
+#include <stddef.h>
+
 #include "session.h"
 
 union argument {
@@ -18,17 +20,23 @@ static const struct row {
 	const char *name;
 	unsigned int cmd;
 	enum descriptor on;
-	uint32_t size;
+	uint32_t size;			/* of the first version */
 } rows[] = {
 	{ "RING_SETUP", VGPU_RING_SETUP, FUNCTION, sizeof(struct vgpu_ring_setup) },
 	{ "DOORBELL (function)", VGPU_DOORBELL, FUNCTION, sizeof(struct vgpu_doorbell) },
 	{ "DOORBELL (daemon)", VGPU_DOORBELL, SESSION, sizeof(struct vgpu_doorbell) },
 	{ "SESSION_ATTACH", VGPU_SESSION_ATTACH, CONTROL, sizeof(struct vgpu_session_attach) },
-	{ "DEVICE_REPORT", VGPU_DEVICE_REPORT, CONTROL, sizeof(struct vgpu_device_report) },
+	{ "DEVICE_REPORT", VGPU_DEVICE_REPORT, CONTROL, offsetof(struct vgpu_device_report, name) },
 	{ "SESSION_REPORT", VGPU_SESSION_REPORT, SESSION, sizeof(struct vgpu_session_report) },
 };
 
 #define FOR_EACH_ROW(row) for (row = rows; row < rows + sizeof(rows) / sizeof(rows[0]); row++)
+
+/* As this version has it. */
+static uint32_t size_now(const struct row *row)
+{
+	return row->cmd == VGPU_DEVICE_REPORT ? sizeof(struct vgpu_device_report) : row->size;
+}
 
 /*
  * Descriptors on which the row's ioctl, called right, succeeds once; fills in the right argument.
@@ -152,7 +160,7 @@ TEST(a_longer_struct_with_garbage_at_its_end_is_refused)
 	FOR_EACH_ROW(row) {
 		memset(buffer, 0, sizeof(buffer));
 		fd = scene_open(&scene, row, (union argument *)buffer);
-		for (at = row->size; at < sizeof(buffer); at += 127) {
+		for (at = size_now(row); at < sizeof(buffer); at += 127) {
 			*(uint32_t *)buffer = sizeof(buffer);
 			buffer[at] = 1;
 			expect(row, "longer with garbage", ioctl(fd, row->cmd, buffer), E2BIG);
@@ -402,8 +410,16 @@ TEST(a_device_report_is_checked)
 	CHECK_ERR(ioctl(control, VGPU_DEVICE_REPORT, &report), EINVAL);
 	CHECK_ATTRIBUTE("state", "offline");
 	report.server[VGPU_SERVER_NAME_MAX - 1] = '\0';
+	memset(report.name, 'a', sizeof(report.name));
+	CHECK_ERR(ioctl(control, VGPU_DEVICE_REPORT, &report), EINVAL);
+	report.name[VGPU_GPU_NAME_MAX - 1] = '\0';
+	report.name[0] = '\n';
+	CHECK_ERR(ioctl(control, VGPU_DEVICE_REPORT, &report), EINVAL);
+	CHECK_ATTRIBUTE("state", "offline");
+	report.name[0] = ' ';
 	CHECK(!ioctl(control, VGPU_DEVICE_REPORT, &report));
 	CHECK_EQ(strlen(attribute("server")), VGPU_SERVER_NAME_MAX - 1);
+	CHECK_EQ(strlen(attribute("name")), VGPU_GPU_NAME_MAX - 1);
 	close(control);
 }
 

@@ -3,6 +3,7 @@
  * /sys/class/vgpu/vgpuN: values, modes, and what is refused. Documentation/ABI/sysfs-class-vgpu
  * says what is promised.
  */
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include "session.h"
@@ -13,6 +14,8 @@ TEST(a_device_at_rest_is_offline_unlimited_and_unused)
 {
 	CHECK_ATTRIBUTE("state", "offline");
 	CHECK_ATTRIBUTE("server", "");
+	CHECK_ATTRIBUTE("name", "");
+	CHECK_ATTRIBUTE("uuid", "");
 	CHECK_ATTRIBUTE("mem_limit", "0");
 	CHECK_ATTRIBUTE("mem_used", "0");
 	CHECK_ATTRIBUTE("sessions", "0");
@@ -115,19 +118,43 @@ TEST(state_and_server_are_what_the_daemon_reported_while_it_lives)
 	CHECK_ATTRIBUTE("server", "");
 }
 
+TEST(name_and_uuid_are_what_the_daemon_reported_last)
+{
+	struct vgpu_device_report report = {
+		.size = sizeof(report), .state = VGPU_DEVICE_READY, .server = "a:1",
+		.name = "NVIDIA H100 80GB HBM3",
+		.uuid = { 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0, 0, 0, 0, 0, 0, 0, 0xff },
+	};
+	int control = control_open();
+
+	CHECK(!ioctl(control, VGPU_DEVICE_REPORT, &report));
+	CHECK_ATTRIBUTE("name", "NVIDIA H100 80GB HBM3");
+	CHECK_ATTRIBUTE("uuid", "01234567-89ab-cdef-0000-0000000000ff");
+	/* of a daemon that knows neither */
+	report.size = offsetof(struct vgpu_device_report, name);
+	CHECK(!ioctl(control, VGPU_DEVICE_REPORT, &report));
+	CHECK_ATTRIBUTE("name", "");
+	CHECK_ATTRIBUTE("uuid", "");
+	report.size = sizeof(report);
+	CHECK(!ioctl(control, VGPU_DEVICE_REPORT, &report));
+	close(control);
+	CHECK_ATTRIBUTE("name", "");
+	CHECK_ATTRIBUTE("uuid", "");
+}
+
 TEST(only_mem_limit_can_be_written_and_only_by_root)
 {
 	static const char * const names[] = {
-		"mem_used", "sessions", "state", "server", "mem_limit",
+		"mem_used", "sessions", "state", "server", "name", "uuid", "mem_limit",
 	};
 	char path[128];
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 7; i++) {
 		snprintf(path, sizeof(path), "/sys/class/vgpu/vgpu0/%s", names[i]);
 		CHECK(!stat(path, &st));
-		CHECK_EQ(st.st_mode & 07777, i < 4 ? 0444 : 0644);
+		CHECK_EQ(st.st_mode & 07777, i < 6 ? 0444 : 0644);
 		CHECK_EQ(st.st_uid, 0);
 	}
 	drop_root();

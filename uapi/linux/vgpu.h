@@ -26,7 +26,7 @@
  *   EUSERS      open(2): the device has as many descriptors open as the module's parameter max_sessions allows
  *   ENOMEM      no memory for the rings, or the caller's cgroup has none left
  *
- * Changes: version 1, the first.
+ * Changes: version 1, the first; then name and uuid at the end of struct vgpu_device_report.
  */
 #ifndef _UAPI_LINUX_VGPU_H
 #define _UAPI_LINUX_VGPU_H
@@ -39,6 +39,8 @@
 
 #define VGPU_MAX_DEVICES	64
 #define VGPU_SERVER_NAME_MAX	128	/* bytes, with the NUL */
+#define VGPU_GPU_NAME_MAX	64	/* likewise */
+#define VGPU_UUID_BYTES		16
 
 /* Ring sizes in bytes, powers of two. */
 #define VGPU_RING_MIN		4096u
@@ -177,6 +179,8 @@ struct vgpu_session_attach {
  * @device: In. N of /dev/vgpuN
  * @state: In. VGPU_DEVICE_READY, _UNREACHABLE or _DRAINING
  * @server: In. host:port, NUL-terminated, printable ASCII; empty: none
+ * @name: In. Of the GPU there, NUL-terminated, printable ASCII and spaces; empty: not known
+ * @uuid: In. Of the GPU there; all zeroes: not known
  *
  * What the daemon reports is what sysfs shows. ENOENT for no such device.
  */
@@ -186,6 +190,8 @@ struct vgpu_device_report {
 	__u32 device;
 	__u32 state;
 	__u8 server[VGPU_SERVER_NAME_MAX];
+	__u8 name[VGPU_GPU_NAME_MAX];
+	__u8 uuid[VGPU_UUID_BYTES];
 };
 #define VGPU_DEVICE_REPORT	_IO(VGPU_IOC, 0x21)
 
