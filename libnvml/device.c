@@ -31,6 +31,14 @@ static nvmlReturn_t check(nvmlDevice_t device, const void *out)
 	return r || vnvml_device(device)->known ? r : NVML_ERROR_NOT_SUPPORTED;
 }
 
+/* For what the module tells, too. */
+static nvmlReturn_t check_named(nvmlDevice_t device, const void *out)
+{
+	nvmlReturn_t r = present(device, out);
+
+	return r || vnvml_device(device)->named ? r : NVML_ERROR_NOT_SUPPORTED;
+}
+
 /* A number that comes out, whatever its type. */
 #define GIVE(device, out, value) GIVE_IF(check, device, out, value)
 /* One that holds for every virtual GPU. */
@@ -105,7 +113,7 @@ static nvmlReturn_t find(bool (*is)(const struct vnvml_device *d, const void *ke
 	if (!key || !device)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	for (n = 0; n < i->nr_devices; n++) {
-		if (!i->devices[n].known || !is(&i->devices[n], key))
+		if (!is(&i->devices[n], key))
 			continue;
 		*device = handle(&i->devices[n]);
 		return NVML_SUCCESS;
@@ -130,7 +138,7 @@ static bool has_uuid(const struct vnvml_device *d, const void *uuid)
 	char text[NVML_DEVICE_UUID_BUFFER_SIZE];
 
 	uuid_text(d->uuid, text, sizeof(text));
-	return !strcasecmp(text, uuid);
+	return d->named && !strcasecmp(text, uuid);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device)
@@ -140,7 +148,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *de
 
 static bool has_uuid_bytes(const struct vnvml_device *d, const void *bytes)
 {
-	return !memcmp(d->uuid, bytes, sizeof(d->uuid));
+	return d->named && !memcmp(d->uuid, bytes, sizeof(d->uuid));
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t *uuid, nvmlDevice_t *device)
@@ -178,7 +186,7 @@ static bool at_pci(const struct vnvml_device *d, const void *key)
 {
 	const struct pci *want = key, is = pci_of(d);
 
-	return is.domain == want->domain && is.bus == want->bus && is.slot == want->slot &&
+	return d->known && is.domain == want->domain && is.bus == want->bus && is.slot == want->slot &&
 	       !want->fn;
 }
 
@@ -209,7 +217,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *id, nvmlDevice_t *
 
 EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length)
 {
-	nvmlReturn_t r = check(device, name);
+	nvmlReturn_t r = check_named(device, name);
 
 	return r ? r : vnvml_give(vnvml_device(device)->name, name, length);
 }
@@ -217,7 +225,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned 
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
 	char text[NVML_DEVICE_UUID_BUFFER_SIZE];
-	nvmlReturn_t r = check(device, uuid);
+	nvmlReturn_t r = check_named(device, uuid);
 
 	if (r)
 		return r;

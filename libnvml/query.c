@@ -35,7 +35,7 @@ static bool take_device(struct vnvml_info *info, struct vwire_rd rd)
 	memcpy(d->name, v.name, sizeof(d->name) - 1);
 	memcpy(d->uuid, v.uuid, sizeof(d->uuid));
 	d->total_mem = le64toh(v.total_mem);
-	d->known = true;
+	d->named = d->known = true;
 	for (i = 0; i < le32toh(v.nr_attributes) && !rd.err; i++) {
 		rd_copy(&rd, &a, sizeof(a));
 		if (!rd.err && le32toh(a.id) < VNVML_ATTRIBUTES)
@@ -168,6 +168,9 @@ static int ask_nobody(const struct vnvml_server *s, struct vnvml_info *info)
 	info->mem_used = s->mem_used;
 	info->nr_devices = 1;
 	info->devices[0].total_mem = UINT64_MAX;
+	info->devices[0].named = s->has_gpu;
+	memcpy(info->devices[0].name, s->gpu, sizeof(s->gpu));
+	memcpy(info->devices[0].uuid, s->uuid, sizeof(s->uuid));
 	return 0;
 }
 

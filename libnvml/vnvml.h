@@ -27,6 +27,7 @@
 struct vnvml_device {
 	char name[VWIRE_NAME_MAX];
 	unsigned char uuid[16];
+	bool named;			/* name and uuid are known */
 	bool known;			/* false: the server is not to be reached, the rest is 0 */
 	uint64_t total_mem;		/* of the GPU, bytes; UINT64_MAX: not known */
 	int attributes[VNVML_ATTRIBUTES];
@@ -64,6 +65,9 @@ struct vnvml_server {
 	bool ready;			/* vgpud says that the server answers */
 	bool has_used;			/* mem_used is the device's */
 	uint64_t mem_used;
+	bool has_gpu;			/* the two below are its GPU's */
+	char gpu[VWIRE_NAME_MAX];
+	unsigned char uuid[16];
 };
 int vnvml_find_server(struct vnvml_server *s, char *why);
 /* What the module says of a device in its directory of sysfs. */

@@ -2,6 +2,7 @@
 /*
  * where.c - the server of the virtual GPU, and what the module says of it
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,29 @@ static int read_number(const char *directory, const char *name, uint64_t *v)
 	return errno || end == buf || *end ? -EIO : 0;
 }
 
+/* 32 hexadecimal digits in groups. */
+static bool parse_uuid(const char *text, unsigned char uuid[16])
+{
+	int i;
+
+	for (i = 0; i < 16; i++, text += 2) {
+		text += *text == '-';
+		if (!isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]) ||
+		    sscanf(text, "%2hhx", &uuid[i]) != 1)
+			return false;
+	}
+	return !*text;
+}
+
+/* Of the GPU, as vgpud has heard it; a module that does not say is an older one. */
+static void read_gpu(struct vnvml_server *s, const char *directory)
+{
+	char uuid[64];
+
+	s->has_gpu = !read_line(directory, "name", s->gpu, sizeof(s->gpu)) && *s->gpu &&
+		     !read_line(directory, "uuid", uuid, sizeof(uuid)) && parse_uuid(uuid, s->uuid);
+}
+
 int vnvml_read_sysfs(struct vnvml_server *s, const char *directory, char *why)
 {
 	char state[32];
@@ -55,6 +79,8 @@ int vnvml_read_sysfs(struct vnvml_server *s, const char *directory, char *why)
 		err = read_number(directory, "mem_used", &s->mem_used);
 	if (!err)
 		err = read_line(directory, "server", s->name, sizeof(s->name));
+	if (!err)
+		read_gpu(s, directory);
 	s->has_used = !err;
 	s->ready = !err && !strcmp(state, "ready");
 	if (err) {

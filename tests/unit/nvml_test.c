@@ -416,10 +416,41 @@ static void the_module_says_where_and_how_much(void **state)
 			continue;
 		assert_string_equal(s.name, "gpu1:7867");
 		assert_int_equal(s.mem_limit, 4096);
-		assert_true(s.has_used && s.mem_used == 12 && s.ready);
+		assert_true(s.has_used && s.mem_used == 12 && s.ready && !s.has_gpu);
 	}
 	for (j = 0; j < 4; j++)
 		write_file(directory, files[j], NULL);
+	rmdir(directory);
+}
+
+static void the_module_says_which_gpu(void **state)
+{
+	static const unsigned char uuid[16] = { 0xab, 0xcd, 0xef, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 };
+	static const char *const good[] = { "state", "ready\n", "server", "gpu1:7867\n", "mem_limit", "0\n", "mem_used", "0\n" };
+	static const char *const bad[] = { "\n", "abcdef01-0203-0405-0607-08090a0b0c\n", "abcdef01-0203-0405-0607-08090a0b0c0d0e\n",
+					   "abcdef01-0203-0405-0607-08090a0b0c0x\n", "abcdef01-0203- 0405-0607-08090a0b0c0d\n", NULL };
+	char directory[] = "/tmp/nvml_test.XXXXXX", why[VWIRE_TEXT_MAX];
+	struct vnvml_server s;
+	size_t i;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i += 2)
+		write_file(directory, good[i], good[i + 1]);
+	write_file(directory, "name", "NVIDIA H100 80GB HBM3\n");
+	write_file(directory, "uuid", "abcdef01-0203-0405-0607-08090a0b0c0d\n");
+	assert_int_equal(vnvml_read_sysfs(&s, directory, why), 0);
+	assert_true(s.has_gpu);
+	assert_string_equal(s.gpu, "NVIDIA H100 80GB HBM3");
+	assert_memory_equal(s.uuid, uuid, sizeof(uuid));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		write_file(directory, "uuid", bad[i]);
+		assert_int_equal(vnvml_read_sysfs(&s, directory, why), 0);
+		assert_false(s.has_gpu);
+	}
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i += 2)
+		write_file(directory, good[i], NULL);
+	write_file(directory, "name", NULL);
 	rmdir(directory);
 }
 
@@ -487,6 +518,30 @@ static void without_a_way_to_the_server_the_module_answers(void **state)
 	assert_int_equal(nvmlDeviceGetMemoryInfo(d, &m), NVML_ERROR_NOT_SUPPORTED);
 }
 
+static void without_a_way_to_the_server_the_module_names_the_gpu(void **state)
+{
+	static const char uuid[] = "GPU-00000000-0000-0000-0000-000000000007";
+	nvmlDevice_t d, same;
+	nvmlPciInfo_t pci;
+	char text[96];
+
+	(void)state;
+	found(true, LIMIT, USED);
+	module.has_gpu = true;
+	strcpy(module.gpu, "A GPU");
+	module.uuid[15] = 7;
+	assert_int_equal(nvmlInit_v2(), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetHandleByIndex_v2(0, &d), NVML_SUCCESS);
+	assert_int_equal(nvmlDeviceGetName(d, text, sizeof(text)), NVML_SUCCESS);
+	assert_string_equal(text, "A GPU");
+	assert_int_equal(nvmlDeviceGetUUID(d, text, sizeof(text)), NVML_SUCCESS);
+	assert_string_equal(text, uuid);
+	assert_int_equal(nvmlDeviceGetHandleByUUID(uuid, &same), NVML_SUCCESS);
+	assert_ptr_equal(same, d);
+	assert_int_equal(nvmlDeviceGetPciInfo_v3(d, &pci), NVML_ERROR_NOT_SUPPORTED);
+	assert_int_equal(nvmlDeviceGetHandleByPciBusId_v2("0:0:0.0", &same), NVML_ERROR_NOT_FOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,7 +555,9 @@ int main(void)
 		cmocka_unit_test_teardown(devices_do_not_reach_each_other, stop),
 		cmocka_unit_test(answers_that_are_cut_are_no_answers),
 		cmocka_unit_test(the_module_says_where_and_how_much),
+		cmocka_unit_test(the_module_says_which_gpu),
 		cmocka_unit_test_teardown(without_a_way_to_the_server_the_module_answers, stop_module),
+		cmocka_unit_test_teardown(without_a_way_to_the_server_the_module_names_the_gpu, stop_module),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
