@@ -101,6 +101,8 @@ static void gone(const char *text)
 
 	while (!vcuda_session_error() && net_left(end) > 0) {
 		vcuda_drain();
+		if (vcuda_transport_hung_up(vcuda_transport()) && !vcuda_receive_ready())
+			vcuda_receive_peer_gone();
 		usleep(5000);
 	}
 	vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE, text);

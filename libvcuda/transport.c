@@ -361,6 +361,13 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 											  : 0;
 }
 
+bool vcuda_transport_hung_up(const struct vcuda_transport *t)
+{
+	struct pollfd p = { .fd = t->direct ? -1 : t->fd };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 void vcuda_transport_wake(struct vcuda_transport *t)
 {
 	if (t->direct && t->fd >= 0)

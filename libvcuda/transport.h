@@ -57,6 +57,8 @@ void vcuda_transport_ring(struct vcuda_transport *t);
  * peer has gone.
  */
 int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_room);
+/* vgpud has gone; what it left in the ring may be unread. Not of direct mode, where a frame says why. */
+bool vcuda_transport_hung_up(const struct vcuda_transport *t);
 /* Whoever reads and sleeps looks again. */
 void vcuda_transport_wake(struct vcuda_transport *t);
 /* Ends the session; stop leaves the rings mapped. */

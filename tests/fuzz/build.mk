@@ -38,7 +38,7 @@ fuzz_image_MAX := 20000
 fuzz_vgpud_C := $(filter-out userd/vgpud/main.c,$(wildcard userd/vgpud/*.c)) $(addprefix userd/common/,$(notdir $(COMMON_OBJS:.o=.c)))
 fuzz_vgpud_CFLAGS = $(VGPUD_CFLAGS)
 fuzz_vgpud_LIBS = $(foreach f,control_attach control_map control_unmap control_report_device control_report_session control_doorbell \
-	device_take_spare genl_connect genl_ctrl_resolve genl_ctrl_resolve_grp genl_send_simple nl_socket_add_membership \
+	device_take_spare lane_create genl_connect genl_ctrl_resolve genl_ctrl_resolve_grp genl_send_simple nl_socket_add_membership \
 	nl_socket_set_nonblocking nl_socket_set_buffer_size nl_socket_get_fd,-Wl,--wrap=$(f)) $(VGPUD_LIBS)
 fuzz_vgpud_MAX := 70000
 

@@ -170,6 +170,8 @@ def vgpud(out):
     keep(folder, "list", opened + listed + struct.pack("<IHHIII", 24, 3, 2, 0, 0, 0) + bytes(4))
     keep(folder, "error", struct.pack("<IHHIIi", 40, 2, 0, 0, 0, -1) + bytes(20))
     keep(folder, "two", opened + message(1, attribute(3, struct.pack("<Q", 11))) + (frame + request) * 3)
+    keep(folder, "bulk", opened + message(1, device, attribute(3, struct.pack("<Q", 11))) + frame +
+         struct.pack("<IHHQ", 48, dgsf.OP_BULK, 0, 1) + struct.pack("<IIQ16s", dgsf.MAGIC, 0, 1, b"t" * 16) + request)
     shutil.copy(os.path.join(ROOT, "userd", "vgpud", "vgpud.conf"), folder)
 
 

@@ -7,7 +7,8 @@
  * netlink header is as long as a frame's, with the length in the same place, so the mutator of
  * frames.c does for both); and as frames, put into the rings of the sessions that the datagrams
  * have begun and sent to them by their server. The module and the server are this program: the
- * calls to them are the linker's wraps.
+ * calls to them are the linker's wraps. What may become a bulk connection ends where it does; what
+ * moves its bytes is what moves a session's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@
 bool frames_count;
 const uint64_t frames_numbers[] = {
 	0, 1, 2, 3, 8, 12, 16, 20, 64, NLMSG_DONE, NLMSG_ERROR, SQ, CQ, VWIRE_FRAME_MAX, 1ull << 32, ~0ull,
-	VGPU_A_SESSION << 16 | 12, VGPU_A_ATTACHED << 16 | 8,
+	VWIRE_OP_BULK, VWIRE_MAGIC, VGPU_A_SESSION << 16 | 12, VGPU_A_ATTACHED << 16 | 8,
 };
 const size_t frames_nr_numbers = sizeof(frames_numbers) / sizeof(frames_numbers[0]);
 
@@ -102,9 +103,10 @@ int __wrap_control_report_session(int fd, uint64_t mem_used);
 int __wrap_control_doorbell(int fd);
 int __wrap_control_map(const struct vgpu_session_attach *a, struct fwd_ring *ring);
 void __wrap_control_unmap(const struct fwd_ring *ring);
+int __wrap_lane_create(struct lanes *l, const struct session *of, const struct session *a, const void *frame, uint32_t n);
 int __wrap_device_take_spare(struct device *d);
 
-/* Of five sessions one has gone and one is of a device that is not there. */
+/* Of five sessions one has gone and one is of a device that is not there. A process has sixteen. */
 int __wrap_control_attach(int control, uint64_t session, struct vgpu_session_attach *out)
 {
 	(void)control;
@@ -112,7 +114,7 @@ int __wrap_control_attach(int control, uint64_t session, struct vgpu_session_att
 		return -ENOENT;
 	*out = (struct vgpu_session_attach){
 		.size = sizeof(*out), .session = session, .device = session % 5 == 3, .sq_bytes = SQ, .cq_bytes = CQ,
-		.fd = eventfd(0, EFD_CLOEXEC),
+		.fd = eventfd(0, EFD_CLOEXEC), .pid = session / 16 % 4,
 	};
 	must(out->fd >= 0);
 	return 0;
@@ -147,6 +149,23 @@ void __wrap_control_unmap(const struct fwd_ring *ring)
 		if (s->server >= 0)
 			close(s->server);
 	}
+}
+
+/* The rings and the descriptor are the lane's, or, of one in four, are not taken. */
+int __wrap_lane_create(struct lanes *l, const struct session *of, const struct session *a, const void *frame, uint32_t n)
+{
+	struct { struct vwire_frame head; struct vwire_bulk bulk; } f;
+
+	must(n == sizeof(f) && of != a && of->pump.running && !a->pump.running);
+	must(of->pid == a->pid && of->device == a->device && l == &v.lanes);
+	memcpy(&f, frame, sizeof(f));
+	must(le32toh(f.head.size) == n && le16toh(f.head.op) == VWIRE_OP_BULK && !f.head.flags);
+	must(le32toh(f.bulk.magic) == VWIRE_MAGIC);
+	if (f.bulk.token[0] % 4 == 3)
+		return -EUSERS;
+	__wrap_control_unmap(&a->pump.fwd.ring);
+	close(a->fd);
+	return 0;
 }
 
 int __wrap_control_report_device(int control, uint32_t device, uint32_t state, const char *server)
@@ -205,7 +224,7 @@ static void pass(const uint8_t *p, size_t n)
 
 	for (struct slot *s = slots; s < slots + SLOTS; s++) {
 		struct vgpu_control *c = s->ring.control;
-		struct session *one;
+		struct session *one, *after;
 
 		if (!s->taken)
 			continue;
@@ -215,9 +234,11 @@ static void pass(const uint8_t *p, size_t n)
 			memcpy(s->ring.sq + c->sq_head.index % SQ, p, n < SQ ? n : SQ);
 			c->sq_head.index += n;
 		}
-		TAILQ_FOREACH(one, &v.sessions, link)
+		for (one = TAILQ_FIRST(&v.sessions); one; one = after) {
+			after = TAILQ_NEXT(one, link);
 			if (one->pump.ring.fn)
 				one->pump.ring.fn(&one->pump.ring, EPOLLIN);
+		}
 		for (int i = 0; i < ROUNDS && !TAILQ_EMPTY(&v.mover.busy); i++)
 			mover_run(&v.mover);
 		if (!s->taken)
@@ -326,6 +347,7 @@ static void start(void)
 	must(!event_loop_init(&v.loop));
 	v.conf.server = server;
 	v.conf.tenant = tenant;
+	v.conf.bulk_threads = 1;
 	v.nr_devices = 1;
 	v.devices[0] = (struct device){ .vgpud = &v, .conf = { server, tenant, 0 } };
 	must(!announce_open(&v.announce, &v.loop, announced));

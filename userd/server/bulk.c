@@ -90,6 +90,8 @@ static bool break_off(struct worker *w)
 	struct bulk *b = &w->bulk;
 	bool first;
 
+	/* what is raised now is no data: nobody may be told that a copy, or what uses it, is done */
+	reply_mute(w);
 	pthread_mutex_lock(&b->lock);
 	first = !b->broken;
 	b->broken = true;
@@ -479,5 +481,5 @@ void bulk_accept(struct worker *w, const struct control_bulk *msg, int fd)
 	net_bulk_options(fd);
 	if (send(fd, &yes, sizeof(yes), MSG_NOSIGNAL) != sizeof(yes) || !start(l, receiver) ||
 	    !start(l, sender))
-		break_off(w);
+		gone(w);
 }

@@ -145,7 +145,7 @@ static void send_or_keep(struct worker *w, struct message *m)
 	backlog_add(o, m);
 }
 
-static void output_send(struct worker *w, const struct message *frame)
+static void output_send(struct worker *w, const struct message *frame, bool last)
 {
 	struct output *o = &w->out;
 	struct message m = { .nr = 0 };
@@ -153,8 +153,9 @@ static void output_send(struct worker *w, const struct message *frame)
 
 	while (wait_is_waiter && (o->sending || o->len) && !o->dead)
 		pthread_cond_wait(&o->turn, &o->lock);
-	if (o->dead || o->last)
+	if (o->dead || o->last || (o->mute && !last))
 		return;
+	o->last = last;
 	if (status_make(w, &s))
 		message_add(&m, &s, sizeof(s));
 	for (int i = 0; i < frame->nr; i++)
@@ -168,8 +169,8 @@ static void output_send(struct worker *w, const struct message *frame)
 static const uint8_t zeros[8];
 
 /* A frame of header, n1 bytes and n2 bytes, and the padding. */
-static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, size_t n1,
-		       const void *p2, size_t n2)
+static void frame_give(struct worker *w, struct vwire_frame *f, const void *p1, size_t n1,
+		       const void *p2, size_t n2, bool last)
 {
 	size_t n = sizeof(*f) + n1 + n2;
 	struct message m = { .nr = 0 };
@@ -180,8 +181,14 @@ static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, 
 	message_add(&m, p2, n2);
 	message_add(&m, zeros, vwire_pad(n) - n);
 	pthread_mutex_lock(&w->out.lock);
-	output_send(w, &m);
+	output_send(w, &m, last);
 	pthread_mutex_unlock(&w->out.lock);
+}
+
+static void frame_send(struct worker *w, struct vwire_frame *f, const void *p1, size_t n1,
+		       const void *p2, size_t n2)
+{
+	frame_give(w, f, p1, n1, p2, n2, false);
 }
 
 void reply_frame(struct worker *w, uint16_t op, uint16_t flags, uint64_t seq, const void *payload,
@@ -260,7 +267,7 @@ void reply_error(struct worker *w, CUresult r, uint16_t op, uint64_t seq)
 	message_add(&m, &f, sizeof(f));
 	pthread_mutex_lock(&w->out.lock);
 	if (!w->out.error_waits) {
-		output_send(w, &m);
+		output_send(w, &m, false);
 		w->out.error_waits = w->out.len > 0;
 	}
 	pthread_mutex_unlock(&w->out.lock);
@@ -293,9 +300,13 @@ void reply_last(struct worker *w, uint16_t op, CUresult r, uint32_t reason, cons
 	};
 	struct vwire_frame f = { .op = htole16(op) };
 
-	frame_send(w, &f, &head, sizeof(head), text, n);
+	frame_give(w, &f, &head, sizeof(head), text, n, true);
+}
+
+void reply_mute(struct worker *w)
+{
 	pthread_mutex_lock(&w->out.lock);
-	w->out.last = true;
+	w->out.mute = true;
 	pthread_mutex_unlock(&w->out.lock);
 }
 

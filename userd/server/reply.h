@@ -30,6 +30,7 @@ struct output {
 	pthread_cond_t kick;	/* for the writer */
 	bool sending;		/* a thread sends without the lock */
 	bool dead;		/* the connection is gone */
+	bool mute;		/* nothing but that is given any more */
 	bool last;		/* CLOSED or REFUSED has been given */
 	bool error_waits;	/* an ERROR is in the backlog */
 	bool wants_status;
@@ -60,6 +61,8 @@ void reply_freed(struct worker *w, uint64_t seq);
 void reply_used(struct worker *w);
 /* REFUSED or CLOSED: the last frame. */
 void reply_last(struct worker *w, uint16_t op, CUresult r, uint32_t reason, const char *text);
+/* Nothing goes out from here on but reply_last(): what is answered may not be so. */
+void reply_mute(struct worker *w);
 /* Nothing waits to be sent. */
 bool reply_is_idle(struct worker *w);
 /* Waits for the backlog to be sent, ms at most. */
