@@ -52,7 +52,7 @@ static bool first_busy; /* a thread that copies sends over the first connection 
 static bool stopping;
 static int nr_links, fds[LINKS_MAX];
 static struct zerocopy zero[LINKS_MAX];
-static struct vcuda_lane lanes[LINKS_MAX];
+static struct vcuda_lane lane_room[LINKS_MAX], *lanes[LINKS_MAX];
 static int lane_stop = -1;	/* eventfd; -1: there are none, in direct mode */
 static pthread_t opener, threads[2 * LINKS_MAX];
 static bool opener_runs;
@@ -183,7 +183,7 @@ static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 
 	vcuda_stats_bytes(sizeof(h) + vwire_pad(len), 0);
 	if (lane_stop >= 0)
-		return vcuda_lane_send(&lanes[link], iov, 3);
+		return vcuda_lane_send(lanes[link], iov, 3);
 	return zerocopy_is_on(&zero[link]) ? send_pages(&zero[link], iov)
 					   : send_all(fds[link], iov, 3);
 }
@@ -296,7 +296,7 @@ static bool receive(int link, void *p, size_t n)
 	ssize_t got;
 
 	if (lane_stop >= 0)
-		return vcuda_lane_receive(&lanes[link], p, n);
+		return vcuda_lane_receive(lanes[link], p, n);
 	while (n) {
 		got = recv(fd, at, n, MSG_WAITALL);
 		if (got < 0 && errno == EFAULT) {
@@ -411,6 +411,28 @@ static int connect_one(int i, const struct net_addr *to)
 	return err;
 }
 
+/* With the lock. unmap: nobody uses its rings. */
+static void close_link(int i, bool unmap)
+{
+	if (fds[i] >= 0 && lane_stop >= 0 && unmap)
+		vcuda_lane_close(lanes[i]);
+	else if (fds[i] >= 0)
+		close(fds[i]);
+	fds[i] = -1;
+}
+
+/* With fewer it goes, too. The last takes the place of one that could not be had. */
+static void do_without(int i)
+{
+	pthread_mutex_lock(&lock);
+	close_link(i, true);
+	nr_links--;
+	fds[i] = fds[nr_links];
+	lanes[i] = lanes[nr_links];
+	fds[nr_links] = -1;
+	pthread_mutex_unlock(&lock);
+}
+
 /* All are asked for, then waited for: a round trip for all of them. */
 static int connect_lanes(char *why, size_t n)
 {
@@ -422,12 +444,20 @@ static int connect_lanes(char *why, size_t n)
 	lane_stop = stop;
 	pthread_mutex_unlock(&lock);
 	for (i = 0; !err && i < nr_links; i++) {
-		err = vcuda_lane_open(&lanes[i], vcuda_transport(), stop, &offer, why, n);
-		if (!err && !keep(i, lanes[i].t.fd))
+		lanes[i] = &lane_room[i];
+		err = vcuda_lane_open(lanes[i], vcuda_transport(), stop, &offer, why, n);
+		if (!err && !keep(i, lanes[i]->t.fd))
 			err = -ECANCELED;
 	}
-	for (i = 0; !err && i < nr_links; i++)
-		err = vcuda_lane_connected(&lanes[i], why, n);
+	while (err && i <= nr_links)
+		do_without(nr_links - 1);
+	for (i = 0; i < nr_links;) {
+		err = vcuda_lane_connected(lanes[i], why, n);
+		if (err)
+			do_without(i);
+		else
+			i++;
+	}
 	return err;
 }
 
@@ -444,6 +474,8 @@ static int connect_sockets(void)
 		if (!err)
 			zerocopy_init(&zero[i], fds[i], !env || *env != '0');
 	}
+	while (err && i <= nr_links)
+		do_without(nr_links - 1);
 	return err;
 }
 
@@ -465,13 +497,8 @@ static int start_threads(void)
 /* With the lock. unmap: nobody uses their rings. */
 static void close_links(bool unmap)
 {
-	for (int i = 0; i < nr_links; i++) {
-		if (fds[i] >= 0 && lane_stop >= 0 && unmap)
-			vcuda_lane_close(&lanes[i]);
-		else if (fds[i] >= 0)
-			close(fds[i]);
-		fds[i] = -1;
-	}
+	for (int i = 0; i < nr_links; i++)
+		close_link(i, unmap);
 	if (lane_stop >= 0)
 		close(lane_stop);
 	lane_stop = -1;
@@ -486,6 +513,7 @@ static void *open_links(void *arg)
 	for (int i = 0; i < nr_links; i++)
 		fds[i] = -1;
 	err = vcuda_transport()->direct ? connect_sockets() : connect_lanes(why, sizeof(why));
+	err = nr_links && fds[0] >= 0 ? 0 : err;
 	pthread_mutex_lock(&lock);
 	if (!err && !stopping)
 		err = start_threads();

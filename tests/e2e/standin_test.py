@@ -24,7 +24,7 @@ class Proxy:
     """Between vgpud and a server. What it does to bulk connections is for the test to say."""
 
     def __init__(self, port):
-        self.port, self.refuses, self.cut_after, self.bulk = port, False, None, []
+        self.port, self.refuses, self.cut_after, self.bulk = port, 0, None, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         threading.Thread(target=self.accept, daemon=True).start()
@@ -42,6 +42,7 @@ class Proxy:
         head = client.recv(16, socket.MSG_WAITALL)
         is_bulk = len(head) == 16 and struct.unpack("<IHHQ", head)[1] == dgsf.OP_BULK
         if is_bulk and self.refuses:
+            self.refuses -= 1
             client.close()
             server.close()
             return
@@ -150,10 +151,18 @@ class Trouble(ThroughVgpud):
         return p
 
     def test_where_none_can_be_had_all_goes_over_the_session(self):
-        self.through_proxy().refuses = True
+        self.through_proxy().refuses = 8
         done = self.passes("bigcopy", "--seconds", "1")
         self.assertRegex(done.err, "libvcuda: no bulk connections: .*; large copies go as small ones do")
         self.assertNotIn("stripes in", self.server.log())
+
+    def test_where_fewer_can_be_had_those_are_used(self):
+        proxy = self.through_proxy()
+        proxy.refuses = 2
+        done = self.passes("bigcopy", "--seconds", "1")
+        self.assertNotIn("libvcuda:", done.err)
+        self.assertEqual(len(proxy.bulk), 2)
+        self.assertGreater(sum(self.stripes()), 100)
 
     def test_one_that_dies_in_a_copy_ends_the_session_and_no_other(self):
         proxy = self.through_proxy()
