@@ -107,7 +107,8 @@ $(softgpu_OUT)/fatbins/sass.cubin: tests/unit/softgpu_fatbin.cu
 	@$(softgpu_NVCC) -cubin -arch=sm_75 -o $@ $<
 
 # It reads the names of the results there.
-$(softgpu_OUT)/softgpu_error_test: private softgpu_CFLAGS += -DCUDA_H='"$(CUDA_HOME)/include/cuda.h"'
+$(softgpu_OUT)/softgpu_error_test: private softgpu_CFLAGS += -DCUDA_H='"$(CUDA_HOME)/include/cuda.h"' \
+	-DCUDART='"$(CUDA_HOME)/lib64/libcudart.so"'
 
 # Objects and a library for softgpu_link_test.
 softgpu_LINK_OBJS := $(softgpu_OUT)/link/1.o $(softgpu_OUT)/link/2.o
