@@ -20,6 +20,14 @@ $(tests_vcuda_bulk): tests/unit/vcuda_bulk_test.c build/libvcuda/obj/libvcuda/bu
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread
 
+tests_vcuda_lane := build/tests/unit/vcuda_lane_test
+UNIT_TESTS += $(tests_vcuda_lane)
+
+$(tests_vcuda_lane): tests/unit/vcuda_lane_test.c build/libvcuda/obj/libvcuda/lane.o
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread
+
 # Cubins as nvcc writes them.
 tests_vcuda_cubin := build/tests/unit/vcuda_cubin_test
 tests_CUBINS := build/tests/unit/cubins
@@ -51,7 +59,7 @@ $(tests_vcuda_submit): tests/unit/vcuda_submit_test.c build/libvcuda/obj/libvcud
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(libvcuda_cflags) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -pthread
 
-COMPILED += $(tests_vcuda) $(tests_vcuda_bulk) $(tests_vcuda_cubin) $(tests_vcuda_submit) $(tests_residency)
+COMPILED += $(tests_vcuda) $(tests_vcuda_bulk) $(tests_vcuda_lane) $(tests_vcuda_cubin) $(tests_vcuda_submit) $(tests_residency)
 
 build/libvcuda/obj/build/gen/%.gen.o: build/gen/%.gen.c
 
