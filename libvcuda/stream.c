@@ -205,8 +205,10 @@ CUcontext vcuda_stream_context(CUstream stream)
 
 CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number)
 {
-	CUresult r = vcuda_stream_number(stream, number);
+	CUresult r = vcuda_need_context();
 
+	if (!r)
+		r = vcuda_stream_number(stream, number);
 	return !r && vcuda_stream_context(stream) != vcuda_current() ? CUDA_ERROR_INVALID_HANDLE : r;
 }
 

@@ -152,13 +152,12 @@ static CUresult copy_here(struct copy *c, struct context *ctx, struct stream *s)
 static CUresult enter(struct copy *c, CUstream stream, struct context **ctx,
 		      struct stream **s, bool *capturing)
 {
-	CUresult r = context_enter(ctx);
+	CUresult r = stream_enter(stream, s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = stream_find(*ctx, stream, s);
-	if (r == CUDA_SUCCESS)
-		r = capturing ? capture_enter(*s, capturing) : capture_refuse(*s);
+	*ctx = (*s)->ctx;
+	r = capturing ? capture_enter(*s, capturing) : capture_refuse(*s);
 	/* A graph can copy from and to memory that it will have. */
 	if (r == CUDA_SUCCESS && !is_empty(c) && !(capturing && *capturing) && !is_valid(c))
 		r = CUDA_ERROR_INVALID_VALUE;

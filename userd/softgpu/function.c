@@ -23,6 +23,11 @@ CUresult function_find(struct context *ctx, CUfunction handle, struct function *
 	return *out && (*out)->module->ctx == ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
+bool function_exists(CUfunction handle)
+{
+	return HANDLE_FIND(handle, HANDLE_KERNEL) || HANDLE_FIND(handle, HANDLE_FUNCTION);
+}
+
 /* What counts for f: set on it, else set on the kernel it comes from. */
 static struct function_settings effective(const struct function *f)
 {
@@ -52,11 +57,18 @@ int function_carveout(const struct function *f)
 static CUresult enter(CUfunction handle, struct function **f)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_any(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = function_find(ctx, handle, f);
+	/* a kernel is a function in the current context, a function has its own */
+	*f = HANDLE_FIND(handle, HANDLE_FUNCTION);
+	if (*f)
+		r = (*f)->module->ctx->error;
+	else if (!HANDLE_FIND(handle, HANDLE_KERNEL))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	else
+		r = ctx ? ctx->error ? ctx->error : function_find(ctx, handle, f) : context_missing();
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 

@@ -51,16 +51,13 @@ static CUresult capture_host(struct stream *s, const struct host_work *h)
 static CUresult queue(const struct host_work *h)
 {
 	struct host_work *w;
-	struct context *ctx;
 	bool capturing = false;
 	struct stream *s;
-	CUresult r = context_enter(&ctx);
+	CUresult r = stream_enter(h->stream, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = stream_find(ctx, h->stream, &s);
-	if (r == CUDA_SUCCESS)
-		r = capture_enter(s, &capturing);
+	r = capture_enter(s, &capturing);
 	if (r == CUDA_SUCCESS && capturing)
 		r = capture_host(s, h);
 	if (r != CUDA_SUCCESS || capturing)

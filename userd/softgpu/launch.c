@@ -286,12 +286,16 @@ static CUresult launch(CUfunction handle, const CUlaunchConfig *c, void **pointe
 	struct context *ctx;
 	struct function *f;
 	struct stream *s;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_any(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
+	if (!function_exists(handle))
+		return context_leave(CUDA_ERROR_INVALID_HANDLE);
 	r = stream_find(ctx, c->hStream, &s);
 	/* the stream's context counts, whichever is current */
+	if (r == CUDA_SUCCESS)
+		r = s->ctx->error;
 	if (r == CUDA_SUCCESS)
 		r = function_find(s->ctx, handle, &f);
 	if (r == CUDA_SUCCESS)

@@ -78,18 +78,14 @@ static CUresult capture(const struct fill *f, struct stream *s)
 
 static CUresult fill(const struct fill *f, CUstream stream, bool sync)
 {
-	struct context *ctx;
 	bool capturing = false;
 	struct fill_work *w;
 	struct stream *s;
-	CUresult r = context_enter(&ctx);
+	CUresult r = stream_enter(stream, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	/* of any context, as on an H100 */
-	r = stream_find(ctx, stream, &s);
-	if (r == CUDA_SUCCESS)
-		r = capture_enter(s, &capturing);
+	r = capture_enter(s, &capturing);
 	if (r != CUDA_SUCCESS || !f->width || !f->height)
 		return context_leave(r);
 	if (capturing)

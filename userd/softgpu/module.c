@@ -162,15 +162,17 @@ CUresult cuModuleLoadDataEx(CUmodule *out, const void *code, unsigned int nr, CU
  * Finds a module for a call that begins; the lock is held on success. Libraries' modules are not
  * the program's to unload.
  */
+/* Its own context counts, whichever is current. */
 static CUresult enter(CUmodule handle, struct module **m)
 {
 	struct context *ctx;
-	CUresult r = context_enter(&ctx);
+	CUresult r = context_enter_any(&ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	*m = HANDLE_FIND(handle, HANDLE_MODULE);
-	return *m ? CUDA_SUCCESS : context_leave(CUDA_ERROR_INVALID_HANDLE);
+	r = *m ? (*m)->ctx->error : CUDA_ERROR_INVALID_HANDLE;
+	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
 CUresult cuModuleUnload(CUmodule handle)

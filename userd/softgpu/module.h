@@ -80,6 +80,8 @@ CUresult library_code(struct library *lib, struct sg_module **out);
 
 /* A function of ctx by its handle, or that of a kernel, which CUDA takes in its place. */
 CUresult function_find(struct context *ctx, CUfunction handle, struct function **out);
+/* A function or a kernel of any context. */
+bool function_exists(CUfunction handle);
 /* What holds for a launch of f: its own settings, those of its kernel, the defaults. */
 unsigned int function_max_dynamic_shared(const struct function *f);
 int function_carveout(const struct function *f);

@@ -415,6 +415,19 @@ CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out)
 	return *out ? CUDA_SUCCESS : context_bad_handle(handle, HANDLE_STREAM);
 }
 
+CUresult stream_enter(CUstream handle, struct stream **s)
+{
+	struct context *ctx;
+	CUresult r = context_enter_any(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = stream_find(ctx, handle, s);
+	if (r == CUDA_SUCCESS)
+		r = (*s)->ctx->error;
+	return r == CUDA_SUCCESS ? r : context_leave(r);
+}
+
 CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out)
 {
 	CUresult r = stream_find(ctx, handle, out);

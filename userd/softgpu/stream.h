@@ -80,6 +80,11 @@ void stream_put(struct stream *s);
  * need no context: ctx may be NULL.
  */
 CUresult stream_find(struct context *ctx, CUstream handle, struct stream **out);
+/*
+ * Starts a call on a stream, as context_enter(): its own context counts, and must be healthy; which is
+ * current does not matter.
+ */
+CUresult stream_enter(CUstream handle, struct stream **s);
 /* Like stream_find(), but only streams of ctx itself, for work that touches ctx. */
 CUresult stream_find_own(struct context *ctx, CUstream handle, struct stream **out);
 

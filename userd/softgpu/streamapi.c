@@ -69,20 +69,6 @@ CUresult cuStreamDestroy(CUstream handle)
 	return cuStreamDestroy_v2(handle);
 }
 
-/* Takes the lock and finds the stream, whose own context must be healthy; none need be current. */
-static CUresult enter(CUstream handle, struct stream **s)
-{
-	struct context *ctx;
-	CUresult r = context_enter_any(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = stream_find(ctx, handle, s);
-	if (r == CUDA_SUCCESS)
-		r = (*s)->ctx->error;
-	return r == CUDA_SUCCESS ? r : context_leave(r);
-}
-
 /* What a stream captured does not run; and others may be waited for with some captures only. */
 static CUresult check_wait(struct stream *s)
 {
@@ -94,7 +80,7 @@ static CUresult check_wait(struct stream *s)
 CUresult cuStreamQuery(CUstream handle)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -107,7 +93,7 @@ CUresult cuStreamQuery(CUstream handle)
 CUresult cuStreamSynchronize(CUstream handle)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -120,7 +106,7 @@ CUresult cuStreamSynchronize(CUstream handle)
 CUresult cuStreamGetPriority(CUstream handle, int *priority)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -133,7 +119,7 @@ CUresult cuStreamGetPriority(CUstream handle, int *priority)
 CUresult cuStreamGetFlags(CUstream handle, unsigned int *flags)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -146,7 +132,7 @@ CUresult cuStreamGetFlags(CUstream handle, unsigned int *flags)
 CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -159,7 +145,7 @@ CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 CUresult cuStreamGetCtx(CUstream handle, CUcontext *out)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -179,7 +165,7 @@ CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *out, CUgreenCtx *green)
 CUresult cuStreamGetDevice(CUstream handle, CUdevice *dev)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -200,7 +186,7 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned int flags)
 	bool external = flags & CU_EVENT_WAIT_EXTERNAL;
 	struct stream *s;
 	struct event *e;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -276,7 +262,7 @@ static CUresult set_attribute(struct stream *s, CUstreamAttrID id, const CUstrea
 CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID id, CUstreamAttrValue *value)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -286,7 +272,7 @@ CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID id, CUstreamAttrVa
 CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID id, const CUstreamAttrValue *value)
 {
 	struct stream *s;
-	CUresult r = enter(handle, &s);
+	CUresult r = stream_enter(handle, &s);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -296,7 +282,7 @@ CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID id, const CUstream
 CUresult cuStreamCopyAttributes(CUstream dst, CUstream src)
 {
 	struct stream *to, *from;
-	CUresult r = enter(dst, &to);
+	CUresult r = stream_enter(dst, &to);
 
 	if (r != CUDA_SUCCESS)
 		return r;
