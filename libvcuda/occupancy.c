@@ -88,12 +88,23 @@ CUresult hand_cuOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, CUfunction 
 {
 	struct vcuda_kernel *k;
 	struct vcuda_call c;
-	CUresult r = vcuda_kernel_use(fn, &k);
+	uint64_t room;
+	CUresult r = vcuda_kernel_get(fn, &k);
 
 	if (r)
 		return r;
 	if (!bytes || blocks <= 0 || block_size <= 0)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (is_computed(k) && block_size <= device()[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]) {
+		if (!residency_available(device(), k->attributes, k->barriers, block_size, blocks,
+					 &room))
+			return vcuda_sticky_error() ?: CUDA_ERROR_INVALID_VALUE;
+		*bytes = room;
+		return vcuda_sticky_error();
+	}
+	r = vcuda_kernel_use(fn, &k);
+	if (r)
+		return r;
 	vcuda_begin(&c, CUDA_ID_cuOccupancyAvailableDynamicSMemPerBlock);
 	vcuda_put_u64(&c, k->function);
 	vcuda_put_u64(&c, blocks);

@@ -70,6 +70,28 @@ static void check_occupancy(CUkernel kernel, const int *k, int barriers, const c
 		}
 }
 
+/* Dynamic shared memory that so many blocks leave each other. */
+static void check_dynamic(CUkernel kernel, const int *k, int barriers, const char *name)
+{
+	static const int sizes[] = { 1, 32, 128, 256, 384, 512, 1024 }, blocks[] = { 1, 2, 3, 4, 5, 8, 16, 24, 32, 33 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		for (size_t j = 0; j < sizeof(blocks) / sizeof(blocks[0]); j++) {
+			size_t want = 0;
+			CUresult r = cuOccupancyAvailableDynamicSMemPerBlock(&want, (CUfunction)kernel, blocks[j], sizes[i]);
+			uint64_t have = 0;
+			bool fits = residency_available(device, k, barriers, sizes[i], blocks[j], &have);
+
+			nr_questions++;
+			if (fits ? !r && want == have : r == CUDA_ERROR_INVALID_VALUE)
+				continue;
+			if (nr_wrong++ < 60)
+				printf("DIFF\t%d blocks of %d threads leave %lu bytes (%d), the driver's %zu (%d)\tregs %d shared %d max %d barriers %d\t%.60s\n",
+				       blocks[j], sizes[i], have, fits, want, r, k[CU_FUNC_ATTRIBUTE_NUM_REGS], k[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES],
+				       k[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES], barriers, name);
+		}
+}
+
 static void check_kernel(CUlibrary library, const struct cubin *c, const struct cubin_kernel *k)
 {
 	int want[NR_ATTRIBUTES], have[NR_ATTRIBUTES];
@@ -87,8 +109,10 @@ static void check_kernel(CUlibrary library, const struct cubin *c, const struct 
 	nr_kernels++;
 	of_file++;
 	nr_wrong += !same;
-	if (same && of_file % 20 == 0)
+	if (same && of_file % 20 == 0) {
 		check_occupancy(kernel, want, k->barriers, k->name);
+		check_dynamic(kernel, want, k->barriers, k->name);
+	}
 	if (same && !all)
 		return;
 	printf("%s", same ? "same" : "DIFF");

@@ -112,12 +112,34 @@ static void barriers(void **state)
 	}
 }
 
+/* Answers of an H100 (580.159.04), for kernels of cuBLAS. */
+static void what_blocks_leave_each_other(void **state)
+{
+	static const struct { int registers, shared, threads, blocks, bytes; } answers[] = {
+		{ 42, 8708, 1, 1, 40444 }, { 42, 8708, 32, 4, 40444 }, { 42, 8708, 128, 5, 37884 },
+		{ 42, 8708, 32, 8, 20476 }, { 42, 8708, 1, 16, 5884 }, { 42, 8708, 1024, 1, 40444 },
+		{ 42, 8708, 1024, 2, -1 }, { 42, 8708, 32, 24, -1 }, { 124, 6404, 512, 1, 42748 },
+		{ 124, 6404, 128, 5, -1 }, { 32, 0, 1, 5, 46592 }, { 32, 0, 1, 16, 14592 },
+		{ 32, 0, 1, 33, -1 },
+	};
+	uint64_t bytes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		make_kernel(answers[i].registers, answers[i].shared, 49152 - answers[i].shared);
+		if (!residency_available(device, kernel, 1, answers[i].threads, answers[i].blocks, &bytes))
+			bytes = -1;
+		assert_int_equal((int)bytes, answers[i].bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registers_and_threads),
 		cmocka_unit_test(shared_memory),
 		cmocka_unit_test(barriers),
+		cmocka_unit_test(what_blocks_leave_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);

@@ -53,14 +53,17 @@ uint64_t residency_fit(const struct residency_limits *l, const struct residency_
 	return shared ? least(max, l->shared / shared) : max;
 }
 
-/*
- * cuda_occupancy.h gives none where a block has more threads than __launch_bounds__ allows; a driver
- * asks whether there is room, and not that.
- */
-int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
-		     uint64_t dynamic)
+uint64_t residency_dynamic(const struct residency_limits *l, uint64_t declared, uint32_t blocks,
+			   uint64_t most)
 {
-	const struct residency_limits l = {
+	uint64_t room = l->shared / blocks / l->shared_unit * l->shared_unit;
+
+	return least(room - least(room, declared), most);
+}
+
+static struct residency_limits limits_of(const int *device)
+{
+	return (struct residency_limits){
 		.blocks = device[CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR],
 		.threads = device[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR],
 		.registers = device[CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR],
@@ -69,6 +72,16 @@ int residency_blocks(const int *device, const int *kernel, int barriers, int blo
 		.shared_reserved = device[CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK],
 		.shared_unit = SHARED_UNIT,
 	};
+}
+
+/*
+ * cuda_occupancy.h gives none where a block has more threads than __launch_bounds__ allows; a driver
+ * asks whether there is room, and not that.
+ */
+int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
+		     uint64_t dynamic)
+{
+	const struct residency_limits l = limits_of(device);
 	const struct residency_block b = {
 		.threads = block_size,
 		.registers = kernel[CU_FUNC_ATTRIBUTE_NUM_REGS],
@@ -80,4 +93,16 @@ int residency_blocks(const int *device, const int *kernel, int barriers, int blo
 	    dynamic > (uint64_t)kernel[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES])
 		return 0;
 	return residency_fit(&l, &b);
+}
+
+bool residency_available(const int *device, const int *kernel, int barriers, int block_size,
+			 int blocks, uint64_t *bytes)
+{
+	const struct residency_limits l = limits_of(device);
+
+	if (blocks > residency_blocks(device, kernel, barriers, block_size, 0))
+		return false;
+	*bytes = residency_dynamic(&l, kernel[CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES], blocks,
+				   kernel[CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES]);
+	return true;
 }

@@ -5,6 +5,7 @@
 #ifndef DRIVER_RESIDENCY_H
 #define DRIVER_RESIDENCY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a multiprocessor has. */
@@ -29,11 +30,21 @@ uint64_t residency_fit(const struct residency_limits *l, const struct residency_
 uint64_t residency_shared(const struct residency_limits *l, const struct residency_block *b);
 
 /*
+ * Bytes of dynamic shared memory that so many blocks leave each other as a driver says it, up to most:
+ * it does not count what the system takes of each. declared: what one has without any.
+ */
+uint64_t residency_dynamic(const struct residency_limits *l, uint64_t declared, uint32_t blocks,
+			   uint64_t most);
+
+/*
  * device: CUdevice_attribute, kernel: CUfunction_attribute 0 to 15; dynamic: bytes of shared memory.
  * barriers: that a block uses; block_size: up to the device's threads of a block. As the driver says it
  * on compute capability 9.0 where no split of the cache is preferred.
  */
 int residency_blocks(const int *device, const int *kernel, int barriers, int block_size,
 		     uint64_t dynamic);
+/* The same of the dynamic shared memory that so many blocks leave each other; false: they do not fit. */
+bool residency_available(const int *device, const int *kernel, int barriers, int block_size,
+			 int blocks, uint64_t *bytes);
 
 #endif

@@ -37,7 +37,7 @@ struct worker;
  * sent yet is what the wait of another stream may have to wait for. Enough that one connection may
  * be behind the others by what net_bulk_options() lets it hold.
  */
-#define BULK_SLOTS_IN		16u
+#define BULK_SLOTS_IN		32u
 #define BULK_SLOTS_OUT		16u
 #define BULK_SLOTS_MAX		64u
 #define BULK_TOGETHER_IN	4u	/* stripes copied at once, at most */

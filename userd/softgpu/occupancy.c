@@ -13,11 +13,6 @@
 
 #define OCCUPANCY_FLAGS		CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE
 
-static unsigned int at_most(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
 /* The smallest part of the cache, in bytes, that is shared memory and holds n bytes. */
 static unsigned int split_for(unsigned int n)
 {
@@ -99,7 +94,6 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction han
 {
 	const struct device_limits *l = device_limits();
 	const struct sg_kernel_info *info;
-	unsigned int room;
 	struct function *f;
 	CUresult r = enter(handle, &f);
 
@@ -109,10 +103,9 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction han
 	if (!dynamic || blocks <= 0 || threads <= 0 || threads > DEVICE_THREADS_PER_BLOCK ||
 	    (unsigned int)blocks > occupancy_blocks(f, threads, 0))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	room = l->shared / blocks / l->shared_unit * l->shared_unit;
-	room -= at_most(room, l->shared_reserved);
-	room = at_most(room, l->shared_optin);
-	*dynamic = room - at_most(room, info->static_shared);
+	*dynamic = residency_dynamic(&(struct residency_limits){ .shared = l->shared,
+								 .shared_unit = l->shared_unit },
+				     info->static_shared, blocks, function_max_dynamic_shared(f));
 	return context_leave(CUDA_SUCCESS);
 }
 
