@@ -131,7 +131,8 @@ CUresult hand_cuTensorMapReplaceAddress(CUtensorMap *map, void *address)
 	vcuda_put_u64(&c, (uintptr_t)address);
 	vcuda_want_blob(&c, &out, sizeof(out), false);
 	r = vcuda_memo(&c);
+	/* the type asks for 128 bytes, the function for 64 */
 	if (!r)
-		*map = out;
+		memcpy((void *)map, &out, sizeof(out));
 	return r;
 }
