@@ -4,12 +4,11 @@
 
 process_OUT := build/tests/process
 process_PROGRAMS := $(addprefix $(process_OUT)/,process liblate.so libplugin_static.so libplugin_shared.so linked)
-process_LINK := -Wl,-rpath,$(CURDIR)/$(process_OUT)
 
 $(process_OUT)/process: tests/process/process.c tests/process/late.h tests/cuda/check.h
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS)) -isystem $(CUDA_HOME)/include $< -o $@ $(process_LINK) -ldl -lpthread
+	$(Q)$(CC) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS)) -isystem $(CUDA_HOME)/include -DLATE='"$(CURDIR)/$(process_OUT)/liblate.so"' $< -o $@ -ldl -lpthread
 
 $(process_OUT)/liblate.so: tests/process/late.c tests/process/late.h
 	@echo "  CC      $@"
