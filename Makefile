@@ -11,6 +11,7 @@
 # make softtwin   the same on softgpu
 # make check-softgpu  of make check what tests softgpu alone
 # make check-vcuda    of make check what tests the library and the daemons alone
+# make check-tsan     check-vcuda under ThreadSanitizer
 # make check-runtimes  of make check what runs on libcudart of other versions
 # make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-vgpud, fuzz-softgpu
 # make fuzz-rows      which rows of cuda.def the fuzzer of the worker reaches

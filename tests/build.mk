@@ -110,9 +110,14 @@ $(tests_ATTRIBUTES): tests/gpu/attributes.c $(libvcuda_obj)
 	$(Q)$(CC) $(CFLAGS) $(filter-out -fvisibility=hidden,$(libvcuda_cflags)) $< $(patsubst %,build/libvcuda/obj/%.o,libvcuda/cubin libvcuda/image userd/driver/residency \
 		userd/image/code userd/image/fatbin userd/image/decompress) -o $@ -L$(CUDA_STUBS) -lcuda -l:libzstd.a -l:liblz4.a
 
-# The library and the daemons alone: what SANITIZE=thread is for.
-check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) $(vgpud_STANDIN) cuda-programs
-	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) tests/e2e/server_test.py tests/e2e/programs_test.py tests/e2e/standin_test.py
+# The library and the daemons alone.
+check_VCUDA_PY := $(patsubst %,tests/e2e/%_test.py,server programs standin process hostile double trips)
+check-vcuda: all $(UNIT_TESTS) $(tools_DELAYPROXY) $(vgpud_STANDIN) cuda-programs $(process_PROGRAMS)
+	$(Q)CUDA_HOME=$(CUDA_HOME) CC=$(CC) $(sanitize_ENV) $(PYTHON3) tests/run.py $(UNIT_TESTS) $(check_VCUDA_PY)
+
+# The same under ThreadSanitizer: the threads of the library, of vgpud, of the server and its workers.
+check-tsan:
+	$(Q)$(MAKE) --no-print-directory SANITIZE=thread check-vcuda
 
 demo: all cuda-programs
 	$(Q)tools/demo.sh
@@ -160,4 +165,4 @@ gputrips: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu
 gpulibraries: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker
 	$(Q)$(PYTHON3) tools/gpulibraries.py
 
-.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-runtimes check-vcuda check-softgpu demo gpucheck roundtrips python-packages nvidia-smi
+.PHONY: gputwin softtwin gpulibraries gpubench gputrips check check-runtimes check-tsan check-vcuda check-softgpu demo gpucheck roundtrips python-packages nvidia-smi

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "frames.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 
 #define FRAMES_MAX	512u
 #define PLAIN		32u	/* one mutation in that many is libFuzzer's own */
+#define CHANGES		100u	/* of each input, in make check */
+#define ROOM		4096u	/* for what they add */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max) __attribute__((weak));
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed);
@@ -225,6 +228,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t na, const uint8_t *b, 
 	return row_write(&r, out, max);
 }
 
+#ifdef FUZZ_MAIN
+
 static uint8_t *read_file(const char *path, size_t *n)
 {
 	FILE *f = fopen(path, "rb");
@@ -246,34 +251,86 @@ static uint8_t *read_file(const char *path, size_t *n)
 	return data;
 }
 
-int frames_replay(int argc, char **argv)
-{
-	printf("1..%d\n", argc - 1);
-	for (int i = 1; i < argc; i++) {
-		size_t n;
-		uint8_t *data = read_file(argv[i], &n);
-
-		if (!data) {
-			printf("Bail out! cannot read %s\n", argv[i]);
-			return 1;
-		}
-		LLVMFuzzerTestOneInput(data, n);
-		free(data);
-		printf("ok %d %s\n", i, argv[i]);
-		fflush(stdout);
-	}
-	return 0;
-}
-
-#ifdef FUZZ_MAIN
+/* A few bytes in place of others, or behind them: as much of libFuzzer as make check has. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
 {
-	(void)data, (void)max;
+	size_t more = size + 8 <= max && !pick(4) ? 8 : 0;
+
+	for (size_t i = 0; i < more; i++)
+		data[size++] = pick(256);
+	for (uint32_t i = 1 + pick(4); i && size; i--)
+		data[pick(size)] = pick(256);
 	return size;
 }
 
+/* The input as it is, and some changes of it, always the same ones: up to 8, each on top of the one before. */
+static void replay(const uint8_t *data, size_t n)
+{
+	uint8_t *changed = malloc(n + ROOM), *exact;
+	size_t size = n;
+
+	LLVMFuzzerTestOneInput(data, n);
+	for (unsigned int i = 0; changed && i < CHANGES; i++) {
+		if (n && i % 8 == 0)
+			memcpy(changed, data, size = n);
+		size = LLVMFuzzerCustomMutator(changed, size, n + ROOM, (i + 1) * 2654435761u);
+		exact = malloc(size ? size : 1);
+		if (!exact)
+			break;
+		memcpy(exact, changed, size);
+		LLVMFuzzerTestOneInput(exact, size);
+		free(exact);
+	}
+	free(changed);
+}
+
+static bool replay_file(const char *path)
+{
+	static unsigned int nr;
+	uint8_t *data;
+	size_t n;
+
+	printf("# %s\n", path);
+	fflush(stdout);
+	data = read_file(path, &n);
+	if (!data)
+		return false;
+	replay(data, n);
+	free(data);
+	printf("ok %u %s\n", ++nr, path);
+	return true;
+}
+
+static int is_file(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static bool replay_folder(const char *folder)
+{
+	struct dirent **list;
+	int n = scandir(folder, &list, is_file, alphasort);
+	char path[4096];
+	bool ok = n > 0;
+
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, list[i]->d_name);
+		ok = ok && replay_file(path);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+	return ok;
+}
+
+/* Folders of inputs. Speaks TAP. */
 int main(int argc, char **argv)
 {
-	return frames_replay(argc, argv);
+	for (int i = 1; i < argc; i++)
+		if (!replay_folder(argv[i])) {
+			printf("Bail out! cannot read %s\n", argv[i]);
+			return 1;
+		}
+	return 0;
 }
 #endif

@@ -6,6 +6,8 @@
  * it, gives it the op of another, or takes, doubles, moves or borrows whole frames, and afterwards every size is right and, if
  * the numbers count, every number is greater than the one before. One mutation in 32 is left as
  * libFuzzer made it.
+ *
+ * With FUZZ_MAIN there is a main() here, for make check, which has no libFuzzer.
  */
 #ifndef FUZZ_FRAMES_H
 #define FUZZ_FRAMES_H
@@ -22,12 +24,6 @@ extern const size_t frames_nr_numbers;
 
 /* Size of the frame at p, of which n bytes are left; the whole rest when it is not one. */
 size_t frames_size(const uint8_t *p, size_t n);
-
-/*
- * The main() of make check's build, where there is no libFuzzer: each file that is named goes
- * through LLVMFuzzerTestOneInput() once. Speaks TAP.
- */
-int frames_replay(int argc, char **argv);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

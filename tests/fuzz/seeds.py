@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Seeds for the fuzzers of tests/fuzz: seeds.py FOLDER
+Seeds for the fuzzers of tests/fuzz: seeds.py [--still] FOLDER ROWS
 
-FOLDER/worker/seeds   what the programs of tests/cuda and tests/errors, and worker_script, send behind the lease, on softgpu; a frame of every
-                      generated row, and one of zeros where no other seed has the row
+--still leaves out what programs send; ROWS is the program of rows.c.
+
+FOLDER/worker/seeds   what the programs of tests/cuda and tests/errors, and worker_script, send behind the lease, on softgpu; what none of them
+                      comes to send; a frame of every generated row, and one of zeros where no other seed has the row
 FOLDER/client/seeds   what the worker sends to the client's fuzzer, of which client_script and worker_script are the programs
 FOLDER/wire/seeds     leases, and greetings
 FOLDER/vgpud/seeds    announcements and frames, and the configuration
@@ -142,6 +144,42 @@ def others(folder):
         keep(folder, f"row.{name}", struct.pack("<IHHQ", 16 + 64, number, 0, 2) + bytes(64))
 
 
+def launch_ex(function, stream, attributes=b"", sizes=0):
+    """struct vwire_launch_ex: two blocks of 32 threads, and attributes of 72 bytes."""
+    return struct.pack("<12I", function, stream, 2, 1, 1, 32, 1, 1, 0, 0, len(attributes) // 72, sizes) + attributes
+
+
+def unsaid(folder):
+    """
+    What the library answers itself where it can, or softgpu does not grant, with the objects of worker_script: stream 1, module 1 and its
+    function 2, array 1, mipmapped array 1, surface reference 1, and its own texture reference.
+    """
+    with open(os.path.join(folder, "worker.worker_script.0"), "rb") as f:
+        session = list(frames(f.read()))
+    with open(os.path.join(dgsf.BUILD, "gen", "cuda_ids.gen.h"), encoding="ascii") as f:
+        ids = {name: int(number, 16) for name, number in re.findall(r"CUDA_ID_(\w+) = (0x\w+)", f.read())}
+    gone = {ids[f"cu{name}"] for name in ("TexRefDestroy", "MipmappedArrayDestroy", "ArrayDestroy", "ModuleUnload", "StreamDestroy_v2")}
+    ref, = (struct.unpack_from("<I", f, 16)[0] for f in session if op(f) == ids["cuTexRefCreate"])
+    named = 0x80000000 + sum(op(f) == ids["cuModuleGetFunction"] for f in session)
+    pair = struct.pack("<II", 4, 0) + struct.pack("<III", 2, 1, 1).ljust(64, b"\0")
+    calls = [
+        ("cuModuleGetFunction", struct.pack("<6I", named, 1, 0, 0, 0, 6) + b"second"),
+        ("cuFuncGetAttribute", struct.pack("<II", 2, 1)),
+        ("cuLaunchKernelEx", launch_ex(2, 1)),
+        ("cuLaunchKernelEx", launch_ex(2, 1, pair)),
+        ("cuOccupancyMaxPotentialClusterSize", launch_ex(2, 1)),
+        ("cuOccupancyMaxActiveClusters", launch_ex(2, 1, pair)),
+        ("cuOccupancyMaxActiveClusters", launch_ex(2, 1, pair, sizes=16)),
+        ("cuTexRefSetMipmappedArray", struct.pack("<IIIIII", ref, 0, 1, 0, 1, 0)),
+        ("cuSurfRefSetArray", struct.pack("<IIIIII", 1, 0, 1, 0, 0, 0)),
+    ]
+    data = b"".join(f for f in session if op(f) not in gone)
+    last = 1 + struct.unpack_from("<Q", session[-1], 8)[0]
+    for i, (name, payload) in enumerate(calls):
+        data += dgsf.frame(ids[name], payload, seq=last + i)
+    keep(folder, "unsaid", data)
+
+
 def wire(out):
     for name, data in (("lease", dgsf.lease(mem=1 << 30, wait_ms=5)), ("tagged", dgsf.lease(tail=struct.pack("<HHI", 7, 0, 8) + bytes(8))),
                        ("required", dgsf.lease(tail=struct.pack("<HHI", 7, 1, 8) + bytes(8))), ("newer", dgsf.lease(version=9))):
@@ -176,14 +214,14 @@ def vgpud(out):
 
 
 def main():
-    out = os.path.abspath(sys.argv[1])
+    still, (out, rows) = sys.argv[1] == "--still", map(os.path.abspath, sys.argv[-2:])
     for target in ("worker", "client", "wire", "vgpud"):
         shutil.rmtree(os.path.join(out, target, "seeds"), ignore_errors=True)
         os.makedirs(os.path.join(out, target, "seeds"))
-    rows = os.path.join(out, "worker", "rows")
-    if os.path.exists(rows):
-        subprocess.run([rows, os.path.join(out, "worker", "seeds")], check=True)
-    sessions(out)
+    subprocess.run([rows, os.path.join(out, "worker", "seeds")], check=True)
+    if not still:
+        sessions(out)
+        unsaid(os.path.join(out, "worker", "seeds"))
     others(os.path.join(out, "worker", "seeds"))
     wire(out)
     vgpud(out)

@@ -7,9 +7,7 @@
  * linker's wraps, so there is no socket to be slow. Each session begins with an empty table of
  * handles and no memory: what the one before has left is ended by the rows that end such objects.
  *
- * What waits for memory to change would wait for ever, so those functions of the driver are absent,
- * and large launches are refused behind the decoder. Texture references, which softgpu has not, are
- * made here, so that the rows that take one find it.
+ * What the driver does not do here as elsewhere stands in worker_driver.c.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,10 +24,10 @@
 #include "log.h"
 #include "run.h"
 #include "worker.h"
+#include "worker_driver.h"
 
 #define MEM_LIMIT	(128ull << 20)
 #define ANSWER_NS	10000000ull	/* a client answers no call after that, it has gone */
-#define THREADS_MAX	65536u
 #define END_S		5		/* work that is still there then is a finding */
 
 bool frames_count = true;
@@ -159,113 +157,6 @@ static void make_context(void)
 	must(copy_init(w), "memory for copies");
 }
 
-static void no_endless_waits(void)
-{
-	real.cuStreamWaitValue32 = NULL;
-	real.cuStreamWaitValue32_v2 = NULL;
-	real.cuStreamWaitValue64 = NULL;
-	real.cuStreamWaitValue64_v2 = NULL;
-	real.cuStreamBatchMemOp_v2 = NULL;
-	real.cuGraphAddBatchMemOpNode = NULL;
-	real.cuGraphAddNode_v2 = NULL;		/* loops */
-	setenv("SOFTGPU_STEP_LIMIT", "100000", 1);
-}
-
-/* Of one launch; more is no error, but takes long. */
-static bool is_small(const unsigned int *n)
-{
-	uint64_t all = 1;
-
-	for (int i = 0; i < 6; i++)
-		if (n[i] > THREADS_MAX || (all *= n[i]) > THREADS_MAX)
-			return false;
-	return true;
-}
-
-static struct realcuda driver;
-
-static CUresult launch(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx,
-		       unsigned int by, unsigned int bz, unsigned int shared, CUstream s, void **params,
-		       void **extra)
-{
-	const unsigned int n[] = { gx, gy, gz, bx, by, bz };
-
-	return is_small(n) ? driver.cuLaunchKernel(f, gx, gy, gz, bx, by, bz, shared, s, params, extra)
-			   : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult launch_cooperative(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz,
-				   unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,
-				   CUstream s, void **params)
-{
-	const unsigned int n[] = { gx, gy, gz, bx, by, bz };
-
-	return is_small(n) ? driver.cuLaunchCooperativeKernel(f, gx, gy, gz, bx, by, bz, shared, s, params)
-			   : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult launch_ex(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
-{
-	return is_small(&c->gridDimX) ? driver.cuLaunchKernelEx(c, f, params, extra)
-				      : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult add_node(CUgraphNode *node, CUgraph g, const CUgraphNode *before, size_t nr,
-			 const CUDA_KERNEL_NODE_PARAMS *p)
-{
-	return is_small(&p->gridDimX) ? driver.cuGraphAddKernelNode_v2(node, g, before, nr, p)
-				      : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult set_node(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p)
-{
-	return is_small(&p->gridDimX) ? driver.cuGraphExecKernelNodeSetParams_v2(exec, node, p)
-				      : CUDA_ERROR_INVALID_VALUE;
-}
-
-static void no_large_launches(void)
-{
-	driver = real;
-	real.cuLaunchKernel = launch;
-	real.cuLaunchCooperativeKernel = launch_cooperative;
-	real.cuLaunchKernelEx = launch_ex;
-	real.cuGraphAddKernelNode_v2 = add_node;
-	real.cuGraphExecKernelNodeSetParams_v2 = set_node;
-}
-
-static CUresult make_ref(CUtexref *out)
-{
-	static uint8_t one;
-
-	*out = (CUtexref)(void *)&one;
-	return CUDA_SUCCESS;
-}
-
-static CUresult end_ref(CUtexref ref)
-{
-	(void)ref;
-	return CUDA_SUCCESS;
-}
-
-static CUresult find_ref(CUtexref *out, CUmodule m, const char *name)
-{
-	(void)m, (void)name;
-	return make_ref(out);
-}
-
-static CUresult find_surface(CUsurfref *out, CUmodule m, const char *name)
-{
-	return find_ref((CUtexref *)(void *)out, m, name);
-}
-
-static void with_references(void)
-{
-	real.cuTexRefCreate = make_ref;
-	real.cuTexRefDestroy = end_ref;
-	real.cuModuleGetTexRef = find_ref;
-	real.cuModuleGetSurfRef = find_surface;
-}
-
 static void start(void)
 {
 	const char *path = getenv("FUZZ_CUDA");
@@ -275,13 +166,13 @@ static void start(void)
 		fprintf(stderr, "worker_fuzz: %s\n", dlerror());
 		exit(1);
 	}
+	setenv("SOFTGPU_STEP_LIMIT", "100000", 1);
+	setenv("SOFTGPU_FAULTS", "context", 1);		/* new_context() ends them */
 	log_init("worker_fuzz");
 	log_set_level(getenv("FUZZ_LOG") ? log_level_parse(getenv("FUZZ_LOG")) : LOG_LEVEL_ERR);
 	w = calloc(1, sizeof(*w));
 	realcuda_load(&real, lib);
-	no_endless_waits();
-	no_large_launches();
-	with_references();
+	worker_driver();
 	must(real.cuInit(0), "cuInit");
 	must(real.cuDeviceGetCount(&w->device.nr_devices), "devices");
 	make_context();
