@@ -17,7 +17,12 @@
 
 struct worker;
 
+/* Where worker and program both have room. ThreadSanitizer's shadow lies there; it leaves the first 512 GiB. */
+#ifdef __SANITIZE_THREAD__
+#define MEMORY_RANGE_BASE	0x1000000000ull
+#else
 #define MEMORY_RANGE_BASE	0x200000000000ull
+#endif
 #define MEMORY_RANGE_MIN	(64ull << 30)
 
 /* Memory of cuMemCreate(): counts from then until neither its number nor a mapping is left. */
