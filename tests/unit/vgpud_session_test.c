@@ -25,6 +25,7 @@
 #include "control.h"
 #include "log.h"
 #include "vgpud.h"
+#include "vgpud_bench.h"
 
 #define RING	8192u
 #define OP	0x0101
@@ -41,19 +42,6 @@ static struct vgpud v;
 static char log_path[] = "/tmp/vgpud_session_test-XXXXXX";
 
 /* ---- the module and the devices ---- */
-
-static uint8_t *map_twice(uint32_t n)
-{
-	int fd = memfd_create("ring", MFD_CLOEXEC);
-	uint8_t *p = mmap(NULL, 2ul * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_true(fd >= 0 && p != MAP_FAILED && !ftruncate(fd, n));
-	for (int i = 0; i < 2; i++)
-		assert_ptr_equal(mmap(p + i * n, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
-				 p + i * n);
-	close(fd);
-	return p;
-}
 
 int control_attach(int control, uint64_t session, struct vgpu_session_attach *out)
 {
@@ -85,18 +73,6 @@ void control_unmap(const struct fwd_ring *ring)
 			sides[i].open = false;
 }
 
-int control_doorbell(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
-int control_report_session(int fd, uint64_t mem_used)
-{
-	(void)fd, (void)mem_used;
-	return 0;
-}
-
 int device_take_spare(struct device *d)
 {
 	int pair[2];
@@ -105,34 +81,6 @@ int device_take_spare(struct device *d)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	next->server = pair[1];
 	return pair[0];
-}
-
-const char *device_server(const struct device *d)
-{
-	(void)d;
-	return "server:1";
-}
-
-const char *device_tenant(const struct device *d)
-{
-	(void)d;
-	return "test";
-}
-
-uint32_t device_queue_wait(const struct device *d)
-{
-	(void)d;
-	return 0;
-}
-
-void device_answered(struct device *d)
-{
-	(void)d;
-}
-
-void device_silent(struct device *d, int err)
-{
-	(void)d, (void)err;
 }
 
 /* ---- what a test does ---- */
