@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "launchattr.h"
 #include "module.h"
 #include "vcuda_graph.h"
 #include "view.h"
@@ -291,30 +292,6 @@ CUresult hand_cuLaunchCooperativeKernel(CUfunction fn, unsigned int gx, unsigned
 
 /* ---- cuLaunchKernelEx ---- */
 
-/*
- * Attributes whose value is plain bytes. Those that hold a graph's device node are not carried.
- */
-static bool is_plain(CUlaunchAttributeID id)
-{
-	switch (id) {
-	case CU_LAUNCH_ATTRIBUTE_IGNORE:
-	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* An event goes as its number, in front, where the value has it too. */
 static CUresult put_event(uint8_t *p, CUevent event)
 {
@@ -344,7 +321,7 @@ static CUresult put_attribute(uint8_t *p, const CUlaunchAttribute *a)
 	if (a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION && !has_clusters() &&
 	    (a->value.clusterDim.x != 1 || a->value.clusterDim.y != 1 || a->value.clusterDim.z != 1))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (is_plain(a->id))
+	if (launch_attribute_is_plain(a->id))
 		return CUDA_SUCCESS;
 	vcuda_say("cuLaunchKernelEx: launch attribute %d is not supported", a->id);
 	/* the last that there is */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "function.h"
+#include "launchattr.h"
 #include "run.h"
 #include "worker.h"
 
@@ -100,20 +101,9 @@ static CUresult take_attribute(struct request *rq, uint32_t id, const uint8_t *v
 {
 	a->id = id;
 	memcpy(&a->value, value, sizeof(a->value));
-	switch (id) {
-	case CU_LAUNCH_ATTRIBUTE_IGNORE:
-	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+	if (launch_attribute_is_plain(id))
 		return CUDA_SUCCESS;
+	switch (id) {
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
 		return take_event(rq, value, &a->value.programmaticEvent.event);
 	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
