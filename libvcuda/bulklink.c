@@ -4,13 +4,9 @@
  *
  * VGPU_BULK says how many there are, 4 unless told otherwise, 0 for none. They are opened by a
  * thread of their own when the first large copy comes, to the address that the session's goes to.
- * Through vgpud each is a pair of rings (lane.c), else a socket.
- * Where the network's device takes data from the program's pages, nobody copies it (VGPU_ZEROCOPY=0:
- * the kernel does); a copy is then over when the server has acknowledged it.
+ * Through vgpud each is a pair of rings (lane.c), in direct mode a socket (bulksock.c).
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +16,7 @@
 
 #include "bulk.h"
 #include "bulklink.h"
+#include "bulksock.h"
 #include "env.h"
 #include "lane.h"
 #include "net.h"
@@ -28,9 +25,7 @@
 
 #define LINKS	  4
 #define LINKS_MAX 8
-#define OPEN_MS	  5000
 #define REASON_MS 1000 /* for the session's connection to say why */
-#define BOUNCE	  (64u << 10)
 #define SETTLE_MS 100
 
 enum state { NONE, OFFERED, OPENING, READY };
@@ -51,7 +46,7 @@ static unsigned int nr_copying_wait;
 static bool first_busy; /* a thread that copies sends over the first connection */
 static bool stopping;
 static int nr_links, fds[LINKS_MAX];
-static struct zerocopy zero[LINKS_MAX];
+static struct zerocopy sockets[LINKS_MAX];
 static struct vcuda_lane lane_room[LINKS_MAX], *lanes[LINKS_MAX];
 static int lane_stop = -1;	/* eventfd; -1: there are none, in direct mode */
 static pthread_t opener, threads[2 * LINKS_MAX];
@@ -110,60 +105,6 @@ static void gone(const char *text)
 
 /* ---- sending ---- */
 
-static ssize_t send_some(int fd, struct iovec *iov, int nr)
-{
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = nr };
-	uint8_t bounce[BOUNCE];
-	size_t n;
-	ssize_t r = sendmsg(fd, &m, MSG_NOSIGNAL);
-
-	if (r >= 0 || errno != EFAULT)
-		return r;
-	/* a page that the program, or a handler of its faults, is to be asked for */
-	n = iov->iov_len < sizeof(bounce) ? iov->iov_len : sizeof(bounce);
-	memcpy(bounce, iov->iov_base, n);
-	return send(fd, bounce, n, MSG_NOSIGNAL);
-}
-
-static bool send_all(int fd, struct iovec *iov, int nr)
-{
-	ssize_t n;
-
-	while (nr) {
-		n = send_some(fd, iov, nr);
-		if (n < 0 && errno != EINTR)
-			return false;
-		for (; nr && n >= (ssize_t)iov->iov_len; iov++, nr--)
-			n -= iov->iov_len;
-		if (n > 0) {
-			iov->iov_base = (uint8_t *)iov->iov_base + n;
-			iov->iov_len -= n;
-		}
-	}
-	return true;
-}
-
-/* The head is copied, as it does not stay; the data is not. */
-static bool send_pages(struct zerocopy *z, struct iovec *iov)
-{
-	uint8_t *p = iov[1].iov_base;
-	size_t left = iov[1].iov_len;
-	ssize_t n = send(z->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_MORE);
-
-	if (n != (ssize_t)iov[0].iov_len)
-		return false;
-	for (; left; p += n, left -= n) {
-		n = zerocopy_send(z, p, left);
-		if (n < 0 && errno == EFAULT)
-			break;
-		if (n < 0 && errno != EINTR)
-			return false;
-		n = n < 0 ? 0 : n;
-	}
-	iov[1] = (struct iovec){ p, left };
-	return !(left + iov[2].iov_len) || send_all(z->fd, iov + 1, 2);
-}
-
 static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 {
 	static const uint8_t zeros[8];
@@ -182,10 +123,8 @@ static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 	};
 
 	vcuda_stats_bytes(sizeof(h) + vwire_pad(len), 0);
-	if (lane_stop >= 0)
-		return vcuda_lane_send(lanes[link], iov, 3);
-	return zerocopy_is_on(&zero[link]) ? send_pages(&zero[link], iov)
-					   : send_all(fds[link], iov, 3);
+	return lane_stop >= 0 ? vcuda_lane_send(lanes[link], iov, 3)
+			      : vcuda_bulksock_send(&sockets[link], iov);
 }
 
 /*
@@ -267,7 +206,7 @@ void vcuda_bulk_finish(struct vcuda_outbound *o)
 void vcuda_bulk_settle(void)
 {
 	for (int i = 0; lane_stop < 0 && i < nr_links; i++)
-		while (!zerocopy_wait(&zero[i], SETTLE_MS) && !vcuda_session_error())
+		while (!zerocopy_wait(&sockets[i], SETTLE_MS) && !vcuda_session_error())
 			usleep(1000);
 }
 
@@ -291,27 +230,8 @@ static void *sender(void *arg)
 
 static bool receive(int link, void *p, size_t n)
 {
-	uint8_t bounce[BOUNCE], *at = p;
-	int fd = fds[link];
-	ssize_t got;
-
-	if (lane_stop >= 0)
-		return vcuda_lane_receive(lanes[link], p, n);
-	while (n) {
-		got = recv(fd, at, n, MSG_WAITALL);
-		if (got < 0 && errno == EFAULT) {
-			got = recv(fd, bounce, n < sizeof(bounce) ? n : sizeof(bounce), 0);
-			if (got > 0)
-				memcpy(at, bounce, got);
-		}
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		at += got;
-		n -= got;
-	}
-	return true;
+	return lane_stop >= 0 ? vcuda_lane_receive(lanes[link], p, n)
+			      : vcuda_bulksock_receive(&sockets[link], p, n);
 }
 
 static bool head_is_right(const struct stripe_head *h)
@@ -380,37 +300,6 @@ static bool keep(int i, int fd)
 	return ok;
 }
 
-static int connect_one(int i, const struct net_addr *to)
-{
-	struct {
-		struct vwire_frame frame;
-		struct vwire_bulk bulk;
-	} ask = { .frame = { .size = htole32(sizeof(ask)), .op = htole16(VWIRE_OP_BULK) },
-		  .bulk = offer };
-	struct vwire_frame answer;
-	uint64_t end = net_now() + OPEN_MS;
-	int fd = net_connect_start(to), err;
-
-	if (fd < 0)
-		return fd;
-	if (!keep(i, fd))
-		return -ECANCELED;
-	ask.bulk.connections = 0;
-	net_bulk_options(fd);
-	err = poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, OPEN_MS) > 0
-		      ? net_connected(fd)
-		      : -ETIMEDOUT;
-	if (!err)
-		err = net_write(fd, &ask, sizeof(ask), end);
-	if (!err)
-		err = net_read(fd, &answer, sizeof(answer), end);
-	if (!err && le16toh(answer.op) != VWIRE_OP_BULK)
-		err = -ECONNREFUSED;
-	if (!err && fcntl(fd, F_SETFL, 0) < 0)
-		err = -errno;
-	return err;
-}
-
 /* With the lock. unmap: nobody uses its rings. */
 static void close_link(int i, bool unmap)
 {
@@ -464,15 +353,18 @@ static int connect_lanes(char *why, size_t n)
 static int connect_sockets(void)
 {
 	struct net_addr to = { .len = sizeof(to.sa) };
-	const char *env = getenv("VGPU_ZEROCOPY");
-	int i, err = 0;
+	int i, fd, err = 0;
 
 	if (getpeername(vcuda_transport()->sock, (struct sockaddr *)&to.sa, &to.len) < 0)
 		return -errno;
 	for (i = 0; !err && i < nr_links; i++) {
-		err = connect_one(i, &to);
-		if (!err)
-			zerocopy_init(&zero[i], fds[i], !env || *env != '0');
+		fd = net_connect_start(&to);
+		if (fd < 0)
+			err = fd;
+		else if (!keep(i, fd))
+			err = -ECANCELED;
+		else
+			err = vcuda_bulksock_connected(&sockets[i], fd, &offer);
 	}
 	while (err && i <= nr_links)
 		do_without(nr_links - 1);
