@@ -39,7 +39,19 @@ struct vcuda_module {
 	void *params;			/* what kernels point into */
 };
 
-/* All of these with the list's lock held. */
+/* ---- module.c, for lookup.c ---- */
+
+/* A module or a library whose kernels are known. */
+CUresult vcuda_module_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m);
+/* A listed one, as that context has it. */
+CUresult vcuda_module_in(struct vcuda_module **m, CUcontext ctx);
+/* A listed one is at the server. */
+CUresult vcuda_module_sent(struct vcuda_module *m);
+/* The module that a library is in a context. */
+CUresult vcuda_module_alias(CUmodule *out, struct vcuda_module *m);
+CUresult vcuda_kernel_out(struct vcuda_kernel *k, CUfunction *out);
+
+/* ---- load.c: all of these with the list's lock held ---- */
 
 /* Of the image, which lasts for the call only. The log and the time go where j says. */
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * module.c - modules and libraries: handles, look-ups, which are answered here, and unloading
+ * module.c - modules and libraries: handles, loading and unloading
  *
  * A library whose image the program promises to keep (CU_LIBRARY_BINARY_IS_PRESERVED, as libcudart
  * does) is listed at its first look-up.
@@ -40,7 +40,7 @@ static CUresult ensure_listed(struct vcuda_module *m)
 	return r;
 }
 
-static CUresult ensure_sent(struct vcuda_module *m)
+CUresult vcuda_module_sent(struct vcuda_module *m)
 {
 	CUresult r = ensure_listed(m);
 
@@ -218,8 +218,7 @@ static bool is_separate(const struct vcuda_module *m)
 	return m->library && !m->of && atomic_load_explicit(&separate, memory_order_relaxed);
 }
 
-/* As that context has it. */
-static CUresult in_context(struct vcuda_module **m, CUcontext ctx)
+CUresult vcuda_module_in(struct vcuda_module **m, CUcontext ctx)
 {
 	struct vcuda_module *own;
 
@@ -408,15 +407,15 @@ bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx)
 	return (k->module->library && !k->module->of) || k->module->ctx == ctx;
 }
 
-/* ---- look-ups ---- */
+/* ---- what others look for in them: lookup.c ---- */
 
-static CUresult get_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m)
+CUresult vcuda_module_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m)
 {
 	*m = get(kind, handle);
 	return *m ? ensure_listed(*m) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-static CUresult kernel_handle(struct vcuda_kernel *k, CUfunction *out)
+CUresult vcuda_kernel_out(struct vcuda_kernel *k, CUfunction *out)
 {
 	pthread_mutex_lock(&lock);
 	*out = vcuda_kernel_handle(k);
@@ -424,83 +423,7 @@ static CUresult kernel_handle(struct vcuda_kernel *k, CUfunction *out)
 	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, const char *name,
-			    CUfunction *out)
-{
-	struct vcuda_module *m;
-	unsigned int i;
-	CUresult r;
-
-	if (!out || !name)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = get_listed(kind, handle, &m);
-	if (r)
-		return r;
-	for (i = 0; i < m->nr_kernels; i++)
-		if (!strcmp(m->kernels[i].name, name))
-			return kernel_handle(&m->kernels[i], out);
-	return CUDA_ERROR_NOT_FOUND;
-}
-
-static CUresult count(enum cuda_handle_kind kind, const void *handle, unsigned int *n)
-{
-	struct vcuda_module *m;
-	CUresult r = n ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
-
-	if (!r)
-		*n = m->nr_kernels;
-	return r;
-}
-
-static CUresult enumerate(enum cuda_handle_kind kind, const void *handle, unsigned int n,
-			  CUfunction *out)
-{
-	struct vcuda_module *m;
-	unsigned int i;
-	CUresult r = out ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
-
-	for (i = 0; !r && i < n && i < m->nr_kernels; i++)
-		r = kernel_handle(&m->kernels[i], &out[i]);
-	return r;
-}
-
-CUresult hand_cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name)
-{
-	CUresult r = find_kernel(CUDA_HANDLE_module, handle, name, out);
-
-	/* the empty name is none that could be missing */
-	if (r == CUDA_ERROR_NOT_FOUND && !*name)
-		r = CUDA_ERROR_INVALID_VALUE;
-	return r ? r : vcuda_sticky_error();
-}
-
-CUresult hand_cuModuleGetFunctionCount(unsigned int *n, CUmodule handle)
-{
-	return count(CUDA_HANDLE_module, handle, n);
-}
-
-CUresult hand_cuModuleEnumerateFunctions(CUfunction *out, unsigned int n, CUmodule handle)
-{
-	return enumerate(CUDA_HANDLE_module, handle, n, out);
-}
-
-CUresult hand_cuLibraryGetKernel(CUkernel *out, CUlibrary handle, const char *name)
-{
-	return find_kernel(CUDA_HANDLE_library, handle, name, (CUfunction *)out);
-}
-
-CUresult hand_cuLibraryGetKernelCount(unsigned int *n, CUlibrary handle)
-{
-	return count(CUDA_HANDLE_library, handle, n);
-}
-
-CUresult hand_cuLibraryEnumerateKernels(CUkernel *out, unsigned int n, CUlibrary handle)
-{
-	return enumerate(CUDA_HANDLE_library, handle, n, (CUfunction *)out);
-}
-
-/* The module that a library is in a context. */
-static CUresult module_of(CUmodule *out, struct vcuda_module *m)
+CUresult vcuda_module_alias(CUmodule *out, struct vcuda_module *m)
 {
 	struct vcuda_object *o;
 
@@ -526,97 +449,18 @@ CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = is_separate(m) ? ensure_listed(m) : CUDA_SUCCESS;
 	if (!r)
-		r = in_context(&m, vcuda_current());
-	return r ? r : module_of(out, m);
+		r = vcuda_module_in(&m, vcuda_current());
+	return r ? r : vcuda_module_alias(out, m);
 }
 
 CUresult vcuda_kernel_in(CUcontext ctx, struct vcuda_kernel **k)
 {
 	struct vcuda_module *m = (*k)->module;
 	size_t n = *k - m->kernels;
-	CUresult r = in_context(&m, ctx);
+	CUresult r = vcuda_module_in(&m, ctx);
 
 	*k = &m->kernels[n];
 	return r;
-}
-
-/* One handle stands for both, but in other contexts than the first that used the library. */
-CUresult hand_cuKernelGetFunction(CUfunction *fn, CUkernel kernel)
-{
-	struct vcuda_kernel *k;
-	CUresult r = fn ? vcuda_kernel_get(kernel, &k) : CUDA_ERROR_INVALID_VALUE;
-
-	if (!r)
-		r = vcuda_kernel_in(vcuda_current(), &k);
-	return r ? r : kernel_handle(k, fn);
-}
-
-/* The address of a variable does not change: asked once. */
-static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind kind,
-		       const void *handle, const char *name, bool managed)
-{
-	uint64_t addr, size, is_managed;
-	struct vcuda_module *m;
-	struct vcuda_call c;
-	CUresult r = name && (ptr || bytes) ? get_listed(kind, handle, &m) : CUDA_ERROR_INVALID_VALUE;
-
-	if (!r && managed)
-		m->managed = true;
-	else if (!r && kind == CUDA_HANDLE_library)
-		r = in_context(&m, vcuda_current());
-	if (!r)
-		r = ensure_sent(m);
-	if (r)
-		return r;
-	vcuda_begin(&c, CUDA_ID_cuModuleGetGlobal_v2);
-	vcuda_put_u64(&c, (uint32_t)m->handle);
-	vcuda_put_u64(&c, m->library ? managed ? VWIRE_GLOBAL_MANAGED : VWIRE_GLOBAL_LIBRARY
-				     : VWIRE_GLOBAL_MODULE);
-	vcuda_put_str(&c, name);
-	vcuda_want_scalar(&c, &addr, sizeof(addr), false);
-	vcuda_want_scalar(&c, &size, sizeof(size), false);
-	vcuda_want_scalar(&c, &is_managed, sizeof(is_managed), false);
-	r = vcuda_memo(&c);
-	if (r)
-		return r;
-	vcuda_mem_note_global(addr, size);
-	if (is_managed)
-		r = vcuda_managed_variable(addr, size);
-	if (r)
-		return r;
-	if (ptr)
-		*ptr = addr;
-	if (bytes)
-		*bytes = size;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuModuleGetGlobal_v2(CUdeviceptr *ptr, size_t *bytes, CUmodule handle,
-				   const char *name)
-{
-	return global(ptr, bytes, CUDA_HANDLE_module, handle, name, false);
-}
-
-CUresult hand_cuLibraryGetGlobal(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle,
-				 const char *name)
-{
-	return global(ptr, bytes, CUDA_HANDLE_library, handle, name, false);
-}
-
-CUresult hand_cuLibraryGetManaged(CUdeviceptr *ptr, size_t *bytes, CUlibrary handle,
-				  const char *name)
-{
-	return global(ptr, bytes, CUDA_HANDLE_library, handle, name, true);
-}
-
-/* A function that host and device call by one address: no device served here has any. */
-CUresult hand_cuLibraryGetUnifiedFunction(void **fn, CUlibrary handle, const char *name)
-{
-	struct vcuda_module *m;
-	CUresult r = fn && name ? get_listed(CUDA_HANDLE_library, handle, &m)
-				: CUDA_ERROR_INVALID_VALUE;
-
-	return r ? r : CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
@@ -696,9 +540,9 @@ CUresult vcuda_kernel_set(struct vcuda_kernel *k, CUfunction_attribute which, in
 CUresult vcuda_module_use(CUmodule handle)
 {
 	struct vcuda_module *m;
-	CUresult r = get_listed(CUDA_HANDLE_module, handle, &m);
+	CUresult r = vcuda_module_listed(CUDA_HANDLE_module, handle, &m);
 
-	return r ? r : ensure_sent(m);
+	return r ? r : vcuda_module_sent(m);
 }
 
 struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
@@ -711,32 +555,4 @@ struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
 		return k;
 	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
 	return &m->kernels[first];
-}
-
-CUresult hand_cuKernelGetLibrary(CUlibrary *out, CUkernel kernel)
-{
-	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_function, kernel);
-	struct vcuda_kernel *k = o ? o->p : NULL;
-
-	if (!out)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!k || !k->module->library)
-		return CUDA_ERROR_INVALID_HANDLE;
-	*out = (CUlibrary)(uintptr_t)(k->module->of ? k->module->of : k->module)->handle;
-	return CUDA_SUCCESS;
-}
-
-CUresult hand_cuFuncGetModule(CUmodule *out, CUfunction fn)
-{
-	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_function, fn);
-	struct vcuda_kernel *k = o ? o->p : NULL;
-
-	if (!out)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (!k)
-		return CUDA_ERROR_INVALID_HANDLE;
-	if (k->module->library)
-		return module_of(out, k->module);
-	*out = (CUmodule)(uintptr_t)k->module->handle;
-	return CUDA_SUCCESS;
 }
