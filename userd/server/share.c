@@ -401,21 +401,14 @@ void run_cuIpcOpenMemHandle_v2(struct request *rq)
 /* Memory that is imported counts for whoever imports it, too. */
 static CUresult import(struct worker *w, uint32_t number, uint64_t size, int fd)
 {
-	CUmemGenericAllocationHandle handle;
+	CUmemGenericAllocationHandle handle = 0;
 	CUresult r = memory_charge(&w->memory, size);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	r = real.cuMemImportFromShareableHandle(&handle, (void *)(intptr_t)fd,
 						CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
-	if (r == CUDA_SUCCESS) {
-		r = vmm_bind(w, number, handle, size);
-		if (r != CUDA_SUCCESS)
-			real.cuMemRelease(handle);
-	}
-	if (r != CUDA_SUCCESS)
-		memory_uncharge(&w->memory, size);
-	return r;
+	return vmm_take(w, number, handle, size, r);
 }
 
 void run_cuMemImportFromShareableHandle(struct request *rq)

@@ -17,8 +17,11 @@ struct worker;
 /* The number of cuMemCreate() stands for nothing any more. */
 void share_released(uint32_t number);
 
-/* Of vmm.c. */
-CUresult vmm_bind(struct worker *w, uint32_t number, CUmemGenericAllocationHandle handle,
-		  uint64_t size);
+/*
+ * Of vmm.c. What the driver has made, as r says, is number's, and has been charged; after an error
+ * nothing of it is left.
+ */
+CUresult vmm_take(struct worker *w, uint32_t number, CUmemGenericAllocationHandle handle,
+		  uint64_t size, CUresult r);
 
 #endif /* SERVER_SHARE_H */

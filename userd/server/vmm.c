@@ -18,8 +18,8 @@ static struct physical *find(struct request *rq, uint32_t number)
 }
 
 /* Charged already. */
-CUresult vmm_bind(struct worker *w, uint32_t number, CUmemGenericAllocationHandle handle,
-		  uint64_t size)
+static CUresult bind(struct worker *w, uint32_t number, CUmemGenericAllocationHandle handle,
+		     uint64_t size)
 {
 	struct physical *p = malloc(sizeof(*p));
 	struct handle *h = p ? handles_add(&w->handles, CUDA_HANDLE_allocation, number, p) : NULL;
@@ -33,24 +33,30 @@ CUresult vmm_bind(struct worker *w, uint32_t number, CUmemGenericAllocationHandl
 	return CUDA_SUCCESS;
 }
 
-static CUresult create(struct worker *w, uint32_t number, uint64_t size)
+CUresult vmm_take(struct worker *w, uint32_t number, CUmemGenericAllocationHandle handle,
+		  uint64_t size, CUresult r)
 {
-	CUmemAllocationProp prop = memory_prop(&w->memory);
-	CUmemGenericAllocationHandle handle;
-	CUresult r = size && size % w->memory.granularity == 0 ? memory_charge(&w->memory, size)
-							       : CUDA_ERROR_INVALID_VALUE;
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = real.cuMemCreate(&handle, size, &prop, 0);
 	if (r == CUDA_SUCCESS) {
-		r = vmm_bind(w, number, handle, size);
+		r = bind(w, number, handle, size);
 		if (r != CUDA_SUCCESS)
 			real.cuMemRelease(handle);
 	}
 	if (r != CUDA_SUCCESS)
 		memory_uncharge(&w->memory, size);
 	return r;
+}
+
+static CUresult create(struct worker *w, uint32_t number, uint64_t size)
+{
+	CUmemAllocationProp prop = memory_prop(&w->memory);
+	CUmemGenericAllocationHandle handle = 0;
+	CUresult r = size && size % w->memory.granularity == 0 ? memory_charge(&w->memory, size)
+							       : CUDA_ERROR_INVALID_VALUE;
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	r = real.cuMemCreate(&handle, size, &prop, 0);
+	return vmm_take(w, number, handle, size, r);
 }
 
 void run_cuMemCreate(struct request *rq)

@@ -54,7 +54,7 @@ int function_carveout(const struct function *f)
 	return effective(f).carveout;
 }
 
-static CUresult enter(CUfunction handle, struct function **f)
+CUresult function_enter(CUfunction handle, struct function **f)
 {
 	struct context *ctx;
 	CUresult r = context_enter_any(&ctx);
@@ -76,7 +76,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
 {
 	struct function_settings set;
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -87,7 +87,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
 CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, int value)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	return r == CUDA_SUCCESS ? context_leave(attribute_set(sg_kernel_info(f->code), &f->set,
 							       attribute, value))
@@ -97,7 +97,7 @@ CUresult cuFuncSetAttribute(CUfunction handle, CUfunction_attribute attribute, i
 CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -108,7 +108,7 @@ CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache config)
 CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -119,7 +119,7 @@ CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig config)
 CUresult cuFuncGetModule(CUmodule *out, CUfunction handle)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -132,7 +132,7 @@ CUresult cuFuncGetModule(CUmodule *out, CUfunction handle)
 CUresult cuFuncGetName(const char **name, CUfunction handle)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -145,7 +145,7 @@ CUresult cuFuncGetName(const char **name, CUfunction handle)
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, size_t *size)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	return r == CUDA_SUCCESS
 		       ? context_leave(param_info(sg_kernel_info(f->code), index, offset, size))
@@ -155,7 +155,7 @@ CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *offset, siz
 CUresult cuFuncGetParamCount(CUfunction handle, size_t *count)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -169,7 +169,7 @@ CUresult cuFuncGetParamCount(CUfunction handle, size_t *count)
 CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -182,7 +182,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 CUresult cuFuncLoad(CUfunction handle)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	return r == CUDA_SUCCESS ? context_leave(r) : r;
 }

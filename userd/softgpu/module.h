@@ -82,6 +82,8 @@ CUresult library_code(struct library *lib, struct sg_module **out);
 CUresult function_find(struct context *ctx, CUfunction handle, struct function **out);
 /* A function or a kernel of any context. */
 bool function_exists(CUfunction handle);
+/* In its own context, a kernel in the current one; with the lock taken, but after an error. */
+CUresult function_enter(CUfunction handle, struct function **f);
 /* What holds for a launch of f: its own settings, those of its kernel, the defaults. */
 unsigned int function_max_dynamic_shared(const struct function *f);
 int function_carveout(const struct function *f);

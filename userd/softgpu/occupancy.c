@@ -63,23 +63,12 @@ unsigned int occupancy_blocks(const struct function *f, unsigned int threads, si
 	return residency_fit(&l, &b);
 }
 
-static CUresult enter(CUfunction handle, struct function **f)
-{
-	struct context *ctx;
-	CUresult r = context_enter(&ctx);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	r = function_find(ctx, handle, f);
-	return r == CUDA_SUCCESS ? r : context_leave(r);
-}
-
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, CUfunction handle,
 							      int threads, size_t dynamic,
 							      unsigned int flags)
 {
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -95,7 +84,7 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamic, CUfunction han
 	const struct device_limits *l = device_limits();
 	const struct sg_kernel_info *info;
 	struct function *f;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
@@ -129,7 +118,7 @@ static CUresult config_blocks(CUfunction handle, const CUlaunchConfig *c, const 
 {
 	struct function *f;
 	uint64_t threads;
-	CUresult r = enter(handle, &f);
+	CUresult r = function_enter(handle, &f);
 
 	if (r != CUDA_SUCCESS)
 		return r;
