@@ -43,7 +43,8 @@ static struct vcuda_module *make(struct vcuda_module *m, CUcontext ctx)
 		return NULL;
 	i->of = m;
 	i->ctx = ctx;
-	i->library = i->read_here = i->listed = true;
+	i->library = i->read_here = true;
+	atomic_store(&i->listed, true);
 	i->image = m->image;
 	i->image_bytes = m->image_bytes;
 	i->code = m->code;
