@@ -239,7 +239,7 @@ static void store(uint32_t token, uint64_t offset, const uint8_t *p, size_t n, b
 	pthread_mutex_lock(&lock);
 	s = *find(token);
 	bytes = s && s->kind == SLOT_PLACE ? vcuda_copy_bytes(&s->copy) : 0;
-	*ok = offset <= bytes && n <= bytes - offset;
+	*ok = bytes && offset <= bytes && n <= bytes - offset;
 	if (*ok && !s->off)
 		vcuda_rows(&s->copy, true, offset, (uint8_t *)p, n);
 	pthread_mutex_unlock(&lock);
