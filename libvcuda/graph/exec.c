@@ -89,18 +89,13 @@ static void replace_slots(struct remote *r, uint32_t first, uint32_t nr, struct 
 	count_calls(r);
 }
 
-static bool has_calls(const struct slot *s)
-{
-	for (; s; s = s->next)
-		if (is_call(s))
-			return true;
-	return false;
-}
-
 /* A thread must be there before the server can call. */
 static CUresult prepare_calls(const struct slot *s)
 {
-	return has_calls(s) ? vcuda_hostcall_start() : CUDA_SUCCESS;
+	for (; s; s = s->next)
+		if (is_call(s))
+			return vcuda_hostcall_start();
+	return CUDA_SUCCESS;
 }
 
 /* ---- text to the server ---- */
@@ -166,10 +161,18 @@ static CUgraphNode told_node(struct graph *g, uint32_t first, __le32 number)
 	return number ? node_at(g, &first, le32toh(number) - 1) : NULL;
 }
 
-/* Calls that are waited for come only where all has gone well. */
+/*
+ * Calls that are waited for come only where all has gone well, and what is fed has a place only then:
+ * launches follow without a question.
+ */
 static bool is_sure(const struct graph *g, const struct graph_wire *w)
 {
-	return !has_calls(w->slots) && graph_is_sure(g);
+	const struct slot *s;
+
+	for (s = w->slots; s; s = s->next)
+		if (s->kind != SLOT_PLACE)
+			return false;
+	return graph_is_sure(g);
 }
 
 CUresult exec_open(struct graph_exec *e, struct graph *g, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
