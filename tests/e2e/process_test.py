@@ -52,6 +52,9 @@ class ProcessTest(unittest.TestCase):
         for _ in range(3):
             self.case("exit_beside_threads")
 
+    def test_children_of_a_process_whose_threads_are_in_the_library(self):
+        self.case("fork_beside_threads")
+
     def test_calls_at_the_end(self):
         out = self.case("calls_at_the_end")
         self.assertIn("atexit: 0\n", out)

@@ -179,6 +179,23 @@ static void exit_beside_threads(void)
 	usleep(50000);
 }
 
+/* Whatever lock a thread of the parent has, the child needs none. */
+static void fork_beside_threads(void)
+{
+	int status;
+	pid_t pid;
+
+	exit_beside_threads();
+	for (int i = 0; i < 50; i++) {
+		pid = fork();
+		if (!pid)
+			exit(cu.init(0) != CUDA_ERROR_NOT_INITIALIZED ||
+			     cu.synchronize() != CUDA_ERROR_NOT_INITIALIZED);
+		if (waitpid(pid, &status, 0) != pid || status)
+			fail("child %d ended with status 0x%x", i, status);
+	}
+}
+
 static void registered_first(void)
 {
 	CUdeviceptr p;
@@ -295,6 +312,7 @@ int main(int argc, char **argv)
 		{ "fork_after_close", fork_after_close },
 		{ "plugins", plugins },
 		{ "exit_beside_threads", exit_beside_threads },
+		{ "fork_beside_threads", fork_beside_threads },
 		{ "calls_at_the_end", calls_at_the_end },
 		{ "fork_and_exec", fork_and_exec },
 	};
