@@ -653,6 +653,9 @@ static void a_packed_cubin_is_kept_unpacked(void **state)
 	/* the hash and 4096 bytes */
 	snprintf(command, sizeof(command), "[ $(stat -c %%s %s/one/*-90) = 4112 ]", dir);
 	assert_int_equal(system(command), 0);
+	/* The next session loads it before it is asked for. */
+	snprintf(command, sizeof(command), "[ $(wc -c < %s/one/recent) = 33 ]", dir);
+	assert_int_equal(system(command), 0);
 	/* What is needed is in it alone. */
 	snprintf(command, sizeof(command), "for f in %s/one/*[!-]??; do [ $f != ${f%%-90} ] || : > $f; done", dir);
 	assert_int_equal(system(command), 0);

@@ -392,6 +392,151 @@ static void the_cache_gives_back_only_what_was_put(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* ---- what the last sessions used ---- */
+
+static char folder[] = "/tmp/worker_recent_XXXXXX";
+
+static int open_folder(void **state)
+{
+	static struct worker w;
+	int root;
+
+	memset(&w, 0, sizeof(w));
+	strcpy(folder + sizeof(folder) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	root = open(folder, O_RDONLY | O_DIRECTORY);
+	imagecache_open(&w.cache, root, "t", 90);
+	close(root);
+	realcuda_load(&real, dlopen(WORKER_DOUBLE, RTLD_NOW));
+	*state = &w;
+	return 0;
+}
+
+static int close_folder(void **state)
+{
+	struct worker *w = *state;
+	char command[64];
+
+	close(w->cache.dir);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+static void hash_number(unsigned int n, uint8_t hash[IMAGECACHE_HASH])
+{
+	imagecache_hash(&n, sizeof(n), hash);
+}
+
+static void what_was_used_is_told_the_next_session(void **state)
+{
+	struct worker *w = *state;
+	struct recent a = { 0 }, b;
+	uint8_t hash[IMAGECACHE_HASH];
+	char name[32];
+
+	recent_read(&b, &w->cache);
+	assert_int_equal(b.nr, 0);
+	for (unsigned int i = 0; i < RECENT_IMAGES + 2; i++) {
+		struct recent_image *image;
+
+		hash_number(i, hash);
+		image = recent_add(&a, hash);
+		assert_int_equal(image != NULL, i < RECENT_IMAGES);
+		if (!image)
+			continue;
+		assert_ptr_equal(recent_add(&a, hash), image);
+		recent_add_kernel(image, "two\nlines");
+		recent_add_kernel(image, "");
+		for (unsigned int k = 0; k < i; k++) {
+			snprintf(name, sizeof(name), "kernel%u", k / 2);
+			recent_add_kernel(image, name);
+		}
+	}
+	assert_true(recent_write(&a, &w->cache));
+	recent_read(&b, &w->cache);
+	assert_int_equal(b.nr, RECENT_IMAGES);
+	for (unsigned int i = 0; i < RECENT_IMAGES; i++) {
+		assert_memory_equal(b.images[i].hash, a.images[i].hash, IMAGECACHE_HASH);
+		assert_int_equal(b.images[i].nr_kernels,
+				 (i + 1) / 2 < RECENT_KERNELS ? (i + 1) / 2 : RECENT_KERNELS);
+	}
+	assert_string_equal(b.images[5].kernels[2], "kernel2");
+	recent_free(&a);
+	/* The new before the old, each once. */
+	recent_add(&a, b.images[7].hash);
+	recent_append(&a, &b);
+	assert_int_equal(a.nr, RECENT_IMAGES);
+	assert_int_equal(a.images[0].nr_kernels, 0);
+	assert_memory_equal(a.images[1].hash, b.images[0].hash, IMAGECACHE_HASH);
+	assert_string_equal(a.images[6].kernels[2], "kernel2");
+	recent_free(&a);
+	recent_free(&b);
+}
+
+static void a_list_of_anything_is_read(void **state)
+{
+	static const char text[] = "\tno image\n\n0123\n0123456789abcdef0123456789abcdef\n\tgood\n\t\n"
+				   "0123456789abcdef0123456789abcdeF\n\tstill the first's";
+	struct worker *w = *state;
+	struct recent r;
+	char *big = malloc(2 * RECENT_BYTES);
+
+	assert_true(imagecache_replace(&w->cache, IMAGECACHE_RECENT, text, sizeof(text)));
+	recent_read(&r, &w->cache);
+	assert_int_equal(r.nr, 1);
+	assert_int_equal(r.images[0].nr_kernels, 2);
+	assert_string_equal(r.images[0].kernels[1], "still the first's");
+	recent_free(&r);
+	memset(big, 'a', 2 * RECENT_BYTES);
+	assert_true(imagecache_replace(&w->cache, IMAGECACHE_RECENT, big, 2 * RECENT_BYTES));
+	recent_read(&r, &w->cache);
+	assert_int_equal(r.nr, 0);
+	free(big);
+}
+
+/* 0: a cubin that the double takes, 1: one that it refuses, 2: none is there. */
+static void libraries_are_there_before_they_are_asked_for(void **state)
+{
+	Elf64_Ehdr elf = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB } };
+	struct worker *w = *state;
+	struct preload *p = &w->preload;
+	CUlibrary library = NULL;
+	uint8_t hash[IMAGECACHE_HASH];
+	struct recent r = { 0 };
+	void *kept = NULL;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		hash_number(i, hash);
+		recent_add_kernel(recent_add(&r, hash), "add");
+		elf.e_flags = i;
+		if (i < 2)
+			imagecache_put_cubin(&w->cache, hash, &elf, sizeof(elf));
+	}
+	assert_true(recent_write(&r, &w->cache));
+	recent_free(&r);
+	preload_start(w);
+	assert_int_equal(pthread_join(p->thread, NULL), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		hash_number(i, hash);
+		assert_int_equal(preload_take(w, hash, &library, &kept), i == 0);
+		assert_false(preload_take(w, hash, &library, &kept));
+	}
+	assert_non_null(library);
+	elf.e_flags = 0;
+	assert_memory_equal(kept, &elf, sizeof(elf));
+	free(kept);
+	/* Used: what the session loaded, and what was there. */
+	hash_number(9, hash);
+	recent_add(&p->used, hash);
+	preload_save(w);
+	recent_read(&r, &w->cache);
+	assert_int_equal(r.nr, 4);
+	assert_memory_equal(r.images[0].hash, hash, sizeof(hash));
+	recent_free(&r);
+	recent_free(&p->used);
+	recent_free(&p->last);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -412,6 +557,11 @@ int main(void)
 		cmocka_unit_test(an_elf_is_taken_whole_or_not_at_all),
 		cmocka_unit_test(tenants_get_folders_with_plain_names),
 		cmocka_unit_test(the_cache_gives_back_only_what_was_put),
+		cmocka_unit_test_setup_teardown(what_was_used_is_told_the_next_session, open_folder,
+						close_folder),
+		cmocka_unit_test_setup_teardown(a_list_of_anything_is_read, open_folder, close_folder),
+		cmocka_unit_test_setup_teardown(libraries_are_there_before_they_are_asked_for,
+						open_folder, close_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,8 @@ static CUresult name_function(struct request *rq, const struct vwire_function *i
 		r = function_read(fn);
 	if (r == CUDA_SUCCESS)
 		r = check(fn, in, name);
+	if (r == CUDA_SUCCESS && m->recent)
+		recent_add_kernel(m->recent, name);
 	if (r != CUDA_SUCCESS) {
 		free(fn->params);
 		*fn = (struct function){ 0 };

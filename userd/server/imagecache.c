@@ -21,7 +21,7 @@
 #include "log.h"
 #include "vgpu_wire.h"
 
-#define NAME_BYTES	(2 * IMAGECACHE_HASH + 1)
+#define NAME_BYTES	IMAGECACHE_NAME
 #define CUBIN_BYTES	(NAME_BYTES + 12)	/* "NAME-90" */
 #define CUBIN_MAX	(VWIRE_IMAGE_MAX + IMAGECACHE_HASH)	/* bytes of a file */
 #define TMP_OLD_S	600	/* an unfinished file of that age has lost its worker */
@@ -73,7 +73,7 @@ void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigne
 		flock(c->dir, LOCK_SH);
 }
 
-static void name_of(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
+void imagecache_name(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
 {
 	for (unsigned int i = 0; i < IMAGECACHE_HASH; i++)
 		sprintf(name + 2 * i, "%02x", hash[i]);
@@ -91,7 +91,7 @@ static int nibble(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool hash_of(const char *name, uint8_t hash[IMAGECACHE_HASH])
+bool imagecache_hash_of(const char *name, uint8_t hash[IMAGECACHE_HASH])
 {
 	if (strlen(name) != 2 * IMAGECACHE_HASH)
 		return false;
@@ -123,7 +123,7 @@ static void remove_stray(int dir, const char *name, const struct stat *st)
 	if (strlen(name) >= NAME_BYTES && name[NAME_BYTES - 1] == '-' &&
 	    !faccessat(dir, image, F_OK, AT_SYMLINK_NOFOLLOW))
 		return;
-	if (st->st_mtim.tv_sec < time(NULL) - TMP_OLD_S)
+	if (st->st_mtim.tv_sec < time(NULL) - TMP_OLD_S && strcmp(name, IMAGECACHE_RECENT))
 		unlinkat(dir, name, 0);
 }
 
@@ -135,7 +135,7 @@ static bool read_entry(const struct imagecache *c, const char *name, struct entr
 
 	if (fstatat(c->dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 		return false;
-	if (!hash_of(name, hash)) {
+	if (!imagecache_hash_of(name, hash)) {
 		remove_stray(c->dir, name, &st);
 		return false;
 	}
@@ -213,7 +213,7 @@ unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HA
 	while (nr_listed < nr && nr_listed < IMAGECACHE_LIST_MAX &&
 	       bytes + entries[nr_listed].bytes <= IMAGECACHE_BYTES_MAX) {
 		bytes += entries[nr_listed].bytes;
-		hash_of(entries[nr_listed].name, list[nr_listed]);
+		imagecache_hash_of(entries[nr_listed].name, list[nr_listed]);
 		nr_listed++;
 	}
 	remove_rest(c, entries + nr_listed, nr - nr_listed);
@@ -297,7 +297,7 @@ void *imagecache_get(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], 
 	uint64_t bytes;
 	int fd;
 
-	name_of(hash, name);
+	imagecache_name(hash, name);
 	fd = open_kept(c, name, &bytes);
 	if (fd < 0)
 		return NULL;
@@ -317,7 +317,7 @@ void *imagecache_get_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_H
 	uint64_t bytes;
 	int fd;
 
-	name_of(hash, image);
+	imagecache_name(hash, image);
 	cubin_name(c, image, name);
 	fd = open_kept(c, name, &bytes);
 	if (fd < 0)
@@ -333,26 +333,37 @@ void *imagecache_get_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_H
 }
 
 /* head: nr_head bytes that come first. */
-static void put(struct imagecache *c, const char *name, const void *head, size_t nr_head,
-		const void *p, size_t n)
+static bool replace(const struct imagecache *c, const char *name, const void *head, size_t nr_head,
+		    const void *p, size_t n)
 {
 	char tmp[CUBIN_BYTES + 24];
 	bool ok;
 	int fd;
 
-	if (!faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
-		return;
 	snprintf(tmp, sizeof(tmp), "tmp-%d-%s", (int)getpid(), name);
 	fd = openat(c->dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		log_warn("image cache: cannot make a file: %s", strerror(errno));
-		return;
+		return false;
 	}
 	ok = write_all(fd, head, nr_head) && write_all(fd, p, n);
-	if (close(fd) || !ok || renameat(c->dir, tmp, c->dir, name)) {
-		log_warn("image cache: cannot keep an image: %s", strerror(errno));
-		unlinkat(c->dir, tmp, 0);
-	}
+	if (!close(fd) && ok && !renameat(c->dir, tmp, c->dir, name))
+		return true;
+	log_warn("image cache: cannot keep %s: %s", name, strerror(errno));
+	unlinkat(c->dir, tmp, 0);
+	return false;
+}
+
+static void put(const struct imagecache *c, const char *name, const void *head, size_t nr_head,
+		const void *p, size_t n)
+{
+	if (faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
+		replace(c, name, head, nr_head, p, n);
+}
+
+bool imagecache_replace(const struct imagecache *c, const char *name, const void *p, size_t n)
+{
+	return c->dir >= 0 && replace(c, name, NULL, 0, p, n);
 }
 
 void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], const void *image,
@@ -362,7 +373,7 @@ void imagecache_put(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH], c
 
 	if (c->dir < 0 || c->full)
 		return;
-	name_of(hash, name);
+	imagecache_name(hash, name);
 	put(c, name, NULL, 0, image, n);
 }
 
@@ -374,7 +385,7 @@ void imagecache_put_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HA
 
 	if (c->dir < 0 || c->full || n > CUBIN_MAX - sizeof(own))
 		return;
-	name_of(hash, image);
+	imagecache_name(hash, image);
 	cubin_name(c, image, name);
 	imagecache_hash(cubin, n, own);
 	put(c, name, own, sizeof(own), cubin, n);

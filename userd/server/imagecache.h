@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #define IMAGECACHE_HASH		16u
+#define IMAGECACHE_NAME		(2 * IMAGECACHE_HASH + 1)	/* bytes of a hash as text */
+#define IMAGECACHE_RECENT	"recent"	/* a file, see recent.h */
 #define IMAGECACHE_LIST_MAX	512u		/* the newest stay, older ones are removed */
 #define IMAGECACHE_BYTES_MAX	(8ull << 30)	/* of a tenant */
 
@@ -47,6 +49,11 @@ void *imagecache_get_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_H
 			   size_t *n);
 void imagecache_put_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HASH],
 			  const void *cubin, size_t n);
+/* A hash as text and back, the latter false where it is none. */
+void imagecache_name(const uint8_t hash[IMAGECACHE_HASH], char name[IMAGECACHE_NAME]);
+bool imagecache_hash_of(const char *name, uint8_t hash[IMAGECACHE_HASH]);
+/* Another file of the folder, whole or as it was. */
+bool imagecache_replace(const struct imagecache *c, const char *name, const void *p, size_t n);
 /*
  * A name for a folder: letters, digits, - and _ stand for themselves. out has 3 * strlen + 1 bytes.
  */

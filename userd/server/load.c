@@ -63,6 +63,9 @@ CUresult load_take(struct load *l)
 	struct worker *w = l->rq->w;
 	CUresult r;
 
+	if (load_is(l, VWIRE_MODULE_F_CACHED) && load_is(l, VWIRE_MODULE_F_LIBRARY) &&
+	    wants_cubin(l) && preload_take(w, l->head.hash, &l->ready, &l->unpacked))
+		return CUDA_SUCCESS;
 	if (load_is(l, VWIRE_MODULE_F_CACHED) && wants_cubin(l)) {
 		l->unpacked = imagecache_get_cubin(&w->cache, l->head.hash, IMAGE_PAD,
 						   &l->cubin_bytes);
@@ -76,33 +79,58 @@ CUresult load_take(struct load *l)
 	return r;
 }
 
-/* kept: the code stays where it is as long as the driver has the library. */
-static CUresult driver_load(struct load *l, const void *code, bool kept)
+static CUresult driver_load(struct load *l, const void *code)
 {
-	CUlibraryOption option = CU_LIBRARY_BINARY_IS_PRESERVED;
-	void *yes = (void *)1;
 	struct module *m = l->module;
 
 	if (load_is(l, VWIRE_MODULE_F_LIBRARY))
 		return real.cuLibraryLoadData(&m->library, code, l->jit.options, l->jit.values,
-					      l->jit.nr, &option, &yes, kept);
+					      l->jit.nr, NULL, NULL, 0);
 	return real.cuModuleLoadDataEx(&m->module, code, l->jit.nr, l->jit.options,
 				       l->jit.values);
 }
 
-static CUresult load_cubin(struct load *l)
+static bool is_whole_cubin(const void *cubin, size_t n)
 {
 	struct image_source s;
-	CUresult r = CUDA_ERROR_INVALID_IMAGE;
+	bool whole = image_form(cubin, n) == IMAGE_ELF && image_open(&s, cubin, n, false);
 
-	if (image_form(l->cubin, l->cubin_bytes) == IMAGE_ELF &&
-	    image_open(&s, l->cubin, l->cubin_bytes, false)) {
-		r = driver_load(l, l->cubin, true);
+	if (whole)
 		image_close(&s);
-	}
-	if (r == CUDA_SUCCESS && l->module->library)
-		l->module->kept = l->unpacked ? l->unpacked : l->image;
+	return whole;
+}
+
+CUresult load_library(CUlibrary *library, const void *cubin, size_t n)
+{
+	CUlibraryOption option = CU_LIBRARY_BINARY_IS_PRESERVED;
+	void *yes = (void *)1;
+
+	if (!is_whole_cubin(cubin, n))
+		return CUDA_ERROR_INVALID_IMAGE;
+	return real.cuLibraryLoadData(library, cubin, NULL, NULL, 0, &option, &yes, 1);
+}
+
+/* Its log would be empty, and of what goes wrong the image's own tells. */
+static CUresult load_cubin(struct load *l)
+{
+	struct module *m = l->module;
+	CUresult r;
+
+	if (!load_is(l, VWIRE_MODULE_F_LIBRARY))
+		return is_whole_cubin(l->cubin, l->cubin_bytes) ? driver_load(l, l->cubin)
+								: CUDA_ERROR_INVALID_IMAGE;
+	r = load_library(&m->library, l->cubin, l->cubin_bytes);
+	if (r == CUDA_SUCCESS)
+		m->kept = l->unpacked ? l->unpacked : l->image;
 	return r;
+}
+
+static void note_use(struct load *l)
+{
+	struct module *m = l->module;
+
+	if (m->kept)
+		m->recent = recent_add(&l->rq->w->preload.used, l->head.hash);
 }
 
 /* Where the driver does not take the cubin it may have a use for the PTX, and knows what is wrong. */
@@ -111,14 +139,22 @@ CUresult load_image(struct load *l)
 	struct image_source s;
 	CUresult r;
 
-	if (l->cubin && load_cubin(l) == CUDA_SUCCESS)
+	if (l->ready) {
+		l->module->library = l->ready;
+		l->module->kept = l->unpacked;
+		note_use(l);
 		return CUDA_SUCCESS;
+	}
+	if (l->cubin && load_cubin(l) == CUDA_SUCCESS) {
+		note_use(l);
+		return CUDA_SUCCESS;
+	}
 	l->cubin_is_new = false;
 	r = l->image ? CUDA_SUCCESS : take_cached(l);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (image_open(&s, l->image, l->bytes, load_is(l, VWIRE_MODULE_F_RDC)))
-		r = driver_load(l, s.code, false);
+		r = driver_load(l, s.code);
 	else
 		r = CUDA_ERROR_INVALID_IMAGE;
 	image_close(&s);

@@ -26,6 +26,7 @@ struct load {
 	const void *cubin;	/* of the image, for the device; NULL: the driver finds the code */
 	size_t cubin_bytes;
 	void *unpacked;		/* owned: where the cubin is, if not in the image */
+	CUlibrary ready;	/* from it, loaded ahead */
 	bool from_client, cubin_is_new;
 	struct jit jit;
 	struct module *module;
@@ -40,6 +41,8 @@ static inline bool load_is(const struct load *l, uint32_t flag)
 
 /* The image that the request names. CUDA_ERROR_NOT_FOUND: not in the cache, the client has to send it. */
 CUresult load_take(struct load *l);
+/* A cubin of n bytes that stays where it is as long as the library is there. */
+CUresult load_library(CUlibrary *library, const void *cubin, size_t n);
 /* Has the driver load it: l->module is there. */
 CUresult load_image(struct load *l);
 /* Into the cache what is not there: after the reply, which the client may wait for. */

@@ -260,14 +260,14 @@ static CUresult load_run(struct load *l)
 {
 	CUresult r = jit_logs(&l->jit, le32toh(l->head.log_bytes), 0);
 
-	if (r == CUDA_SUCCESS)
-		r = load_take(l);
 	if (r != CUDA_SUCCESS)
 		return r;
 	l->module = calloc(1, sizeof(*l->module));
 	if (!l->module)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = load_image(l);
+	r = load_take(l);
+	if (r == CUDA_SUCCESS)
+		r = load_image(l);
 	return r == CUDA_SUCCESS && !load_is(l, VWIRE_MODULE_F_LISTED) ? make_table(l) : r;
 }
 

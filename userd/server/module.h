@@ -19,6 +19,7 @@ struct request;
 struct module {
 	CUmodule module;
 	CUlibrary library;	/* one of the two */
+	struct recent_image *recent;	/* what is told the next session of it; NULL: nothing */
 	void *kept;		/* code that the driver reads as long as it has the library */
 	uint32_t first, nr;	/* function ids */
 	uint32_t named;		/* the last function that the client named: function.previous */

@@ -304,6 +304,7 @@ static bool start_session(struct worker *w, int cache_root)
 	w->memory.limit = w->lease.mem_limit;
 	w->out.wants_status = le64toh(w->lease.lease.features) & VWIRE_FEAT_STATUS;
 	imagecache_open(&w->cache, cache_root, w->lease.lease.tenant, w->device.sm);
+	preload_start(w);
 	if (reply_init(w) || text_start(w) || pthread_create(&thread, NULL, watch_control, w)) {
 		log_err("cannot start a thread");
 		return false;
@@ -384,6 +385,7 @@ int main(int argc, char **argv)
 	if (w->closing)
 		let_client_read(w);
 	bulk_log(w);
+	preload_save(w);
 	say_ended(w, reason);
 	leave(w);
 }

@@ -25,6 +25,7 @@
 #include "handles.h"
 #include "hostcall.h"
 #include "imagecache.h"
+#include "preload.h"
 #include "memory.h"
 #include "module.h"
 #include "realcuda.gen.h"
@@ -68,6 +69,7 @@ struct worker {
 	struct modules modules;
 	struct functions functions;
 	struct imagecache cache;
+	struct preload preload;
 	struct hostcalls calls;
 	struct text text;
 };

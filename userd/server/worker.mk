@@ -3,7 +3,7 @@
 # vgpu-worker, and its unit tests.
 
 WORKER_OUT := build/server/worker
-WORKER_SRC := worker session run context handles memory vmm share module load link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
+WORKER_SRC := worker session run context handles memory vmm share module load preload recent link jit image imagecache copy bulk bulkcopy wait launch function device reply sandbox \
 	graph graph_node graph_host graph_copy hostcall text array box tensormap texref texture
 WORKER_IMAGE_OBJS := $(patsubst userd/image/%.c,$(WORKER_OUT)/image_%.o,$(wildcard userd/image/*.c))
 WORKER_GEN := dispatch ids realcuda
