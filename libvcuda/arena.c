@@ -40,9 +40,9 @@ void vcuda_arena_unlock(void)
 static bool reserve(void)
 {
 	void *want = (void *)(uintptr_t)base;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
 
-	return mmap(want, nr_granules * granule, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) == want;
+	return mmap(want, nr_granules * granule, PROT_NONE, flags, -1, 0) == want;
 }
 
 void vcuda_arena_init(void)
