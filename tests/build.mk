@@ -149,9 +149,9 @@ $(tests_BULKBENCH): tests/gpu/bulkbench.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -isystem $(CUDA_HOME)/include -o $@ $< -L$(CUDA_STUBS) -lcuda
 
-# Large copies beside plain TCP, for the server that VGPU_SERVER names; its arguments in BENCH_ARGS.
-bulkbench: build/libvcuda/libcuda.so.1 $(tests_BULKBENCH)
-	$(Q)LD_LIBRARY_PATH=build/libvcuda $(tests_BULKBENCH) $(BENCH_ARGS)
+# Large copies beside plain TCP, for the server that VGPU_SERVER names; its arguments in BENCH_ARGS. THROUGH=vgpud: by way of one.
+bulkbench: build/libvcuda/libcuda.so.1 $(tests_BULKBENCH) $(if $(THROUGH),$(vgpud_STANDIN))
+	$(Q)LD_LIBRARY_PATH=build/libvcuda $(if $(THROUGH),tests/e2e/standin/run.sh) $(tests_BULKBENCH) $(BENCH_ARGS)
 
 # Calls, copies and PyTorch natively and through DGSF: build/gpubench.
 gpubench: build/libvcuda/libcuda.so.1 build/server/vgpu-server build/server/vgpu-worker $(tests_MICRO) $(tools_DELAYPROXY)

@@ -76,6 +76,7 @@ passes "badimage" any /cuda/badimage
 passes "forkfirst" any /cuda/forkfirst
 passes "forkfirst after the first use" any /cuda/forkfirst --after
 passes "kmeans of the digits, in 2 round trips an iteration" 60 /cuda/kmeans --csv /data/digits.csv.gz
+passes "large copies" any /cuda/bigcopy --seconds 3
 check "a fault is the program's own" timeout 60 /cuda/fault
 check "everything was given back" all_given_back
 
