@@ -27,14 +27,16 @@ static void check(struct sg_cta *cta, struct sg_bar *b)
 		sg_race_bar_complete(cta, (uint32_t)(b - cta->bar));
 }
 
-enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, struct sg_group *g)
+enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			     struct sg_group *g)
 {
 	uint32_t lane = (uint32_t)__builtin_ctz(mask), id = SG_ROW(uint32_t, 1)[lane];
 	uint32_t count = in->r[2] ? SG_ROW(uint32_t, 2)[lane] : 0;
 	struct sg_bar *b;
 
 	if (id >= SG_NR_BARRIERS || count % SG_LANES || (in->r[2] && !count))
-		return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0, "barrier %u with %u threads", id, count);
+		return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0,
+				     "barrier %u with %u threads", id, count);
 	b = &w->cta->bar[id];
 	if (in->flags >= SG_BAR_RED_POPC) {
 		uint32_t yes = *SG_ROW(uint32_t, 3) & mask;

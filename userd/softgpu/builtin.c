@@ -13,7 +13,8 @@
 #define MAX_STRING 4096
 #define MAX_LINE 8192
 
-static uint64_t argument(const struct sg_warp *w, const struct ptx_call *call, uint32_t i, uint32_t lane)
+static uint64_t argument(const struct sg_warp *w, const struct ptx_call *call, uint32_t i,
+			 uint32_t lane)
 {
 	const struct ptx_arg *a = &call->args[i];
 	uint64_t v = 0;
@@ -35,8 +36,8 @@ static void result(const struct sg_warp *w, const struct ptx_call *call, uint32_
 	if (!call->nr_rets)
 		return;
 	if (!a->is_row)
-		memcpy(w->local + (size_t)lane * w->local_cap + w->frame->local_base + a->offset, &v,
-		       a->size < sizeof(v) ? a->size : sizeof(v));
+		memcpy(w->local + (size_t)lane * w->local_cap + w->frame->local_base + a->offset,
+		       &v, a->size < sizeof(v) ? a->size : sizeof(v));
 	else if (a->bytes == 8)
 		((uint64_t *)(w->regs + a->row))[lane] = v;
 	else
@@ -72,8 +73,8 @@ static void put(struct output *o, const char *s, size_t n)
 }
 
 /* One conversion: spec is "%...c" without length modifiers, which are put back for the host. */
-static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const char *flags, size_t nflags, bool wide,
-		    char conv, const uint8_t *arg)
+static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const char *flags,
+		    size_t nflags, bool wide, char conv, const uint8_t *arg)
 {
 	char spec[48], buf[512], str[MAX_STRING];
 	uint64_t u = 0;
@@ -83,7 +84,8 @@ static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const ch
 	memcpy(&u, arg, 8);
 	if (!wide && conv != 'p' && conv != 's' && !strchr("aAeEfFgG", conv))
 		u = (uint32_t)u;
-	snprintf(spec, sizeof(spec), "%%%.*s%s%c", (int)nflags, flags, strchr("diouxX", conv) ? "ll" : "", conv);
+	snprintf(spec, sizeof(spec), "%%%.*s%s%c", (int)nflags, flags,
+		 strchr("diouxX", conv) ? "ll" : "", conv);
 	if (strchr("aAeEfFgG", conv)) {
 		memcpy(&d, arg, 8);
 		n = snprintf(buf, sizeof(buf), spec, d);
@@ -100,7 +102,8 @@ static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const ch
 	} else if (conv == 'c') {
 		n = snprintf(buf, sizeof(buf), spec, (int)u);
 	} else {
-		n = snprintf(buf, sizeof(buf), spec, strchr("di", conv) && !wide ? (long long)(int32_t)u : (long long)u);
+		n = snprintf(buf, sizeof(buf), spec,
+			     strchr("di", conv) && !wide ? (long long)(int32_t)u : (long long)u);
 	}
 	if (n > 0)
 		put(o, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
@@ -111,7 +114,8 @@ static bool convert(struct sg_warp *w, uint32_t lane, struct output *o, const ch
  * Arguments lie one after the other, each aligned to its size: 4 bytes, or 8 for l, ll, z,
  * pointers, strings, doubles.
  */
-static const uint8_t *next_arg(struct sg_warp *w, uint32_t lane, uint64_t args, uint64_t *at, bool wide)
+static const uint8_t *next_arg(struct sg_warp *w, uint32_t lane, uint64_t args, uint64_t *at,
+			       bool wide)
 {
 	static const uint8_t zero[8];
 	static __thread uint8_t tmp[8];
@@ -129,7 +133,8 @@ static const uint8_t *next_arg(struct sg_warp *w, uint32_t lane, uint64_t args, 
 }
 
 /* Flags, width and precision of a conversion, with '*' filled in. */
-static bool spec(struct sg_warp *w, uint32_t lane, const char **f, char *flags, size_t *n, uint64_t args, uint64_t *at)
+static bool spec(struct sg_warp *w, uint32_t lane, const char **f, char *flags, size_t *n,
+		 uint64_t args, uint64_t *at)
 {
 	while (**f && strchr("-+ #0123456789.*", **f)) {
 		if (**f == '*') {
@@ -150,7 +155,8 @@ static bool spec(struct sg_warp *w, uint32_t lane, const char **f, char *flags, 
 }
 
 /* false: a pointer is bad. *nr counts the arguments, which is what vprintf returns. */
-static bool format(struct sg_warp *w, uint32_t lane, const char *f, uint64_t args, struct output *o, uint32_t *nr)
+static bool format(struct sg_warp *w, uint32_t lane, const char *f, uint64_t args, struct output *o,
+		   uint32_t *nr)
 {
 	uint64_t at = 0;
 
@@ -200,8 +206,10 @@ static enum sg_result do_printf(struct sg_warp *w, const struct sg_insn *in, uin
 		result(w, call, lane, UINT64_MAX);
 		return SG_OK;
 	}
-	if (!string(w, lane, fmt, buf) || !format(w, lane, buf, argument(w, call, 1, lane), &o, &nr))
-		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, fmt, "vprintf: bad pointer");
+	if (!string(w, lane, fmt, buf) ||
+	    !format(w, lane, buf, argument(w, call, 1, lane), &o, &nr))
+		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, fmt,
+				     "vprintf: bad pointer");
 	sg_job_print(w->cta->job, o.text, o.len);
 	result(w, call, lane, nr);
 	return SG_OK;
@@ -215,10 +223,13 @@ static enum sg_result do_assert(struct sg_warp *w, const struct sg_insn *in, uin
 	char what[MAX_STRING], file[MAX_STRING], fn[MAX_STRING], line[MAX_LINE];
 	int n;
 
-	if (!string(w, lane, argument(w, call, 0, lane), what) || !string(w, lane, argument(w, call, 1, lane), file) ||
+	if (!string(w, lane, argument(w, call, 0, lane), what) ||
+	    !string(w, lane, argument(w, call, 1, lane), file) ||
 	    !string(w, lane, argument(w, call, 3, lane), fn))
-		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, 0, "__assertfail: bad pointer");
-	n = snprintf(line, sizeof(line), "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
+		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, 0,
+				     "__assertfail: bad pointer");
+	n = snprintf(line, sizeof(line),
+		     "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
 		     file, (uint32_t)argument(w, call, 2, lane), fn, c->x, c->y, c->z, tid % b->x,
 		     tid / b->x % b->y, tid / b->x / b->y, what);
 	sg_job_print(w->cta->job, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
@@ -239,7 +250,8 @@ static enum sg_result do_set_conditional(struct sg_warp *w, const struct sg_insn
 	const struct sg_launch *l = w->cta->job->l;
 	uint64_t handle = argument(w, in->aux, 0, lane);
 
-	if (l->set_conditional && l->set_conditional(handle, (uint32_t)argument(w, in->aux, 1, lane)))
+	if (l->set_conditional &&
+	    l->set_conditional(handle, (uint32_t)argument(w, in->aux, 1, lane)))
 		return SG_OK;
 	return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, handle,
 			     "cudaGraphSetConditional: no such handle");
@@ -263,7 +275,8 @@ enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint
 			break;
 		case PTX_FREE:
 			if (p && !heap_free(w->cta->job->l->heap, p))
-				res = sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, m, p, "free of what malloc did not give");
+				res = sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, m, p,
+						    "free of what malloc did not give");
 			break;
 		case PTX_SET_CONDITIONAL:
 			res = do_set_conditional(w, in, lane);

@@ -40,8 +40,8 @@ void *container_create(const struct sg_ptx *texts, size_t nr, size_t *size)
 	if (!h)
 		return NULL;
 	h->eh = (Elf64_Ehdr){
-		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT,
-			     OSABI_CUDA },
+		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			     EV_CURRENT, OSABI_CUDA },
 		.e_type = ET_EXEC,
 		.e_machine = EM_CUDA,
 		.e_version = EV_CURRENT,

@@ -76,8 +76,9 @@ const struct sg_ptx sg_devrt = { text, sizeof(text) - 1 };
 
 static bool here(const char *name)
 {
-	static const char *const names[] = { "cudaCGGetIntrinsicHandle", "cudaCGSynchronize", "cudaCGSynchronizeGrid",
-					     "cudaCGGetSize", "cudaCGGetRank" };
+	static const char *const names[] = { "cudaCGGetIntrinsicHandle", "cudaCGSynchronize",
+					     "cudaCGSynchronizeGrid", "cudaCGGetSize",
+					     "cudaCGGetRank" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i]))

@@ -135,10 +135,12 @@ struct sg_fault {
  * and constant variables get device memory through sg_mem_alloc() (memory.h) and are initialised.
  * On error *out is NULL and log says why.
  */
-enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log);
+enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out,
+				struct sg_log *log);
 /* The same texts once more, with the managed variables of the first module, which is to outlive this. */
-enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr, const struct sg_module *first,
-				      struct sg_module **out, struct sg_log *log);
+enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr,
+				      const struct sg_module *first, struct sg_module **out,
+				      struct sg_log *log);
 bool sg_module_has_managed(const struct sg_module *m);
 void sg_module_destroy(struct sg_module *m);
 /* Parses a text whose symbols may be in others. */
@@ -152,8 +154,10 @@ const struct sg_kernel_info *sg_kernel_info(const struct sg_kernel *k);
 
 size_t sg_module_nr_globals(const struct sg_module *m);
 /* Name, device address and size of the i-th .global/.const variable. */
-void sg_module_global(const struct sg_module *m, size_t i, const char **name, uint64_t *addr, size_t *size);
-bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr, size_t *size);
+void sg_module_global(const struct sg_module *m, size_t i, const char **name, uint64_t *addr,
+		      size_t *size);
+bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr,
+			   size_t *size);
 
 /* Threads that run grids: SOFTGPU_THREADS, or the cores that the process may use. */
 uint32_t sg_threads(void);

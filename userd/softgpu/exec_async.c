@@ -19,18 +19,20 @@ static uint64_t raw_address(const struct sg_warp *w, const struct sg_place *at, 
 	return ((const uint64_t *)row)[lane] + (uint64_t)at->offset;
 }
 
-static enum sg_result find(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const struct sg_place *at,
-			   uint32_t size, uint32_t align, uint8_t **ptr)
+static enum sg_result find(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			   const struct sg_place *at, uint32_t size, uint32_t align, uint8_t **ptr)
 {
 	const struct sg_copy *c = in->aux;
 	uint64_t a = raw_address(w, at, lane);
 
 	if (a & (align - 1))
-		return sg_warp_fault(w, in, SG_MISALIGNED, 1u << lane, a, "misaligned copy of %u bytes at 0x%llx", size,
+		return sg_warp_fault(w, in, SG_MISALIGNED, 1u << lane, a,
+				     "misaligned copy of %u bytes at 0x%llx", size,
 				     (unsigned long long)a);
 	*ptr = sg_space_ptr(w, at->space, lane, a, size);
 	if (!*ptr)
-		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, a, "illegal copy of %u bytes at 0x%llx", size,
+		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, 1u << lane, a,
+				     "illegal copy of %u bytes at 0x%llx", size,
 				     (unsigned long long)a);
 	if (w->race && !(c->atom && at == &c->dst))
 		sg_race_copy(w, in, lane, *ptr, size, at == &c->src);
@@ -70,17 +72,19 @@ EXEC(copy_async)
 	return SG_OK;
 }
 
-static enum sg_result bulk_size(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint32_t *size)
+static enum sg_result bulk_size(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+				uint32_t *size)
 {
 	*size = SG_ROW(uint32_t, 2)[lane];
 	if (*size % 16 == 0)
 		return SG_OK;
-	return sg_warp_fault(w, in, SG_MISALIGNED, 1u << lane, *size, "bulk copy of %u bytes, which is no multiple of 16",
-			     *size);
+	return sg_warp_fault(w, in, SG_MISALIGNED, 1u << lane, *size,
+			     "bulk copy of %u bytes, which is no multiple of 16", *size);
 }
 
 /* Element by element, as atom would: each is atomic by itself (PTX ISA 9.7.9.25.5.2). */
-static enum sg_result reduce(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const uint8_t *src, uint32_t size)
+static enum sg_result reduce(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			     const uint8_t *src, uint32_t size)
 {
 	const struct sg_copy *c = in->aux;
 	const struct sg_insn *atom = c->atom;
@@ -99,7 +103,8 @@ static enum sg_result reduce(struct sg_warp *w, const struct sg_insn *in, uint32
 	return res;
 }
 
-static enum sg_result copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint32_t size)
+static enum sg_result copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			   uint32_t size)
 {
 	const struct sg_copy *c = in->aux;
 	uint8_t *dst, *src;
@@ -124,7 +129,8 @@ EXEC(copy_bulk)
 		uint64_t bar = 0;
 
 		if (!res && c->bar.row)
-			res = sg_mbar_address(w, in, i, raw_address(w, &c->bar, i), c->bar.space, &bar);
+			res = sg_mbar_address(w, in, i, raw_address(w, &c->bar, i), c->bar.space,
+					      &bar);
 		if (!res && size)
 			res = copy(w, in, i, size);
 		if (!res && c->bar.row)

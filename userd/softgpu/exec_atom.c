@@ -67,8 +67,8 @@ EXEC(cas_h)
 		uint32_t i = (uint32_t)__builtin_ctz(m);
 		uint16_t want = (uint16_t)pb[i];
 
-		__atomic_compare_exchange_n((uint16_t *)(uintptr_t)ea[i], &want, (uint16_t)pc[i], false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		__atomic_compare_exchange_n((uint16_t *)(uintptr_t)ea[i], &want, (uint16_t)pc[i],
+					    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		d[i] = want;
 	}
 	return res;
@@ -123,7 +123,8 @@ LOOP(add_f64, uint64_t, sum64(a, b, in->space == SG_SPACE_SHARED))
 static inline uint32_t half_extreme(uint32_t a, uint32_t b, uint32_t inf, bool max)
 {
 	bool na = (a & 0x7fff) > inf, nb = (b & 0x7fff) > inf;
-	int32_t x = a & 0x8000 ? -(int32_t)(a & 0x7fff) - 1 : (int32_t)a, y = b & 0x8000 ? -(int32_t)(b & 0x7fff) - 1 : (int32_t)b;
+	int32_t x = a & 0x8000 ? -(int32_t)(a & 0x7fff) - 1 : (int32_t)a,
+		y = b & 0x8000 ? -(int32_t)(b & 0x7fff) - 1 : (int32_t)b;
 
 	if (na || nb)
 		return na && nb ? HALF_NAN : na ? b : a;
@@ -191,15 +192,18 @@ static inline bool cas128(u128 *p, u128 *old, u128 new)
 
 static inline u128 wide(const struct sg_warp *w, uint32_t row, uint32_t lane)
 {
-	const uint64_t *lo = (const uint64_t *)(w->regs + row), *hi = (const uint64_t *)(w->regs + row + SG_WIDE_HALF);
+	const uint64_t *lo = (const uint64_t *)(w->regs + row),
+		       *hi = (const uint64_t *)(w->regs + row + SG_WIDE_HALF);
 
 	return (u128)hi[lane] << 64 | lo[lane];
 }
 
 /* exch tries until nobody came between. */
-static inline enum sg_result atom128(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, bool exch)
+static inline enum sg_result atom128(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+				     bool exch)
 {
-	uint64_t ea[SG_LANES], *lo = SG_ROW(uint64_t, 0), *hi = (uint64_t *)(w->regs + in->r[0] + SG_WIDE_HALF);
+	uint64_t ea[SG_LANES], *lo = SG_ROW(uint64_t, 0),
+			       *hi = (uint64_t *)(w->regs + in->r[0] + SG_WIDE_HALF);
 	enum shape shape;
 	enum sg_result res = resolve(w, in, mask, sizeof(u128), ea, &shape);
 

@@ -6,7 +6,8 @@
  */
 #include "exec.h"
 
-static enum sg_result combine(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t bits)
+static enum sg_result combine(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			      uint32_t bits)
 {
 	uint32_t p = bits, q = ~bits, c;
 

@@ -55,7 +55,8 @@ static inline uint32_t extreme_x2(uint32_t a, uint32_t b, bool is_signed, bool m
 	uint32_t d = 0;
 
 	for (uint32_t k = 0; k < 32; k += 16) {
-		int32_t x = is_signed ? S16(a >> k) : (int32_t)U16(a >> k), y = is_signed ? S16(b >> k) : (int32_t)U16(b >> k);
+		int32_t x = is_signed ? S16(a >> k) : (int32_t)U16(a >> k),
+			y = is_signed ? S16(b >> k) : (int32_t)U16(b >> k);
 		int32_t r = (max ? x > y : x < y) ? x : y;
 
 		d |= (uint32_t)U16(relu && r < 0 ? 0 : r) << k;
@@ -179,7 +180,8 @@ UN(bfind_s32, uint32_t, uint32_t, find_msb(S32(a) < 0 ? ~a : a, 32, SHIFT))
 UN(bfind_u64, uint32_t, uint64_t, find_msb(a, 64, SHIFT))
 UN(bfind_s64, uint32_t, uint64_t, find_msb(S64(a) < 0 ? ~a : a, 64, SHIFT))
 
-static inline uint64_t extract(uint64_t a, uint32_t pos, uint32_t len, uint32_t width, bool is_signed)
+static inline uint64_t extract(uint64_t a, uint32_t pos, uint32_t len, uint32_t width,
+			       bool is_signed)
 {
 	uint64_t v, top;
 
@@ -207,7 +209,8 @@ TER(bfe_s32, uint32_t, uint32_t, uint32_t, uint32_t, extract(a, b, c, 32, true))
 TER(bfe_u64, uint64_t, uint64_t, uint32_t, uint32_t, extract(a, b, c, 64, false))
 TER(bfe_s64, uint64_t, uint64_t, uint32_t, uint32_t, extract(a, b, c, 64, true))
 
-static inline uint64_t insert(uint64_t field, uint64_t into, uint32_t pos, uint32_t len, uint32_t width)
+static inline uint64_t insert(uint64_t field, uint64_t into, uint32_t pos, uint32_t len,
+			      uint32_t width)
 {
 	uint64_t m;
 
@@ -349,7 +352,8 @@ CARRIES(uint64_t, u128, i128, 64)
 /* The table is an immediate: eight terms of which the zero ones cost little. */
 EXEC(lop3)
 {
-	const uint32_t *pa = SG_ROW(uint32_t, 1), *pb = SG_ROW(uint32_t, 2), *pc = SG_ROW(uint32_t, 3);
+	const uint32_t *pa = SG_ROW(uint32_t, 1), *pb = SG_ROW(uint32_t, 2),
+		       *pc = SG_ROW(uint32_t, 3);
 	uint32_t t[8], *d = SG_ROW(uint32_t, 0);
 
 	for (uint32_t k = 0; k < 8; k++)
@@ -400,9 +404,12 @@ static inline uint32_t permute_mode(uint32_t a, uint32_t b, const uint16_t sel[4
 	return permute(a, b, sel[c & 3]);
 }
 
-static const uint16_t prmt_f4e[] = { 0x3210, 0x4321, 0x5432, 0x6543 }, prmt_b4e[] = { 0x5670, 0x6701, 0x7012, 0x0123 };
-static const uint16_t prmt_rc8[] = { 0x0000, 0x1111, 0x2222, 0x3333 }, prmt_ecl[] = { 0x3210, 0x3211, 0x3222, 0x3333 };
-static const uint16_t prmt_ecr[] = { 0x0000, 0x1110, 0x2210, 0x3210 }, prmt_rc16[] = { 0x1010, 0x3232, 0x1010, 0x3232 };
+static const uint16_t prmt_f4e[] = { 0x3210, 0x4321, 0x5432, 0x6543 },
+		      prmt_b4e[] = { 0x5670, 0x6701, 0x7012, 0x0123 };
+static const uint16_t prmt_rc8[] = { 0x0000, 0x1111, 0x2222, 0x3333 },
+		      prmt_ecl[] = { 0x3210, 0x3211, 0x3222, 0x3333 };
+static const uint16_t prmt_ecr[] = { 0x0000, 0x1110, 0x2210, 0x3210 },
+		      prmt_rc16[] = { 0x1010, 0x3232, 0x1010, 0x3232 };
 TER(prmt, uint32_t, uint32_t, uint32_t, uint32_t, permute(a, b, c))
 #define PRMT(m) TER(do_prmt_##m, uint32_t, uint32_t, uint32_t, uint32_t, permute_mode(a, b, prmt_##m, c))
 PRMT(f4e) PRMT(b4e) PRMT(rc8) PRMT(ecl) PRMT(ecr) PRMT(rc16)

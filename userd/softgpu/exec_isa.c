@@ -4,10 +4,13 @@
  */
 #include "exec.h"
 
-extern const struct sg_form SG_TABLE(sg_forms_int)[], SG_TABLE(sg_forms_float)[], SG_TABLE(sg_forms_half)[];
-extern const struct sg_form SG_TABLE(sg_forms_cmp)[], SG_TABLE(sg_forms_cvt)[], SG_TABLE(sg_forms_mem)[];
+extern const struct sg_form SG_TABLE(sg_forms_int)[], SG_TABLE(sg_forms_float)[],
+	SG_TABLE(sg_forms_half)[];
+extern const struct sg_form SG_TABLE(sg_forms_cmp)[], SG_TABLE(sg_forms_cvt)[],
+	SG_TABLE(sg_forms_mem)[];
 extern const struct sg_form SG_TABLE(sg_forms_atom)[], SG_TABLE(sg_forms_warp)[];
-extern const struct sg_form SG_TABLE(sg_forms_async)[], SG_TABLE(sg_forms_video)[], SG_TABLE(sg_forms_stack)[], SG_TABLE(sg_forms_fp8)[], SG_TABLE(sg_forms_mbarrier)[];
+extern const struct sg_form SG_TABLE(sg_forms_async)[], SG_TABLE(sg_forms_video)[],
+	SG_TABLE(sg_forms_stack)[], SG_TABLE(sg_forms_fp8)[], SG_TABLE(sg_forms_mbarrier)[];
 extern const struct sg_form SG_TABLE(sg_forms_mma)[], SG_TABLE(sg_forms_matrix)[];
 extern const struct sg_isa SG_TABLE(sg_isa);
 

@@ -16,14 +16,16 @@ static void find_place(const struct sg_warp *w, const struct sg_insn *in, struct
 	const uint32_t *stride = SG_ROW(const uint32_t, 1);
 
 	for (uint32_t i = 0; i < SG_LANES; i++) {
-		p->base[i] = (in->a32 ? SG_ROW(const uint32_t, 4)[i] : SG_ROW(const uint64_t, 4)[i]) + (uint64_t)in->imm;
+		p->base[i] =
+			(in->a32 ? SG_ROW(const uint32_t, 4)[i] : SG_ROW(const uint64_t, 4)[i]) +
+			(uint64_t)in->imm;
 		p->stride[i] = stride[i];
 	}
 }
 
 /* Host addresses of each lane's e-th element of a tile. */
-static enum sg_result element(struct sg_warp *w, const struct sg_insn *in, const struct place *p, uint32_t tile,
-			      uint32_t e, uint32_t size, uint64_t ea[SG_LANES])
+static enum sg_result element(struct sg_warp *w, const struct sg_insn *in, const struct place *p,
+			      uint32_t tile, uint32_t e, uint32_t size, uint64_t ea[SG_LANES])
 {
 	const struct sg_fragment *f = in->aux;
 	enum shape shape;
@@ -70,7 +72,8 @@ static void store(uint64_t at, uint32_t size, uint64_t v)
 		*(uint8_t *)p = (uint8_t)v;
 }
 
-static void put(struct sg_warp *w, uint32_t row, bool wide, uint32_t shift, uint32_t lane, uint64_t v)
+static void put(struct sg_warp *w, uint32_t row, bool wide, uint32_t shift, uint32_t lane,
+		uint64_t v)
 {
 	if (wide)
 		((uint64_t *)(w->regs + row))[lane] = v;
@@ -82,14 +85,16 @@ static void put(struct sg_warp *w, uint32_t row, bool wide, uint32_t shift, uint
 
 static uint64_t get(const struct sg_warp *w, uint32_t row, bool wide, uint32_t shift, uint32_t lane)
 {
-	return wide ? ((const uint64_t *)(w->regs + row))[lane] : ((const uint32_t *)(w->regs + row))[lane] >> shift;
+	return wide ? ((const uint64_t *)(w->regs + row))[lane]
+		    : ((const uint32_t *)(w->regs + row))[lane] >> shift;
 }
 
 /* Every access of a fragment in turn, to registers or (out) from them. */
 static enum sg_result fragment(struct sg_warp *w, const struct sg_insn *in, bool out)
 {
 	const struct sg_fragment *f = in->aux;
-	uint32_t tiles = sg_fragment_regs(f) / f->regs, parts = whole(f) ? 1 : f->per, in_reg = f->per / f->regs;
+	uint32_t tiles = sg_fragment_regs(f) / f->regs, parts = whole(f) ? 1 : f->per,
+		 in_reg = f->per / f->regs;
 	uint32_t size = f->bits * f->per / parts / 8;
 	uint64_t ea[SG_LANES];
 	struct place p;
@@ -133,7 +138,8 @@ EXEC(wmma_store)
  * m-th. Registers hold elements 2 * (lane % 4) and the next of row lane / 4; with .trans, of column
  * lane / 4.
  */
-static enum sg_result matrix_rows(struct sg_warp *w, const struct sg_insn *in, uint64_t ea[SG_LANES])
+static enum sg_result matrix_rows(struct sg_warp *w, const struct sg_insn *in,
+				  uint64_t ea[SG_LANES])
 {
 	enum shape shape;
 
@@ -142,7 +148,8 @@ static enum sg_result matrix_rows(struct sg_warp *w, const struct sg_insn *in, u
 
 static uint16_t *cell(const uint64_t *rows, uint32_t lane, uint32_t e, bool trans)
 {
-	uint32_t along = lane % 4 * 2 + e, row = trans ? along : lane / 4, col = trans ? lane / 4 : along;
+	uint32_t along = lane % 4 * 2 + e, row = trans ? along : lane / 4,
+		 col = trans ? lane / 4 : along;
 
 	return (uint16_t *)(uintptr_t)rows[row] + col;
 }

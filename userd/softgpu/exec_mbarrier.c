@@ -8,7 +8,8 @@
 #include "mbarrier.h"
 #include "race.h"
 
-static enum sg_result address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t *a)
+static enum sg_result address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			      uint64_t *a)
 {
 	uint64_t raw = in->a32 ? SG_ROW(uint32_t, 4)[lane] + (uint32_t)in->imm :
 				 SG_ROW(uint64_t, 4)[lane] + (uint64_t)in->imm;
@@ -34,9 +35,11 @@ static uint64_t *object(struct sg_warp *w, uint64_t a)
 	return SG_OK; \
 } while (0)
 
-static enum sg_result bad_count(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t a, uint32_t n)
+static enum sg_result bad_count(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+				uint64_t a, uint32_t n)
 {
-	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, 1u << lane, a, "a count of %u for an mbarrier", n);
+	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, 1u << lane, a,
+			     "a count of %u for an mbarrier", n);
 }
 
 EXEC(init)
@@ -61,8 +64,8 @@ EXEC(inval)
 }
 
 /* Arrivals n, of which none are expected any more when dropped, and what else will be transferred. */
-static enum sg_result arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, bool drop, bool expect,
-			     bool complete)
+static enum sg_result arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, bool drop,
+			     bool expect, bool complete)
 {
 	uint64_t *d = SG_ROW(uint64_t, 0);
 
@@ -76,7 +79,8 @@ static enum sg_result arrive(struct sg_warp *w, const struct sg_insn *in, uint32
 		if (expect)
 			res = sg_mbar_change(w, in, i, a, 0, 0, v, &before);
 		if (!res)
-			res = sg_mbar_change(w, in, i, a, n, drop ? n : 0, 0, expect ? NULL : &before);
+			res = sg_mbar_change(w, in, i, a, n, drop ? n : 0, 0,
+					     expect ? NULL : &before);
 		if (res)
 			return res;
 		if (in->r[0])
@@ -147,7 +151,8 @@ static enum sg_result poll(struct sg_warp *w, const struct sg_insn *in, uint32_t
 
 	EACH_LANE({
 		uint64_t o = *object(w, a);
-		uint32_t want = parity ? SG_ROW(uint32_t, 1)[i] & 1 : sg_mbar_parity(SG_ROW(uint64_t, 1)[i]);
+		uint32_t want = parity ? SG_ROW(uint32_t, 1)[i] & 1
+				       : sg_mbar_parity(SG_ROW(uint64_t, 1)[i]);
 		bool done = sg_mbar_parity(o) != want;
 
 		if (!(o & SG_MBAR_VALID))
@@ -159,7 +164,9 @@ static enum sg_result poll(struct sg_warp *w, const struct sg_insn *in, uint32_t
 				sg_race_mbar_wait(w, a);
 			continue;
 		}
-		w->poll.lanes = w->polled && w->poll.in == in && w->poll.address == a ? w->poll.lanes | 1u << i : 1u << i;
+		w->poll.lanes = w->polled && w->poll.in == in && w->poll.address == a
+					? w->poll.lanes | 1u << i
+					: 1u << i;
 		w->poll.in = in;
 		w->poll.address = a;
 		w->polled = true;

@@ -170,7 +170,8 @@ EXEC(isspacep)
 
 	for (uint32_t i = 0; i < SG_LANES; i++) {
 		uint64_t window = SG_WINDOW_OF(a[i]);
-		bool in_window = window == SG_WINDOW_SHARED || window == SG_WINDOW_LOCAL || window == SG_WINDOW_PARAM;
+		bool in_window = window == SG_WINDOW_SHARED || window == SG_WINDOW_LOCAL ||
+				 window == SG_WINDOW_PARAM;
 
 		bits |= (uint32_t)(in->imm ? window == (uint64_t)in->imm : !in_window) << i;
 	}

@@ -58,16 +58,19 @@ static uint32_t tile_base(const struct sg_fragment *f, uint32_t tile, uint32_t s
 }
 
 /* Element (outer, inner) goes to out[outer * so + inner * si]. */
-static void gather(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so, uint32_t si, uint32_t *out)
+static void gather(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so, uint32_t si,
+		   uint32_t *out)
 {
-	uint32_t tiles = sg_fragment_regs(f) / f->regs, in_reg = f->per / f->regs, per = f->per, bits = f->bits;
+	uint32_t tiles = sg_fragment_regs(f) / f->regs, in_reg = f->per / f->regs, per = f->per,
+		 bits = f->bits;
 	uint32_t keep = bits == 32 ? SG_ALL : (1u << bits) - 1;
 
 	for (uint32_t t = 0; t < tiles; t++) {
 		uint32_t *to = out + tile_base(f, t, so, si);
 
 		for (uint32_t e = 0; e < per; e++) {
-			const uint32_t *row = (const uint32_t *)(w->regs + f->r[t * f->regs + e / in_reg]);
+			const uint32_t *row =
+				(const uint32_t *)(w->regs + f->r[t * f->regs + e / in_reg]);
 			uint32_t shift = e % in_reg * bits;
 
 			for (uint32_t i = 0; i < SG_LANES; i++)
@@ -96,7 +99,8 @@ static void scatter(const struct sg_warp *w, const struct sg_fragment *f, const 
 }
 
 /* Significands with so many bits after the point, signed, and exponents; true: an Inf or a NaN. */
-static bool unpack(struct operand *o, enum sg_mma_type type, uint32_t nr, uint32_t point, int32_t zero)
+static bool unpack(struct operand *o, enum sg_mma_type type, uint32_t nr, uint32_t point,
+		   int32_t zero)
 {
 	const struct format *f = &formats[type];
 	uint32_t top = (1u << f->exp_bits) - 1, bits = f->bits, one = 1u << bits, special = 0;
@@ -105,7 +109,8 @@ static bool unpack(struct operand *o, enum sg_mma_type type, uint32_t nr, uint32
 
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t u = o->raw[i] >> drop, m = u & (one - 1), e = u >> bits & top;
-		int32_t sig = (int32_t)((e ? m | one : m) << (point - bits)), exp = (int32_t)(e ? e : 1) - bias;
+		int32_t sig = (int32_t)((e ? m | one : m) << (point - bits)),
+			exp = (int32_t)(e ? e : 1) - bias;
 
 		o->exp[i] = sig ? exp : zero;
 		o->sig[i] = u >> (bits + eb) & 1 ? -sig : sig;
@@ -133,7 +138,8 @@ static void fused_sum(const struct product *x, uint32_t row, uint32_t col, doubl
 {
 	const int32_t *as = x->a.sig + row * x->k, *ae = x->a.exp + row * x->k;
 	const int32_t *bs = x->b.sig + col, *be = x->b.exp + col;
-	cols cs = *(const cols *)(x->c.sig + row * x->n + col), ce = *(const cols *)(x->c.exp + row * x->n + col);
+	cols cs = *(const cols *)(x->c.sig + row * x->n + col),
+	     ce = *(const cols *)(x->c.exp + row * x->n + col);
 	cols top = ce, part;
 	double sum[COLS] = { 0 };
 
@@ -152,7 +158,8 @@ static void fused_sum(const struct product *x, uint32_t row, uint32_t col, doubl
 				sum[i] += part[i];
 			part = (cols){ 0 };
 		}
-		part += ALIGN(*(const cols *)(bs + k * x->n) * as[k], FRACTION - 2 * AB_BITS, top - e);
+		part += ALIGN(*(const cols *)(bs + k * x->n) * as[k], FRACTION - 2 * AB_BITS,
+			      top - e);
 	}
 	for (uint32_t i = 0; i < COLS; i++)
 		out[i] = (sum[i] + part[i]) * f64_of((uint64_t)(top[i] - FRACTION + 1023) << 52);
@@ -184,7 +191,9 @@ static float value(enum sg_mma_type type, uint32_t raw)
 	case SG_MMA_E5M2:
 		return f16_to_f32(raw << 8);
 	case SG_MMA_E4M3:	/* it has no Inf: beside one only zero or not and the sign matter */
-		return (raw & 0x7f) == 0x7f ? NAN : raw & 0x80 ? -(float)(raw & 0x7f) : (float)(raw & 0x7f);
+		return (raw & 0x7f) == 0x7f ? NAN
+		       : raw & 0x80	    ? -(float)(raw & 0x7f)
+					    : (float)(raw & 0x7f);
 	case SG_MMA_TF32:
 		return f32_of(raw & ~0x1fffu);
 	default:
@@ -204,8 +213,10 @@ static void special_values(struct product *x)
 				     value(x->tb, x->b.raw[k * x->n + j]);
 			if (s - s == 0)
 				continue;
-			x->d[i * x->n + j] = x->td == SG_MMA_F32 ? s == s ? f32_bits((float)s) : F32_NAN :
-					     s == s ? f32_to_f16((float)s) : HALF_NAN;
+			x->d[i * x->n + j] = x->td == SG_MMA_F32
+						     ? s == s ? f32_bits((float)s) : F32_NAN
+					     : s == s ? f32_to_f16((float)s)
+						      : HALF_NAN;
 		}
 }
 
@@ -222,7 +233,8 @@ static void float_product(struct product *x)
 
 			fused_sum(x, i, j, s);
 			for (uint32_t c = 0; c < COLS; c++)
-				d[c] = x->td == SG_MMA_F32 ? f32_bits(cut_f32(s[c])) : nearest_f16(s[c]);
+				d[c] = x->td == SG_MMA_F32 ? f32_bits(cut_f32(s[c]))
+							   : nearest_f16(s[c]);
 		}
 	if (special)
 		special_values(x);
@@ -293,9 +305,11 @@ EXEC(mma_int)
 			cols sum = { 0 };
 
 			for (uint32_t k = 0; k < x.k; k++)
-				sum += *(const cols *)(x.b.sig + k * x.n + j) * x.a.sig[i * x.k + k];
+				sum += *(const cols *)(x.b.sig + k * x.n + j) *
+				       x.a.sig[i * x.k + k];
 			for (uint32_t c = 0; c < COLS; c++)
-				x.d[i * x.n + j + c] = add_c(sum[c], x.c.raw[i * x.n + j + c], a->sat);
+				x.d[i * x.n + j + c] =
+					add_c(sum[c], x.c.raw[i * x.n + j + c], a->sat);
 		}
 	scatter(w, &a->f[SG_MMA_D], x.d);
 	return SG_OK;
@@ -314,31 +328,36 @@ EXEC(mma_bit)
 	for (uint32_t i = 0; i < a->m; i++)
 		for (uint32_t j = 0; j < a->n; j++)
 			for (uint32_t k = 0; k < words; k++) {
-				const uint32_t *ra = (const uint32_t *)(w->regs + fa->r[i / 8 + k / 4 * (a->m / 8)]);
+				const uint32_t *ra =
+					(const uint32_t *)(w->regs +
+							   fa->r[i / 8 + k / 4 * (a->m / 8)]);
 				const uint32_t *rb = (const uint32_t *)(w->regs + fb->r[k / 4]);
 				uint32_t p = ra[i % 8 * 4 + k % 4], q = rb[j % 8 * 4 + k % 4];
 
-				c[i * a->n + j] += (uint32_t)__builtin_popcount(a->and ? p & q : p ^ q);
+				c[i * a->n + j] +=
+					(uint32_t)__builtin_popcount(a->and ? p & q : p ^ q);
 			}
 	scatter(w, &a->f[SG_MMA_D], c);
 	return SG_OK;
 }
 
 /* The caller may have set the rounding mode, so no part of this may be moved out of it. */
-static __attribute__((noinline)) void fma_chains(const struct sg_mma *x, const double *a, const double *b, double *d)
+static __attribute__((noinline)) void fma_chains(const struct sg_mma *x, const double *a,
+						 const double *b, double *d)
 {
 	for (uint32_t i = 0; i < x->m; i++)
 		for (uint32_t k = 0; k < x->k; k++)
 			for (uint32_t j = 0; j < x->n; j++) {
-				double p = a[i * x->k + k], q = b[k * x->n + j], s = d[i * x->n + j];
+				double p = a[i * x->k + k], q = b[k * x->n + j],
+				       s = d[i * x->n + j];
 
 				d[i * x->n + j] = f64_out(fma(p, q, s), q, s, p);
 			}
 }
 
 /* As gather() and, with store, scatter(). */
-static void move_doubles(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so, uint32_t si, double *m,
-			 bool store)
+static void move_doubles(const struct sg_warp *w, const struct sg_fragment *f, uint32_t so,
+			 uint32_t si, double *m, bool store)
 {
 	for (uint32_t r = 0; r < f->nr; r++) {
 		double *reg = (double *)(w->regs + f->r[r]);
@@ -364,7 +383,9 @@ EXEC(mma_double)
 	move_doubles(w, &x->f[SG_MMA_B], 1, x->n, b, false);
 	move_doubles(w, &x->f[SG_MMA_C], x->n, 1, c, false);
 	if (in->mods & (M_RZ | M_RM | M_RP))
-		fesetround(in->mods & M_RZ ? FE_TOWARDZERO : in->mods & M_RM ? FE_DOWNWARD : FE_UPWARD);
+		fesetround(in->mods & M_RZ   ? FE_TOWARDZERO
+			   : in->mods & M_RM ? FE_DOWNWARD
+					     : FE_UPWARD);
 	fma_chains(x, a, b, c);
 	fesetround(old);
 	move_doubles(w, &x->f[SG_MMA_D], x->n, 1, c, true);
@@ -391,14 +412,17 @@ static uint32_t quad_c(const struct sg_fragment *f, uint32_t lane, uint32_t e)
 	return ((lane & 1) + (e & 2) + half) * 8 + (e & 4) + (lane & 2) + (e & 1);
 }
 
-static uint32_t half_of(const struct sg_warp *w, const struct sg_fragment *f, uint32_t lane, uint32_t e)
+static uint32_t half_of(const struct sg_warp *w, const struct sg_fragment *f, uint32_t lane,
+			uint32_t e)
 {
 	return ((const uint16_t *)((const uint32_t *)(w->regs + f->r[e / 2]) + lane))[e % 2];
 }
 
-static void quad_gather(const struct sg_warp *w, const struct sg_mma *a, uint32_t lane, struct product *x)
+static void quad_gather(const struct sg_warp *w, const struct sg_mma *a, uint32_t lane,
+			struct product *x)
 {
-	const struct sg_fragment *fa = &a->f[SG_MMA_A], *fb = &a->f[SG_MMA_B], *fc = &a->f[SG_MMA_C];
+	const struct sg_fragment *fa = &a->f[SG_MMA_A], *fb = &a->f[SG_MMA_B],
+				 *fc = &a->f[SG_MMA_C];
 
 	for (uint32_t e = 0; e < 4; e++) {
 		x->a.raw[quad_ab(fa->major, lane, e, 4, 1)] = half_of(w, fa, lane, e);
@@ -409,7 +433,8 @@ static void quad_gather(const struct sg_warp *w, const struct sg_mma *a, uint32_
 						((const uint32_t *)(w->regs + fc->r[e]))[lane];
 }
 
-static void quad_scatter(const struct sg_warp *w, const struct sg_fragment *f, uint32_t lane, const uint32_t *d)
+static void quad_scatter(const struct sg_warp *w, const struct sg_fragment *f, uint32_t lane,
+			 const uint32_t *d)
 {
 	for (uint32_t r = 0; r < f->nr; r++) {
 		uint32_t *to = (uint32_t *)(w->regs + f->r[r]) + lane;
@@ -430,12 +455,14 @@ static void quad_product(struct product *x)
 			float s = 0;
 
 			for (uint32_t k = 0; k < 4; k++) {
-				float a = value(x->ta, x->a.raw[i * 4 + k]), b = value(x->tb, x->b.raw[k * 8 + j]);
+				float a = value(x->ta, x->a.raw[i * 4 + k]),
+				      b = value(x->tb, x->b.raw[k * 8 + j]);
 
 				s = k ? __builtin_fmaf(a, b, s) : a * b;
 			}
 			s += value(x->tc, x->c.raw[i * 8 + j]);
-			x->d[i * 8 + j] = x->td == SG_MMA_F32 ? f32_bits(f32_canon(s)) : f32_to_f16(s);
+			x->d[i * 8 + j] = x->td == SG_MMA_F32 ? f32_bits(f32_canon(s))
+							      : f32_to_f16(s);
 		}
 }
 

@@ -14,13 +14,17 @@ static uint32_t bottom(const struct sg_frame *f)
 }
 
 /* The greatest size that a lane wants, for all; imm is the alignment. */
-static enum sg_result grow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint64_t size, uint32_t *at)
+static enum sg_result grow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			   uint64_t size, uint32_t *at)
 {
 	struct sg_frame *f = w->frame;
-	uint64_t align = (uint64_t)in->imm, from = (bottom(f) + (uint64_t)f->grown + align - 1) & ~(align - 1);
+	uint64_t align = (uint64_t)in->imm,
+		 from = (bottom(f) + (uint64_t)f->grown + align - 1) & ~(align - 1);
 
-	if (size > UINT32_MAX || from + size > UINT32_MAX || !sg_local_need(w, (uint32_t)(from + size)))
-		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, mask, from, "stack overflow: alloca of %llu bytes",
+	if (size > UINT32_MAX || from + size > UINT32_MAX ||
+	    !sg_local_need(w, (uint32_t)(from + size)))
+		return sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, mask, from,
+				     "stack overflow: alloca of %llu bytes",
 				     (unsigned long long)size);
 	f->grown = (uint32_t)(from + size) - bottom(f);
 	*at = (uint32_t)from;

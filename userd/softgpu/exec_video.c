@@ -17,7 +17,8 @@ static inline int64_t part(uint64_t v, struct sg_part p, bool is_signed)
 
 static inline int64_t saturate(i128 v, uint32_t bits, bool is_signed)
 {
-	int64_t lo = is_signed ? -(1ll << (bits - 1)) : 0, hi = is_signed ? (1ll << (bits - 1)) - 1 : (1ll << bits) - 1;
+	int64_t lo = is_signed ? -(1ll << (bits - 1)) : 0,
+		hi = is_signed ? (1ll << (bits - 1)) - 1 : (1ll << bits) - 1;
 
 	return v < lo ? lo : v > hi ? hi : (int64_t)v;
 }
@@ -66,7 +67,8 @@ static inline i128 operate(const struct sg_video *v, int64_t a, int64_t b)
 static inline uint32_t scalar(const struct sg_video *v, uint32_t a, uint32_t b, uint32_t c)
 {
 	i128 t = operate(v, part(a, v->a, v->a_signed), part(b, v->b, v->b_signed));
-	int64_t wide_c = v->d_signed ? (int32_t)c : (int64_t)c, r = v->sat ? saturate(t, v->d.bits, v->d_signed) : (int64_t)t;
+	int64_t wide_c = v->d_signed ? (int32_t)c : (int64_t)c,
+		r = v->sat ? saturate(t, v->d.bits, v->d_signed) : (int64_t)t;
 	uint32_t field;
 
 	if (v->merge) {
@@ -95,7 +97,8 @@ static inline uint32_t multiply_add(const struct sg_video *v, uint32_t a, uint32
 		t = ~t;
 	else if (v->minus_c)
 		c = ~c;
-	t += (is_signed ? (i128)(int32_t)c : (i128)c) + (v->minus_product || v->minus_c || v->plus_one);
+	t += (is_signed ? (i128)(int32_t)c : (i128)c) +
+	     (v->minus_product || v->minus_c || v->plus_one);
 	t >>= v->shift;
 	return (uint32_t)(v->sat ? saturate(t, 32, is_signed) : (int64_t)t);
 }
@@ -108,14 +111,16 @@ static inline uint32_t simd(const struct sg_video *v, uint32_t a, uint32_t b, ui
 	for (uint32_t i = 0; i < v->lanes; i++) {
 		struct sg_part pa = { (uint8_t)(v->a_sel[i] * bits), (uint8_t)bits };
 		struct sg_part pb = { (uint8_t)(v->b_sel[i] * bits), (uint8_t)bits };
-		int64_t t = (int64_t)operate(v, part(both, pa, v->a_signed), part(both, pb, v->b_signed));
+		int64_t t = (int64_t)operate(v, part(both, pa, v->a_signed),
+					     part(both, pb, v->b_signed));
 
 		if (v->sat)
 			t = saturate(t, bits, v->d_signed);
 		if (v->second)
 			r += v->mask >> i & 1 ? (uint32_t)t : 0;
 		else
-			r |= v->mask >> i & 1 ? ((uint32_t)t & field) << i * bits : c & field << i * bits;
+			r |= v->mask >> i & 1 ? ((uint32_t)t & field) << i * bits
+					      : c & field << i * bits;
 	}
 	return r;
 }

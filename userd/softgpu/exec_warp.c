@@ -13,9 +13,11 @@ enum shfl_mode { SHFL_UP, SHFL_DOWN, SHFL_BFLY, SHFL_IDX };
  * PTX ISA 9.7.9.6: c holds the clamp value and the segment mask. What comes from a lane that is not
  * here PTX leaves open; an H100 gives 0.
  */
-static inline enum sg_result shuffle(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, enum shfl_mode mode)
+static inline enum sg_result shuffle(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+				     enum shfl_mode mode)
 {
-	const uint32_t *pa = SG_ROW(uint32_t, 1), *pb = SG_ROW(uint32_t, 2), *pc = SG_ROW(uint32_t, 3);
+	const uint32_t *pa = SG_ROW(uint32_t, 1), *pb = SG_ROW(uint32_t, 2),
+		       *pc = SG_ROW(uint32_t, 3);
 	uint32_t src[SG_LANES], *d = SG_ROW(uint32_t, 0), valid = 0;
 
 	for (uint32_t i = 0; i < SG_LANES; i++)
@@ -59,7 +61,8 @@ SHFL(shfl_bfly, SHFL_BFLY)
 SHFL(shfl_idx, SHFL_IDX)
 
 /* Lanes that take part: those named that are here; others may be here with a mask of their own. */
-static uint32_t members(const struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint32_t mask)
+static uint32_t members(const struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			uint32_t mask)
 {
 	return SG_ROW(const uint32_t, 5)[lane] & mask;
 }

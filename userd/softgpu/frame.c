@@ -144,13 +144,17 @@ bool sg_local_need(struct sg_warp *w, uint32_t bytes)
 	return true;
 }
 
-struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, struct sg_frame *parent, uint32_t mask)
+struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn,
+			       struct sg_frame *parent, uint32_t mask)
 {
 	struct sg_frame *f = w->pool[fn->index];
-	uint32_t base = parent ? parent->local_base + parent->fn->local_bytes + ((parent->grown + 15) & ~15u) : 0;
+	uint32_t base = parent ? parent->local_base + parent->fn->local_bytes +
+					 ((parent->grown + 15) & ~15u)
+			       : 0;
 	bool fresh = !f;
 
-	if ((parent && parent->depth + 1 >= SG_MAX_DEPTH) || !sg_local_need(w, base + fn->local_bytes))
+	if ((parent && parent->depth + 1 >= SG_MAX_DEPTH) ||
+	    !sg_local_need(w, base + fn->local_bytes))
 		return NULL;
 	if (f) {
 		w->pool[fn->index] = f->next;
@@ -170,7 +174,8 @@ struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, str
 	f->local_base = base;
 	f->grown = 0;
 	f->live = mask;
-	for (const struct ptx_const *c = fn->consts; c && (fresh || c->kind != CONST_IMM); c = c->next)
+	for (const struct ptx_const *c = fn->consts; c && (fresh || c->kind != CONST_IMM);
+	     c = c->next)
 		fill_const(w, f, c);
 	return f;
 }
@@ -200,7 +205,8 @@ void sg_frames_free(struct sg_warp *w)
 	w->local = NULL;
 }
 
-static uint8_t *lane_local(const struct sg_warp *w, const struct sg_frame *f, uint32_t lane, uint64_t offset)
+static uint8_t *lane_local(const struct sg_warp *w, const struct sg_frame *f, uint32_t lane,
+			   uint64_t offset)
 {
 	return w->local + (size_t)lane * w->local_cap + f->local_base + offset;
 }
@@ -209,7 +215,8 @@ static uint64_t row_get(const uint8_t *regs, uint32_t row, uint32_t bytes, uint3
 {
 	if (!bytes)
 		return *(const uint32_t *)(regs + row) >> lane & 1;
-	return bytes == 8 ? ((const uint64_t *)(regs + row))[lane] : ((const uint32_t *)(regs + row))[lane];
+	return bytes == 8 ? ((const uint64_t *)(regs + row))[lane]
+			  : ((const uint32_t *)(regs + row))[lane];
 }
 
 static void row_set(uint8_t *regs, uint32_t row, uint32_t bytes, uint32_t lane, uint64_t v)
@@ -231,7 +238,8 @@ static uint32_t row_bytes(const struct ptx_var *v)
 
 /* One value from the caller's argument to the callee's parameter, or back (ret). */
 static void pass(struct sg_warp *w, const struct sg_frame *caller, const struct ptx_arg *a,
-		 const struct sg_frame *callee, const struct ptx_var *formal, bool ret, uint32_t lane)
+		 const struct sg_frame *callee, const struct ptx_var *formal, bool ret,
+		 uint32_t lane)
 {
 	bool reg = formal->space == SG_SPACE_REG;
 	uint8_t *inner = reg ? NULL : lane_local(w, callee, lane, formal->addr);
@@ -268,14 +276,15 @@ static void pass(struct sg_warp *w, const struct sg_frame *caller, const struct 
 	}
 }
 
-void sg_call_args(struct sg_warp *w, const struct sg_insn *in, const struct sg_frame *callee, uint32_t mask)
+void sg_call_args(struct sg_warp *w, const struct sg_insn *in, const struct sg_frame *callee,
+		  uint32_t mask)
 {
 	const struct ptx_call *call = in->aux;
 
 	for (uint32_t m = mask; m; m &= m - 1)
 		for (uint32_t i = 0; i < call->nr_args; i++)
-			pass(w, callee->parent, &call->args[i], callee, callee->fn->params[i], false,
-			     (uint32_t)__builtin_ctz(m));
+			pass(w, callee->parent, &call->args[i], callee, callee->fn->params[i],
+			     false, (uint32_t)__builtin_ctz(m));
 }
 
 void sg_call_rets(struct sg_warp *w, const struct sg_frame *callee, uint32_t mask)

@@ -44,7 +44,9 @@ static struct {
 	uint64_t next_id;
 	uint32_t nr_threads;		/* started */
 	pid_t pid;			/* a child of fork() has none of them */
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	   .work = PTHREAD_COND_INITIALIZER,
+	   .idle = PTHREAD_COND_INITIALIZER };
 
 static pthread_mutex_t print_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -79,7 +81,8 @@ static void cta_fini(struct sg_cta *cta)
 	cta->shared = NULL;
 }
 
-static bool cta_init(struct sg_cta *cta, struct sg_job *job, struct sg_extents *ext, struct sg_fault *fault)
+static bool cta_init(struct sg_cta *cta, struct sg_job *job, struct sg_extents *ext,
+		     struct sg_fault *fault)
 {
 	memset(cta, 0, sizeof(*cta));
 	cta->job = job;
@@ -141,9 +144,11 @@ static void waits(struct sg_cta *cta)
 					      cta->bar[g->bar].expected : cta->live_threads);
 			else
 				sg_warp_fault(w, in, SG_TIMEOUT, g->mask, 0,
-					      "a warp operation cannot complete: lanes 0x%08x of it never come",
-					      ((uint32_t *)(g->frame->regs + in->r[5]))[__builtin_ctz(g->mask)] &
-					      w->live & ~g->mask);
+					      "a warp operation cannot complete: lanes 0x%08x of "
+					      "it never come",
+					      ((uint32_t *)(g->frame->regs +
+							    in->r[5]))[__builtin_ctz(g->mask)] &
+						      w->live & ~g->mask);
 			return;
 		}
 	}
@@ -205,7 +210,8 @@ static enum cta_end cta_round(struct sg_cta *cta)
 	return CTA_AGAIN;
 }
 
-static const struct sg_fault no_memory = { .result = SG_NOMEM, .text = "no memory for the threads of a block" };
+static const struct sg_fault no_memory = { .result = SG_NOMEM,
+					   .text = "no memory for the threads of a block" };
 
 static void run_plain(struct sg_job *job)
 {
@@ -427,7 +433,8 @@ static uint64_t step_limit(void)
 
 static bool shape_ok(const struct sg_dim *d, uint64_t limit, uint64_t *product)
 {
-	return d->x && d->y && d->z && !__builtin_mul_overflow((uint64_t)d->x * d->y, (uint64_t)d->z, product) &&
+	return d->x && d->y && d->z &&
+	       !__builtin_mul_overflow((uint64_t)d->x * d->y, (uint64_t)d->z, product) &&
 	       *product <= limit;
 }
 
@@ -440,14 +447,19 @@ static uint32_t local_max(const struct sg_launch *l)
 
 enum sg_result sg_launch_run(const struct sg_launch *l, struct sg_fault *fault)
 {
-	struct sg_job job = { .l = l, .k = l->kernel, .step_limit = step_limit(), .reach = sg_reach };
-	uint64_t threads, dyn = ((uint64_t)l->kernel->info.static_shared + 15) / 16 * 16 + l->dynamic_shared;
+	struct sg_job job = {
+		.l = l, .k = l->kernel, .step_limit = step_limit(), .reach = sg_reach
+	};
+	uint64_t threads,
+		dyn = ((uint64_t)l->kernel->info.static_shared + 15) / 16 * 16 + l->dynamic_shared;
 	struct sg_launch own = *l;
 	void *params;
 
 	memset(fault, 0, sizeof(*fault));
-	if (!shape_ok(&l->grid, UINT64_MAX >> 16, &job.nr_ctas) || !shape_ok(&l->block, 1024, &threads))
-		return refuse(fault, SG_INVALID_PC, "a grid or block of this shape cannot be launched");
+	if (!shape_ok(&l->grid, UINT64_MAX >> 16, &job.nr_ctas) ||
+	    !shape_ok(&l->block, 1024, &threads))
+		return refuse(fault, SG_INVALID_PC,
+			      "a grid or block of this shape cannot be launched");
 	if (dyn > MAX_SHARED)
 		return refuse(fault, SG_NOMEM, "more shared memory than 228 KiB");
 	job.threads = (uint32_t)threads;

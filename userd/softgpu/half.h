@@ -43,7 +43,10 @@ static inline uint32_t half_round(double v, int eb, int mb, uint32_t mods)
 	n += up;
 	bits = e < 1 - bias ? n : ((uint32_t)(e + bias) << mb) + n - (1u << mb);
 	if (bits >= inf) {
-		bool away = (mods & M_RZ) ? false : (mods & M_RM) ? sign != 0 : (mods & M_RP) ? !sign : true;
+		bool away = (mods & M_RZ)   ? false
+			    : (mods & M_RM) ? sign != 0
+			    : (mods & M_RP) ? !sign
+					    : true;
 
 		bits = away ? inf : inf - 1;
 	}

@@ -231,7 +231,8 @@ static CUresult open_text(const void *code, struct image *img)
 		return CUDA_ERROR_INVALID_IMAGE;
 	/* words that do not even begin as PTX are no bad PTX: a driver takes them for any other bytes */
 	ptx_lex_init(&l, code, size - 1, NULL);
-	return ptx_at_dot(&l, "version") ? copy_text(code, size - 1, img) : CUDA_ERROR_INVALID_IMAGE;
+	return ptx_at_dot(&l, "version") ? copy_text(code, size - 1, img)
+					 : CUDA_ERROR_INVALID_IMAGE;
 }
 
 static CUresult open_container(const void *code, size_t avail, struct image *img)

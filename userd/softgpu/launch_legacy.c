@@ -102,8 +102,8 @@ static CUresult set(CUfunction f, int offset, const void *value, unsigned int by
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (offset < 0 || offset > PARAMETERS_MAX || bytes > PARAMETERS_MAX - (unsigned int)offset ||
-	    (bytes && !value))
+	if (offset < 0 || offset > PARAMETERS_MAX ||
+	    bytes > PARAMETERS_MAX - (unsigned int)offset || (bytes && !value))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	if (bytes)
 		memcpy(l->params + offset, value, bytes);

@@ -34,7 +34,8 @@ static inline uint32_t sg_mbar_parity(uint64_t o)
 	return (uint32_t)(o >> 62) & 1;
 }
 
-static inline uint64_t sg_mbar_make(uint32_t pending, uint32_t expected, int32_t tx, uint32_t parity)
+static inline uint64_t sg_mbar_make(uint32_t pending, uint32_t expected, int32_t tx,
+				    uint32_t parity)
 {
 	return SG_MBAR_VALID | (uint64_t)parity << 62 | ((uint64_t)(uint32_t)tx & 0x1fffff) << 40 |
 	       (uint64_t)expected << 20 | pending;
@@ -44,11 +45,12 @@ static inline uint64_t sg_mbar_make(uint32_t pending, uint32_t expected, int32_t
  * Changes the object at a shared address: fewer pending arrivals, fewer expected ones, more or less
  * to be transferred. A phase that is complete makes room for the next. Faults are the lane's.
  */
-enum sg_result sg_mbar_change(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t address,
-			      uint32_t arrive, uint32_t drop, int64_t tx, uint64_t *before);
+enum sg_result sg_mbar_change(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			      uint64_t address, uint32_t arrive, uint32_t drop, int64_t tx,
+			      uint64_t *before);
 
 /* Shared address that a lane's operand row r[4] gives. */
-enum sg_result sg_mbar_address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, uint64_t raw,
-			       enum sg_space space, uint64_t *address);
+enum sg_result sg_mbar_address(struct sg_warp *w, const struct sg_insn *in, uint32_t lane,
+			       uint64_t raw, enum sg_space space, uint64_t *address);
 
 #endif

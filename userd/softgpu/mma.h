@@ -51,8 +51,8 @@ static inline uint32_t sg_fragment_regs(const struct sg_fragment *f)
 }
 
 /* Where the lane's elements of a tile begin. */
-static inline void sg_fragment_place(const struct sg_fragment *f, uint32_t tile, uint32_t lane, uint32_t *outer,
-				     uint32_t *inner)
+static inline void sg_fragment_place(const struct sg_fragment *f, uint32_t tile, uint32_t lane,
+				     uint32_t *outer, uint32_t *inner)
 {
 	uint32_t tiles = f->outer / 8;
 
@@ -61,9 +61,11 @@ static inline void sg_fragment_place(const struct sg_fragment *f, uint32_t tile,
 }
 
 /* A warp-wide operation that a part of the warp came to: lanes have exited, or a guard kept them away. */
-static inline enum sg_result sg_mma_partial(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+static inline enum sg_result sg_mma_partial(struct sg_warp *w, const struct sg_insn *in,
+					    uint32_t mask)
 {
-	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0, "a matrix operation by %d of the 32 lanes that it needs",
+	return sg_warp_fault(w, in, SG_ILLEGAL_INSTRUCTION, mask, 0,
+			     "a matrix operation by %d of the 32 lanes that it needs",
 			     __builtin_popcount(mask));
 }
 

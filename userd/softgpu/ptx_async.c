@@ -48,7 +48,8 @@ static bool only(const struct ptx_stmt *st, uint32_t first, const char *const *l
 	return true;
 }
 
-static bool place(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_place *at)
+static bool place(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space,
+		  struct sg_place *at)
 {
 	struct sg_insn in = { 0 };
 
@@ -72,8 +73,10 @@ static struct sg_insn *emit_copy(struct ptx_parser *p, const char *form, const s
 /* cp.async.ca.shared.global [dst], [src], cp-size{, src-size | ignore-src}{, cache-policy} */
 static void decode_copy(struct ptx_parser *p)
 {
-	static const char *const mods[] = { "async", "ca", "cg", "shared", "shared::cta", "global", "L2::cache_hint",
-					    "L2::64B", "L2::128B", "L2::256B", NULL };
+	static const char *const mods[] = { "async",	      "ca",	     "cg",
+					    "shared",	      "shared::cta", "global",
+					    "L2::cache_hint", "L2::64B",     "L2::128B",
+					    "L2::256B",	      NULL };
 	struct ptx_stmt *st = &p->st;
 	bool hint = ptx_has_mod(st, "L2::cache_hint"), cg = ptx_has_mod(st, "cg");
 	uint32_t nr = st->nr_ops - hint, policy, row = 0;
@@ -91,10 +94,12 @@ static void decode_copy(struct ptx_parser *p)
 	}
 	size = st->ops[2].imm;
 	if (size != 16 && (cg || (size != 4 && size != 8))) {
-		ptx_error_at(&p->l, &st->ops[2].tok, SG_INVALID_PTX, "a copy of 4, 8 or, with .cg too, 16 bytes expected");
+		ptx_error_at(&p->l, &st->ops[2].tok, SG_INVALID_PTX,
+			     "a copy of 4, 8 or, with .cg too, 16 bytes expected");
 		return;
 	}
-	if (!place(p, &st->ops[0], SG_SPACE_SHARED, &c.dst) || !place(p, &st->ops[1], SG_SPACE_GLOBAL, &c.src))
+	if (!place(p, &st->ops[0], SG_SPACE_SHARED, &c.dst) ||
+	    !place(p, &st->ops[1], SG_SPACE_GLOBAL, &c.src))
 		return;
 	c.ignore = nr == 4 && st->ops[3].kind == OPK_REG && st->ops[3].type == PTX_PRED;
 	if ((nr == 4 && !ptx_src_row(p, &st->ops[3], c.ignore ? 'p' : 'w', &row)) ||
@@ -131,7 +136,8 @@ static void decode_copy_arrive(struct ptx_parser *p, uint32_t nr)
 	}
 	if (!ptx_address(p, &st->ops[0], shared ? SG_SPACE_SHARED : SG_SPACE_GENERIC, &want))
 		return;
-	in = ptx_emit_form(p, ptx_has_mod(st, "noinc") ? "@cp.async.mbarrier.arrive.noinc" : "@cp.async.mbarrier.arrive");
+	in = ptx_emit_form(p, ptx_has_mod(st, "noinc") ? "@cp.async.mbarrier.arrive.noinc"
+						       : "@cp.async.mbarrier.arrive");
 	in->r[4] = want.r[4];
 	in->imm = want.imm;
 	in->a32 = want.a32;
@@ -151,14 +157,17 @@ static const char *const reductions[] = {
 /* The instruction that takes an element from the row r[1] to the address in r[4]; NULL: no such. */
 static const struct sg_insn *reduction(struct ptx_parser *p, uint32_t first, enum sg_space dst)
 {
-	size_t n = dst == SG_SPACE_SHARED ? NR_SHARED_REDUCTIONS : sizeof(reductions) / sizeof(reductions[0]);
+	size_t n = dst == SG_SPACE_SHARED ? NR_SHARED_REDUCTIONS
+					  : sizeof(reductions) / sizeof(reductions[0]);
 	struct ptx_stmt *st = &p->st;
 	struct sg_insn *atom;
 	char form[64] = "atom";
 	size_t len = 4, i = 0;
 
 	for (uint32_t k = first; k < st->nr_mods && len < sizeof(form); k++)
-		len += (size_t)snprintf(form + len, sizeof(form) - len, ".%.*s", (int)(st->mods[k].len > 20 ? 20 : st->mods[k].len), st->mods[k].s);
+		len += (size_t)snprintf(form + len, sizeof(form) - len, ".%.*s",
+					(int)(st->mods[k].len > 20 ? 20 : st->mods[k].len),
+					st->mods[k].s);
 	while (i < n && strcmp(reductions[i], form))
 		i++;
 	atom = i < n ? ptx_alloc(p, p->arena, sizeof(*atom)) : NULL;
@@ -178,7 +187,8 @@ static const struct sg_insn *reduction(struct ptx_parser *p, uint32_t first, enu
 }
 
 /* [dst], [src], size{, [mbar]}{, cache-policy} */
-static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space src, bool bar, const struct sg_insn *atom)
+static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space src, bool bar,
+			  const struct sg_insn *atom)
 {
 	struct ptx_stmt *st = &p->st;
 	bool hint = ptx_has_mod(st, "L2::cache_hint");
@@ -191,7 +201,8 @@ static void bulk_operands(struct ptx_parser *p, enum sg_space dst, enum sg_space
 		return;
 	}
 	if (!place(p, &st->ops[0], dst, &c.dst) || !place(p, &st->ops[1], src, &c.src) ||
-	    !ptx_src_row(p, &st->ops[2], 'w', &size) || (bar && !place(p, &st->ops[3], SG_SPACE_SHARED, &c.bar)) ||
+	    !ptx_src_row(p, &st->ops[2], 'w', &size) ||
+	    (bar && !place(p, &st->ops[3], SG_SPACE_SHARED, &c.bar)) ||
 	    (hint && !ptx_src_row(p, &st->ops[3 + bar], 'l', &policy)))
 		return;
 	in = emit_copy(p, atom ? "@cp.reduce.async.bulk" : "@cp.async.bulk", &c);
@@ -204,7 +215,9 @@ static void decode_reduce(struct ptx_parser *p)
 	struct ptx_stmt *st = &p->st;
 	const struct sg_insn *atom;
 	uint32_t nr = 0;
-	bool shared = begins(st, "reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes", &nr);
+	bool shared = begins(
+		st, "reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes",
+		&nr);
 	enum sg_space dst = shared ? SG_SPACE_SHARED : SG_SPACE_GLOBAL;
 
 	if (!shared && !begins(st, "reduce.async.bulk.global.shared::cta.bulk_group", &nr)) {
@@ -236,7 +249,8 @@ static void decode_prefetch(struct ptx_parser *p, uint32_t nr)
 		wrong_operands(p);
 		return;
 	}
-	if (place(p, &st->ops[0], SG_SPACE_GLOBAL, &c.src) && ptx_src_row(p, &st->ops[1], 'w', &size) &&
+	if (place(p, &st->ops[0], SG_SPACE_GLOBAL, &c.src) &&
+	    ptx_src_row(p, &st->ops[1], 'w', &size) &&
 	    (!hint || ptx_src_row(p, &st->ops[2], 'l', &policy)))
 		emit_copy(p, "@cp.async.bulk.prefetch", &c)->r[2] = size;
 }
@@ -289,7 +303,8 @@ void ptx_decode_cp(struct ptx_parser *p)
 		decode_bulk(p, nr);
 	else if (begins(st, "async.mbarrier.arrive", &nr))
 		decode_copy_arrive(p, nr);
-	else if (st->nr_mods == 2 && (begins(st, "async.commit_group", &nr) || begins(st, "async.wait_all", &nr)))
+	else if (st->nr_mods == 2 &&
+		 (begins(st, "async.commit_group", &nr) || begins(st, "async.wait_all", &nr)))
 		decode_group(p, false);
 	else if (st->nr_mods == 2 && begins(st, "async.wait_group", &nr))
 		decode_group(p, true);
@@ -319,18 +334,20 @@ static const struct mbarrier_kind {
 	{ "try_wait.parity", 'p', 'w', true }, { "try_wait", 'p', 'l', true },
 };
 
-static bool mbarrier_operands(struct ptx_parser *p, const struct mbarrier_kind *k, enum sg_space space,
-			      struct sg_insn *want)
+static bool mbarrier_operands(struct ptx_parser *p, const struct mbarrier_kind *k,
+			      enum sg_space space, struct sg_insn *want)
 {
 	struct ptx_stmt *st = &p->st;
 	uint32_t at = k->dst != 0, rest = st->nr_ops - at - 1, unused;
 
-	if (st->nr_ops < at + 1 || (k->value == 'c' ? rest > 1 : rest != (k->value != 0) && !(k->hint && rest == 2))) {
+	if (st->nr_ops < at + 1 ||
+	    (k->value == 'c' ? rest > 1 : rest != (k->value != 0) && !(k->hint && rest == 2))) {
 		wrong_operands(p);
 		return false;
 	}
 	want->r[1] = ptx_imm_row(p, 1, false);
-	if (rest && !ptx_src_row(p, &st->ops[at + 1], k->value == 'c' ? 'w' : k->value, &want->r[1]))
+	if (rest &&
+	    !ptx_src_row(p, &st->ops[at + 1], k->value == 'c' ? 'w' : k->value, &want->r[1]))
 		return false;
 	if ((rest == 2 && !ptx_src_row(p, &st->ops[at + 2], 'w', &unused)) ||
 	    !ptx_address(p, &st->ops[at], space, want))
@@ -359,10 +376,12 @@ static void decode_pending_count(struct ptx_parser *p)
 
 void ptx_decode_mbarrier(struct ptx_parser *p)
 {
-	static const char *const mods[] = { "relaxed", "acquire", "release", "cta", "cluster", "shared", "shared::cta",
-					    "shared::cluster", "b64", NULL };
+	static const char *const mods[] = { "relaxed", "acquire", "release",	 "cta",
+					    "cluster", "shared",  "shared::cta", "shared::cluster",
+					    "b64",     NULL };
 	struct ptx_stmt *st = &p->st;
-	const struct mbarrier_kind *k = mbarrier_kinds, *end = k + sizeof(mbarrier_kinds) / sizeof(*k);
+	const struct mbarrier_kind *k = mbarrier_kinds,
+				   *end = k + sizeof(mbarrier_kinds) / sizeof(*k);
 	struct sg_insn want = { 0 }, *in;
 	uint32_t nr = 0;
 	bool shared = false;

@@ -88,7 +88,8 @@ void ptx_decode_hint(struct ptx_parser *p)
 	struct sg_insn *in;
 	uint32_t dst;
 
-	while (h < end && !(ptx_tok_is(&st->op, h->op) && mods_match(st, h->mods) && strlen(h->ops) == st->nr_ops))
+	while (h < end && !(ptx_tok_is(&st->op, h->op) && mods_match(st, h->mods) &&
+			    strlen(h->ops) == st->nr_ops))
 		h++;
 	if (h == end) {
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");

@@ -26,9 +26,10 @@ void ptx_decode_brx(struct ptx_parser *p)
 	struct sg_insn *in;
 	uint32_t row;
 
-	if (!ptx_has_mod(st, "idx") || st->nr_ops != 2 || !st->ops[1].sym || st->ops[1].sym->kind != SYM_TARGETS ||
-	    !st->ops[1].sym->targets) {
-		ptx_decode_error(p, SG_INVALID_PTX, "an index and a list of branch targets expected for");
+	if (!ptx_has_mod(st, "idx") || st->nr_ops != 2 || !st->ops[1].sym ||
+	    st->ops[1].sym->kind != SYM_TARGETS || !st->ops[1].sym->targets) {
+		ptx_decode_error(p, SG_INVALID_PTX,
+				 "an index and a list of branch targets expected for");
 		return;
 	}
 	if (!ptx_src_row(p, &st->ops[0], 'w', &row))
@@ -49,8 +50,8 @@ void ptx_decode_ret(struct ptx_parser *p)
 	ptx_emit(p)->ctl = p->st.op.len == 4 || p->fn->entry ? SG_CTL_EXIT : SG_CTL_RET;
 }
 
-static bool argument(struct ptx_parser *p, const struct ptx_operand *op, const struct ptx_var *formal, bool ret,
-		     struct ptx_arg *a)
+static bool argument(struct ptx_parser *p, const struct ptx_operand *op,
+		     const struct ptx_var *formal, bool ret, struct ptx_arg *a)
 {
 	uint32_t bits = op->kind == OPK_REG ? ptx_types[op->type].bits : formal->size > 4 ? 64 : 32;
 	char letter = bits == 1 ? 'p' : bits <= 16 ? 'h' : bits == 32 ? 'w' : 'l';
@@ -60,8 +61,9 @@ static bool argument(struct ptx_parser *p, const struct ptx_operand *op, const s
 		a->size = (uint32_t)op->sym->var->size;
 		if (a->size >= formal->size)
 			return true;
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "argument '%.*s' is smaller than the parameter",
-			     (int)op->tok.len, op->tok.s);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+			     "argument '%.*s' is smaller than the parameter", (int)op->tok.len,
+			     op->tok.s);
 		return false;
 	}
 	if (op->kind == OPK_F32 || op->kind == OPK_F64)
@@ -75,8 +77,8 @@ static bool argument(struct ptx_parser *p, const struct ptx_operand *op, const s
 	return ret ? ptx_dst_row(p, op, letter, &a->row) : ptx_src_row(p, op, letter, &a->row);
 }
 
-static struct ptx_arg *arguments(struct ptx_parser *p, const struct ptx_operand *list, struct ptx_var **formals,
-				 uint32_t nr_formals, bool ret)
+static struct ptx_arg *arguments(struct ptx_parser *p, const struct ptx_operand *list,
+				 struct ptx_var **formals, uint32_t nr_formals, bool ret)
 {
 	uint32_t nr = list ? list->nr : 0;
 	struct ptx_arg *args;
@@ -109,10 +111,16 @@ static enum ptx_builtin builtin(const char *name)
 /* The device runtime, which launches grids from kernels. */
 static bool launches(struct ptx_parser *p, const char *name)
 {
-	static const char *const names[] = { "cudaLaunchDevice", "cudaLaunchDeviceV2", "cudaGetParameterBuffer",
-					     "cudaGetParameterBufferV2", "cudaDeviceSynchronize", "cudaGraphLaunch",
-					     "__cudaCDP2LaunchDevice", "__cudaCDP2LaunchDeviceV2",
-					     "__cudaCDP2GetParameterBuffer", "__cudaCDP2GetParameterBufferV2" };
+	static const char *const names[] = { "cudaLaunchDevice",
+					     "cudaLaunchDeviceV2",
+					     "cudaGetParameterBuffer",
+					     "cudaGetParameterBufferV2",
+					     "cudaDeviceSynchronize",
+					     "cudaGraphLaunch",
+					     "__cudaCDP2LaunchDevice",
+					     "__cudaCDP2LaunchDeviceV2",
+					     "__cudaCDP2GetParameterBuffer",
+					     "__cudaCDP2GetParameterBufferV2" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(name, names[i]))
@@ -139,10 +147,13 @@ void ptx_decode_call(struct ptx_parser *p)
 	f = i < st->nr_ops ? &st->ops[i++] : NULL;
 	if (i < st->nr_ops && st->ops[i].kind == OPK_LIST)
 		args = &st->ops[i++];
-	if (i < st->nr_ops && st->ops[i].kind == OPK_LABEL && st->ops[i].sym && st->ops[i].sym->kind == SYM_PROTO)
+	if (i < st->nr_ops && st->ops[i].kind == OPK_LABEL && st->ops[i].sym &&
+	    st->ops[i].sym->kind == SYM_PROTO)
 		proto = st->ops[i++].sym->fn;
 	if (!f || (f->kind != OPK_FUNC && f->kind != OPK_REG) || (f->kind == OPK_REG && !proto)) {
-		ptx_decode_error(p, SG_INVALID_PTX, "a declared function, or a register and a prototype, expected for");
+		ptx_decode_error(
+			p, SG_INVALID_PTX,
+			"a declared function, or a register and a prototype, expected for");
 		return;
 	}
 	call = ptx_alloc(p, p->arena, sizeof(*call));
@@ -250,11 +261,13 @@ void ptx_decode_nanosleep(struct ptx_parser *p)
 }
 
 /* d or d|p */
-static bool pair_dst(struct ptx_parser *p, const struct ptx_operand *op, uint32_t *d, uint32_t *pred)
+static bool pair_dst(struct ptx_parser *p, const struct ptx_operand *op, uint32_t *d,
+		     uint32_t *pred)
 {
 	const struct ptx_operand *e = op->kind == OPK_PAIR ? &p->st.elems[op->first] : op;
 
-	return ptx_dst_row(p, e, 'w', d) && (op->kind != OPK_PAIR || ptx_dst_row(p, e + 1, 'p', pred));
+	return ptx_dst_row(p, e, 'w', d) &&
+	       (op->kind != OPK_PAIR || ptx_dst_row(p, e + 1, 'p', pred));
 }
 
 /* alloca.u64 d, size{, alignment} */
@@ -267,12 +280,14 @@ void ptx_decode_alloca(struct ptx_parser *p)
 	uint32_t src, dst;
 	struct sg_insn *in;
 
-	if (st->nr_mods != 1 || (t != PTX_U32 && t != PTX_U64) || st->nr_ops < 2 || st->nr_ops > 3 ||
-	    (st->nr_ops == 3 && st->ops[2].kind != OPK_INT) || !align || align > 4096 || (align & (align - 1))) {
+	if (st->nr_mods != 1 || (t != PTX_U32 && t != PTX_U64) || st->nr_ops < 2 ||
+	    st->nr_ops > 3 || (st->nr_ops == 3 && st->ops[2].kind != OPK_INT) || !align ||
+	    align > 4096 || (align & (align - 1))) {
 		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
 		return;
 	}
-	if (!ptx_src_row(p, &st->ops[1], letter, &src) || !ptx_dst_row(p, &st->ops[0], letter, &dst))
+	if (!ptx_src_row(p, &st->ops[1], letter, &src) ||
+	    !ptx_dst_row(p, &st->ops[0], letter, &dst))
 		return;
 	in = ptx_emit_form(p, t == PTX_U64 ? "@alloca.l" : "@alloca.w");
 	in->r[0] = dst;
@@ -287,7 +302,8 @@ void ptx_decode_elect(struct ptx_parser *p)
 	uint32_t r[6] = { 0 };
 	struct sg_insn *in;
 
-	if (st->nr_mods != 1 || !ptx_has_mod(st, "sync") || st->nr_ops != 2 || st->ops[0].kind != OPK_PAIR) {
+	if (st->nr_mods != 1 || !ptx_has_mod(st, "sync") || st->nr_ops != 2 ||
+	    st->ops[0].kind != OPK_PAIR) {
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
@@ -306,7 +322,8 @@ static bool without_sync(struct ptx_parser *p)
 {
 	if (p->unit->target && p->unit->target < 70)
 		return true;
-	ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction (only its .sync form is from sm_70 on)");
+	ptx_decode_error(p, SG_UNSUPPORTED_PTX,
+			 "unsupported instruction (only its .sync form is from sm_70 on)");
 	return false;
 }
 
@@ -361,7 +378,8 @@ void ptx_decode_vote(struct ptx_parser *p)
 		return;
 	}
 	r[5] = ptx_imm_row(p, SG_ALL, false);
-	if (!ptx_src_row(p, &st->ops[1], 'p', &r[1]) || (sync && !ptx_src_row(p, &st->ops[2], 'w', &r[5])) ||
+	if (!ptx_src_row(p, &st->ops[1], 'p', &r[1]) ||
+	    (sync && !ptx_src_row(p, &st->ops[2], 'w', &r[5])) ||
 	    !ptx_dst_row(p, &st->ops[0], m == 3 ? 'w' : 'p', &r[0]))
 		return;
 	snprintf(key, sizeof(key), "@vote.%s", modes[m]);
@@ -378,18 +396,21 @@ void ptx_decode_sync(struct ptx_parser *p)
 	uint32_t r[6] = { 0 };
 	struct sg_insn *in;
 	char key[64];
-	size_t n = (size_t)snprintf(key, sizeof(key), "%.*s", (int)(st->op.len > 20 ? 20 : st->op.len), st->op.s);
+	size_t n = (size_t)snprintf(key, sizeof(key), "%.*s",
+				    (int)(st->op.len > 20 ? 20 : st->op.len), st->op.s);
 
 	for (uint32_t i = 0; i < st->nr_mods && n < sizeof(key); i++)
 		if (!ptx_tok_is(&st->mods[i], "sync"))
 			n += (size_t)snprintf(key + n, sizeof(key) - n, ".%.*s",
-					      (int)(st->mods[i].len > 20 ? 20 : st->mods[i].len), st->mods[i].s);
-	if (!ptx_has_mod(st, "sync") || n >= sizeof(key) || !ptx_form_find(key, n) || st->nr_ops != 3) {
+					      (int)(st->mods[i].len > 20 ? 20 : st->mods[i].len),
+					      st->mods[i].s);
+	if (!ptx_has_mod(st, "sync") || n >= sizeof(key) || !ptx_form_find(key, n) ||
+	    st->nr_ops != 3) {
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
-	if (!ptx_src_row(p, &st->ops[1], ptx_letter(t), &r[1]) || !ptx_src_row(p, &st->ops[2], 'w', &r[5]) ||
-	    !pair_dst(p, &st->ops[0], &r[0], &r[4]))
+	if (!ptx_src_row(p, &st->ops[1], ptx_letter(t), &r[1]) ||
+	    !ptx_src_row(p, &st->ops[2], 'w', &r[5]) || !pair_dst(p, &st->ops[0], &r[0], &r[4]))
 		return;
 	in = ptx_emit_form(p, key);
 	memcpy(in->r, r, sizeof(r));

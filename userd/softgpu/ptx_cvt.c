@@ -36,7 +36,8 @@ static bool rounding_fits(enum ptx_type dt, enum ptx_type t, uint32_t mods)
 		return false;
 	/* clamps to the largest number, and to zero, are for halves from f32 */
 	if (mods & (M_SATFINITE | M_RELU))
-		return t == PTX_F32 && (dt == PTX_F16 || dt == PTX_BF16) && (mods & (M_RN | M_RZ)) && !(mods & M_SAT);
+		return t == PTX_F32 && (dt == PTX_F16 || dt == PTX_BF16) &&
+		       (mods & (M_RN | M_RZ)) && !(mods & M_SAT);
 	return !(mods & ~(M_ROUND | M_ROUNDI | M_FTZ | M_SAT));
 }
 
@@ -107,14 +108,20 @@ void ptx_decode_cvt(struct ptx_parser *p)
 	}
 	if (!cvt_source(p, t, &src))
 		return;
-	if (st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits == 64 && ptx_types[dt].bits < 64)
+	if (st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits == 64 &&
+	    ptx_types[dt].bits < 64)
 		widen = true;
 	if (st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits < ptx_types[dt].bits) {
-		ptx_error_at(&p->l, &st->ops[0].tok, SG_INVALID_PTX, "the destination is too narrow");
+		ptx_error_at(&p->l, &st->ops[0].tok, SG_INVALID_PTX,
+			     "the destination is too narrow");
 		return;
 	}
-	if (!ptx_dst_row(p, &st->ops[0], widen || ptx_types[dt].bits == 64 ? 'l' :
-			 st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits == 32 ? 'w' : 'h', &dst))
+	if (!ptx_dst_row(p, &st->ops[0],
+			 widen || ptx_types[dt].bits == 64 ? 'l'
+			 : st->ops[0].kind == OPK_REG && ptx_types[st->ops[0].type].bits == 32
+				 ? 'w'
+				 : 'h',
+			 &dst))
 		return;
 	in = ptx_emit_form(p, key);
 	in->mods = dt == PTX_F16 ? mods & ~M_FTZ : mods;	/* an f16 has no use for it, and its roundings do not see it */

@@ -12,11 +12,13 @@
 /* The instruction as written, for messages. */
 static void full_name(const struct ptx_stmt *st, char *buf, size_t size)
 {
-	size_t n = (size_t)snprintf(buf, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len), st->op.s);
+	size_t n = (size_t)snprintf(buf, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len),
+				    st->op.s);
 
 	for (uint32_t i = 0; i < st->nr_mods && n < size; i++)
 		n += (size_t)snprintf(buf + n, size - n, ".%.*s",
-				      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len), st->mods[i].s);
+				      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len),
+				      st->mods[i].s);
 }
 
 void ptx_decode_error(struct ptx_parser *p, enum sg_result res, const char *what)
@@ -72,7 +74,8 @@ static uint32_t flag(const struct ptx_tok *mod)
 /* Splits the modifiers into flags and the name of the row. */
 static uint32_t form_key(const struct ptx_stmt *st, uint32_t flags, char *key, size_t size)
 {
-	size_t n = (size_t)snprintf(key, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len), st->op.s);
+	size_t n = (size_t)snprintf(key, size, "%.*s", (int)(st->op.len > 40 ? 40 : st->op.len),
+				    st->op.s);
 	uint32_t mods = 0;
 
 	for (uint32_t i = 0; i < st->nr_mods && n < size; i++) {
@@ -81,17 +84,19 @@ static uint32_t form_key(const struct ptx_stmt *st, uint32_t flags, char *key, s
 		mods |= f;
 		if (!f)
 			n += (size_t)snprintf(key + n, size - n, ".%.*s",
-					      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len), st->mods[i].s);
+					      (int)(st->mods[i].len > 40 ? 40 : st->mods[i].len),
+					      st->mods[i].s);
 	}
 	return mods;
 }
 
-static bool form_operand(struct ptx_parser *p, const struct ptx_operand *op, char letter, bool dst, uint32_t *row,
-			 int64_t *imm)
+static bool form_operand(struct ptx_parser *p, const struct ptx_operand *op, char letter, bool dst,
+			 uint32_t *row, int64_t *imm)
 {
 	if (letter == 'i') {
 		if (op->kind != OPK_INT) {
-			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "an integer constant expected");
+			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+				     "an integer constant expected");
 			return false;
 		}
 		*imm = (int64_t)op->imm;
@@ -160,9 +165,12 @@ void ptx_decode_form(struct ptx_parser *p, uint32_t flags)
 bool ptx_decode_refused(struct ptx_parser *p)
 {
 	/* tensor maps, clusters, and what comes after sm_90 */
-	static const char *const mods[] = { "tensor", "multicast::cluster", "tensormap::generic", "tensormap", "oob", "f32x2" };
+	static const char *const mods[] = {
+		"tensor", "multicast::cluster", "tensormap::generic", "tensormap", "oob", "f32x2"
+	};
 	struct ptx_stmt *st = &p->st;
-	bool refused = ptx_op_refused(st->op.s, st->op.len), memory = ptx_tok_is(&st->op, "st") || ptx_tok_is(&st->op, "red");
+	bool refused = ptx_op_refused(st->op.s, st->op.len),
+	     memory = ptx_tok_is(&st->op, "st") || ptx_tok_is(&st->op, "red");
 
 	for (uint32_t i = 0; i < st->nr_mods; i++) {
 		refused |= memory && ptx_tok_is(&st->mods[i], "async");
@@ -198,7 +206,8 @@ void ptx_decode_lop3(struct ptx_parser *p)
 		ptx_decode_form(p, 0);
 		return;
 	}
-	if (ptx_stmt_type(st) != PTX_B32 || st->nr_ops != 6 || st->ops[0].kind != OPK_PAIR || st->ops[4].kind != OPK_INT) {
+	if (ptx_stmt_type(st) != PTX_B32 || st->nr_ops != 6 || st->ops[0].kind != OPK_PAIR ||
+	    st->ops[4].kind != OPK_INT) {
 		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
 		return;
 	}
@@ -228,15 +237,16 @@ static const char *compare(const struct ptx_stmt *st, enum ptx_type t)
 	for (uint32_t i = 0; i < st->nr_mods; i++)
 		for (size_t k = 0; k < sizeof(compares) / sizeof(compares[0]); k++)
 			if (ptx_tok_is(&st->mods[i], compares[k].name)) {
-				if (compares[k].negated && ptx_types[t].cls != 'u' && ptx_types[t].cls != 'b')
+				if (compares[k].negated && ptx_types[t].cls != 'u' &&
+				    ptx_types[t].cls != 'b')
 					return NULL;
 				return compares[k].negated ? compares[k].negated : compares[k].name;
 			}
 	return NULL;
 }
 
-static struct sg_insn *emit_setp(struct ptx_parser *p, const char *cmp, enum ptx_type t, uint32_t mods,
-				 const struct ptx_operand *src, uint32_t nr)
+static struct sg_insn *emit_setp(struct ptx_parser *p, const char *cmp, enum ptx_type t,
+				 uint32_t mods, const struct ptx_operand *src, uint32_t nr)
 {
 	char key[NAME_MAX], letter = ptx_letter(t);
 	uint32_t r[4] = { 0 };
@@ -286,13 +296,15 @@ static uint32_t emit_choice(struct ptx_parser *p, uint32_t dst, uint32_t one, ui
 	return dst;
 }
 
-static void decode_set(struct ptx_parser *p, const char *cmp, enum ptx_type dt, enum ptx_type st, uint32_t mods)
+static void decode_set(struct ptx_parser *p, const char *cmp, enum ptx_type dt, enum ptx_type st,
+		       uint32_t mods)
 {
 	bool pair = st == PTX_F16X2 || st == PTX_BF16X2;
 	uint32_t dst, lo, hi, one = truth(dt, pair);
 	struct sg_insn *in;
 
-	if (!one || pair != (dt == PTX_F16X2 || dt == PTX_BF16X2 || (pair && ptx_types[dt].bits == 32 && dt != PTX_F32))) {
+	if (!one || pair != (dt == PTX_F16X2 || dt == PTX_BF16X2 ||
+			     (pair && ptx_types[dt].bits == 32 && dt != PTX_F32))) {
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
@@ -340,7 +352,8 @@ void ptx_decode_setp(struct ptx_parser *p)
 	if (st->ops[0].kind == OPK_PAIR) {
 		const struct ptx_operand *pair = &st->elems[st->ops[0].first];
 
-		if (!ptx_dst_row(p, &pair[0], 'p', &first) || !ptx_dst_row(p, &pair[1], 'p', &second))
+		if (!ptx_dst_row(p, &pair[0], 'p', &first) ||
+		    !ptx_dst_row(p, &pair[1], 'p', &second))
 			return;
 	} else if (!ptx_dst_row(p, &st->ops[0], 'p', &first)) {
 		return;

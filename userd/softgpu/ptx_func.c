@@ -30,7 +30,9 @@ static bool param_list(struct ptx_parser *p, struct param_list *list)
 		return true;
 	do {
 		bool reg = ptx_at_dot(l, "reg");
-		enum sg_space space = reg ? SG_SPACE_REG : p->fn->entry ? SG_SPACE_PARAM : SG_SPACE_LOCAL;
+		enum sg_space space = reg	     ? SG_SPACE_REG
+				      : p->fn->entry ? SG_SPACE_PARAM
+						     : SG_SPACE_LOCAL;
 
 		if (!reg && !ptx_at_dot(l, "param")) {
 			ptx_error(l, "'.param' or '.reg' expected");
@@ -76,8 +78,10 @@ static bool dimensions(struct ptx_parser *p, uint32_t *product)
 /* Directives whose number, if any, is only a hint here. */
 static bool is_hint(const struct ptx_lex *l)
 {
-	static const char *const names[] = { "minnctapersm", "maxnctapersm", "maxnreg", "maxclusterrank", "explicitcluster",
-					     "blocksareclusters", "abi_preserve", "abi_preserve_control" };
+	static const char *const names[] = { "minnctapersm",	"maxnctapersm",
+					     "maxnreg",		"maxclusterrank",
+					     "explicitcluster", "blocksareclusters",
+					     "abi_preserve",	"abi_preserve_control" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (ptx_at_dot(l, names[i]))
@@ -98,7 +102,8 @@ static bool directives(struct ptx_parser *p, struct ptx_func *fn)
 	struct ptx_lex *l = &p->l;
 
 	while (l->tok.kind == TOK_DOT) {
-		bool ntid = ptx_at_dot(l, "maxntid") || ptx_at_dot(l, "reqntid"), cluster = ptx_at_dot(l, "reqnctapercluster");
+		bool ntid = ptx_at_dot(l, "maxntid") || ptx_at_dot(l, "reqntid"),
+		     cluster = ptx_at_dot(l, "reqnctapercluster");
 		struct ptx_lex here = *l;
 		uint32_t product;
 
@@ -196,7 +201,8 @@ static bool guard(struct ptx_parser *p)
 	p->st.guarded = ptx_accept(l, '!') ? 2 : 1;
 	y = l->tok.kind == TOK_IDENT ? ptx_sym_find(p, l->tok.s, l->tok.len) : NULL;
 	if (!y || y->kind != SYM_REG || y->type != PTX_PRED) {
-		ptx_error(l, "'%.*s' is not a predicate", (int)(l->tok.len > 60 ? 60 : l->tok.len), l->tok.s);
+		ptx_error(l, "'%.*s' is not a predicate", (int)(l->tok.len > 60 ? 60 : l->tok.len),
+			  l->tok.s);
 		return false;
 	}
 	p->st.guard = y->row;
@@ -210,7 +216,8 @@ static bool instruction(struct ptx_parser *p)
 	struct ptx_stmt *st = &p->st;
 
 	if (l->tok.kind != TOK_IDENT) {
-		ptx_error(l, "an instruction expected before '%s%.*s'", l->tok.kind == TOK_DOT ? "." : "",
+		ptx_error(l, "an instruction expected before '%s%.*s'",
+			  l->tok.kind == TOK_DOT ? "." : "",
 			  (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 		return false;
 	}
@@ -268,7 +275,8 @@ static bool declaration(struct ptx_parser *p)
 		linkage = PTX_EXTERN;
 	space = l->tok.kind == TOK_DOT ? ptx_space_find(&l->tok) : SG_SPACE_GENERIC;
 	if (space == SG_SPACE_GENERIC) {
-		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "directive '.%.*s' is not supported here",
+		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+			     "directive '.%.*s' is not supported here",
 			     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 		return false;
 	}

@@ -27,7 +27,8 @@ void sg_log_add(struct sg_log *log, const char *fmt, ...)
 		log->len += (size_t)n < log->size - log->len ? (size_t)n : log->size - log->len - 1;
 }
 
-void ptx_error_at(struct ptx_lex *l, const struct ptx_tok *t, enum sg_result res, const char *fmt, ...)
+void ptx_error_at(struct ptx_lex *l, const struct ptx_tok *t, enum sg_result res, const char *fmt,
+		  ...)
 {
 	char msg[256];
 	va_list ap;
@@ -112,7 +113,8 @@ static bool digits(struct ptx_lex *l, unsigned base, uint64_t *out)
 
 		if (d < 0 || (unsigned)d >= base)
 			break;
-		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, (uint64_t)d, &v))
+		if (__builtin_mul_overflow(v, base, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)d, &v))
 			fits = false;
 	}
 	*out = v;
@@ -139,7 +141,8 @@ static bool decimal_float(struct ptx_lex *l, struct ptx_tok *t)
 	for (; l->p < l->end && n < sizeof(buf) - 1; l->p++) {
 		bool sign = (*l->p == '+' || *l->p == '-') && n && (buf[n - 1] | 0x20) == 'e';
 
-		if (!isdigit((unsigned char)*l->p) && *l->p != '.' && (*l->p | 0x20) != 'e' && !sign)
+		if (!isdigit((unsigned char)*l->p) && *l->p != '.' && (*l->p | 0x20) != 'e' &&
+		    !sign)
 			break;
 		buf[n++] = *l->p;
 	}

@@ -30,8 +30,8 @@ static int by_name(const void *a, const void *b)
 	return c ? c : x->order < y->order ? -1 : x->order > y->order;
 }
 
-static enum sg_result unresolved(struct sg_log *log, const struct ptx_unit *u, uint32_t line, const char *what,
-				 const char *name)
+static enum sg_result unresolved(struct sg_log *log, const struct ptx_unit *u, uint32_t line,
+				 const char *what, const char *name)
 {
 	if (u->nr)
 		sg_log_add(log, "text %u, ", u->nr);
@@ -56,14 +56,15 @@ static bool collect(struct sg_module *m, struct name_table *t)
 		for (struct ptx_var *v = u->vars; v; v = v->next) {
 			if (v->linkage == PTX_PRIVATE || v->linkage == PTX_EXTERN)
 				continue;
-			t->e[t->nr] = (struct global_name){ v->name, v, NULL, v->linkage, (uint32_t)t->nr };
+			t->e[t->nr] = (struct global_name){ v->name, v, NULL, v->linkage,
+							    (uint32_t)t->nr };
 			t->nr++;
 		}
 		for (struct ptx_func *f = u->funcs; f; f = f->next) {
 			if ((!f->defined && !f->alias) || f->linkage == PTX_PRIVATE)
 				continue;
-			t->e[t->nr] = (struct global_name){ f->name, NULL, f->alias ? f->alias : f, f->linkage,
-							    (uint32_t)t->nr };
+			t->e[t->nr] = (struct global_name){ f->name, NULL, f->alias ? f->alias : f,
+							    f->linkage, (uint32_t)t->nr };
 			t->nr++;
 		}
 	}
@@ -88,8 +89,9 @@ static enum sg_result unique(struct name_table *t, struct sg_log *log)
 				   e->var ? e->var->line : e->fn->line, e->name);
 			return SG_INVALID_PTX;
 		}
-		if (e->linkage == PTX_VISIBLE || (last->linkage == PTX_COMMON && e->linkage == PTX_COMMON &&
-						  e->var && last->var && e->var->size > last->var->size))
+		if (e->linkage == PTX_VISIBLE ||
+		    (last->linkage == PTX_COMMON && e->linkage == PTX_COMMON && e->var &&
+		     last->var && e->var->size > last->var->size))
 			*last = *e;
 	}
 	t->nr = out;
@@ -118,7 +120,8 @@ static void resolve(struct sg_module *m, const struct name_table *t)
 {
 	for (struct ptx_unit *u = m->units; u; u = u->next) {
 		for (struct ptx_var *v = u->vars; v; v = v->next) {
-			const struct global_name *g = v->linkage == PTX_PRIVATE ? NULL : lookup(t, v->name);
+			const struct global_name *g =
+				v->linkage == PTX_PRIVATE ? NULL : lookup(t, v->name);
 
 			if (g && g->var)
 				v->def = g->var;
@@ -128,7 +131,8 @@ static void resolve(struct sg_module *m, const struct name_table *t)
 				v->def = v;	/* dynamic shared memory */
 		}
 		for (struct ptx_func *f = u->funcs; f; f = f->next) {
-			const struct global_name *g = f->linkage == PTX_PRIVATE ? NULL : lookup(t, f->name);
+			const struct global_name *g =
+				f->linkage == PTX_PRIVATE ? NULL : lookup(t, f->name);
 
 			f->def = g && g->fn ? g->fn : f->defined ? f : f->alias;
 			if (f->def && f->indirect)
@@ -156,14 +160,18 @@ static enum sg_result check_refs(struct sg_module *m, struct sg_log *log)
 		for (struct ptx_func *f = u->funcs; f; f = f->next)
 			for (struct ptx_ref *r = f->refs; r; r = r->next) {
 				if (r->var && !r->var->def)
-					return unresolved(log, u, r->line, "variable", r->var->name);
+					return unresolved(log, u, r->line, "variable",
+							  r->var->name);
 				if (!r->fn)
 					continue;
 				if (!r->fn->def && !r->fn->builtin)
 					return unresolved(log, u, r->line, "function", r->fn->name);
 				if (r->fn->def && !same_shape(r->fn, r->fn->def)) {
-					sg_log_add(log, "line %u, column 1: function '%s' is defined with other "
-						   "parameters\n", r->line, r->fn->name);
+					sg_log_add(log,
+						   "line %u, column 1: function '%s' is defined "
+						   "with other "
+						   "parameters\n",
+						   r->line, r->fn->name);
 					return SG_INVALID_PTX;
 				}
 				if (r->fn->def)
@@ -202,8 +210,10 @@ static enum sg_result place_globals(struct sg_module *m, struct sg_log *log)
 			v->addr = v->managed ? sg_mem_alloc_managed(v->size ? v->size : 1, v->align)
 					     : sg_mem_alloc(v->size ? v->size : 1, v->align);
 			if (!v->addr) {
-				sg_log_add(log, "line %u, column 1: no device memory for '%s' (%llu bytes)\n", v->line,
-					   v->name, (unsigned long long)v->size);
+				sg_log_add(log,
+					   "line %u, column 1: no device memory for '%s' (%llu "
+					   "bytes)\n",
+					   v->line, v->name, (unsigned long long)v->size);
 				return SG_NOMEM;
 			}
 			m->globals[m->nr_globals++] = v;
@@ -226,8 +236,9 @@ static enum sg_result fill_reloc(struct ptx_var *v, const struct ptx_reloc *r, s
 	} else if (!def) {
 		return unresolved(log, v->unit, v->line, "variable", r->var->name);
 	} else if (def->space != SG_SPACE_GLOBAL && def->space != SG_SPACE_CONST) {
-		sg_log_add(log, "line %u, column 1: the address of '%s' is not known before a launch\n", v->line,
-			   def->name);
+		sg_log_add(log,
+			   "line %u, column 1: the address of '%s' is not known before a launch\n",
+			   v->line, def->name);
 		return SG_UNSUPPORTED_PTX;
 	} else {
 		a = def->addr;
@@ -286,7 +297,8 @@ static enum sg_result fill_constants(struct sg_module *m, struct sg_log *log)
 	enum sg_result res = SG_OK;
 
 	for (uint32_t i = 0; i < m->nr_globals && !res; i++)
-		for (struct ptx_reloc *r = m->globals[i]->relocs; r && !m->globals[i]->borrowed && !res; r = r->next)
+		for (struct ptx_reloc *r = m->globals[i]->relocs;
+		     r && !m->globals[i]->borrowed && !res; r = r->next)
 			res = fill_reloc(m->globals[i], r, log);
 	for (uint32_t i = 0; i < m->nr_funcs && !res; i++) {
 		for (struct ptx_const *c = m->funcs[i]->consts; c && !res; c = c->next) {
@@ -295,8 +307,8 @@ static enum sg_result fill_constants(struct sg_module *m, struct sg_log *log)
 				c->value += c->var->def->addr;
 			} else if (c->kind == CONST_FUNC) {
 				if (!c->fn->def)
-					res = unresolved(log, m->funcs[i]->unit, m->funcs[i]->line, "function",
-							 c->fn->name);
+					res = unresolved(log, m->funcs[i]->unit, m->funcs[i]->line,
+							 "function", c->fn->name);
 				else
 					c->value = SG_CODE_ADDRESS(c->fn->def->index);
 				c->kind = CONST_IMM;
@@ -322,7 +334,8 @@ static void note_builtin(struct sg_kernel_info *info, enum ptx_builtin b)
 }
 
 /* Marks what a kernel can reach, and notes what that needs; pending is a stack of nr_funcs entries. */
-static void reach(struct sg_module *m, struct sg_kernel *k, uint32_t mark, struct ptx_func **pending)
+static void reach(struct sg_module *m, struct sg_kernel *k, uint32_t mark,
+		  struct ptx_func **pending)
 {
 	uint64_t local = 0;
 	uint32_t top = 0;
@@ -354,7 +367,8 @@ static void reach(struct sg_module *m, struct sg_kernel *k, uint32_t mark, struc
 }
 
 /* Places each variable once; dynamic arrays (size 0) all begin where the static ones end. */
-static enum sg_result lay_out_shared(struct sg_module *m, struct sg_kernel *k, uint32_t mark, struct sg_log *log)
+static enum sg_result lay_out_shared(struct sg_module *m, struct sg_kernel *k, uint32_t mark,
+				     struct sg_log *log)
 {
 	uint64_t top = 0, align = 16;
 
@@ -375,8 +389,11 @@ static enum sg_result lay_out_shared(struct sg_module *m, struct sg_kernel *k, u
 					top += v->size;
 				}
 				if (top > 228u << 10) {
-					sg_log_add(log, "line %u, column 1: kernel '%s' uses more than 228 KiB of "
-						   "shared memory\n", k->fn->line, k->fn->name);
+					sg_log_add(log,
+						   "line %u, column 1: kernel '%s' uses more than "
+						   "228 KiB of "
+						   "shared memory\n",
+						   k->fn->line, k->fn->name);
 					return SG_INVALID_PTX;
 				}
 				if (v->align > align)
@@ -421,9 +438,14 @@ static enum sg_result make_kernel(struct sg_module *m, struct sg_kernel *k, stru
 		k->params[i].size = (uint32_t)f->params[i]->size;
 	}
 	k->info = (struct sg_kernel_info){
-		.name = f->name, .params = k->params, .nr_params = f->nr_params, .param_bytes = f->param_bytes,
-		.local_bytes = f->local_bytes, .num_regs = estimate_regs(f, f->maxntid ? f->maxntid : 1024),
-		.max_threads = f->maxntid ? f->maxntid : 1024, .ptx_version = f->unit->version,
+		.name = f->name,
+		.params = k->params,
+		.nr_params = f->nr_params,
+		.param_bytes = f->param_bytes,
+		.local_bytes = f->local_bytes,
+		.num_regs = estimate_regs(f, f->maxntid ? f->maxntid : 1024),
+		.max_threads = f->maxntid ? f->maxntid : 1024,
+		.ptx_version = f->unit->version,
 		.target = f->unit->target,
 	};
 	for (uint32_t i = 0; i < m->nr_globals; i++)
@@ -433,7 +455,8 @@ static enum sg_result make_kernel(struct sg_module *m, struct sg_kernel *k, stru
 	return lay_out_shared(m, k, mark, log);
 }
 
-static enum sg_result make_kernels(struct sg_module *m, const struct name_table *t, struct sg_log *log)
+static enum sg_result make_kernels(struct sg_module *m, const struct name_table *t,
+				   struct sg_log *log)
 {
 	struct ptx_func **pending = calloc(m->nr_funcs + 1, sizeof(*pending));
 	enum sg_result res = SG_OK;

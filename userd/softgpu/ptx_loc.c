@@ -82,7 +82,8 @@ void ptx_parse_file(struct ptx_parser *p)
 	skip_rest(l, line);
 }
 
-bool ptx_source(const struct ptx_func *fn, const struct sg_insn *in, const char **file, uint32_t *line)
+bool ptx_source(const struct ptx_func *fn, const struct sg_insn *in, const char **file,
+		uint32_t *line)
 {
 	const struct ptx_loc *loc = NULL;
 	uint32_t pc, lo = 0, hi = fn->nr_locs;

@@ -58,8 +58,8 @@ static bool sort_mods(struct ptx_parser *p, struct access *a)
 		} else if (ptx_tok_is(t, "relaxed") || ptx_tok_is(t, "mmio")) {
 			a->flags |= SG_F_STRONG | SG_F_LOOKS;
 		} else if (!ignored(t)) {
-			n += (size_t)snprintf(a->rest + n, sizeof(a->rest) - n, "%s%.*s", n ? "." : "",
-					      (int)(t->len > 20 ? 20 : t->len), t->s);
+			n += (size_t)snprintf(a->rest + n, sizeof(a->rest) - n, "%s%.*s",
+					      n ? "." : "", (int)(t->len > 20 ? 20 : t->len), t->s);
 			if (n >= sizeof(a->rest))
 				n = sizeof(a->rest) - 1;
 		}
@@ -78,7 +78,8 @@ static enum sg_space param_space(struct ptx_parser *p, const struct ptx_operand 
 	return p->fn->entry ? SG_SPACE_PARAM : SG_SPACE_LOCAL;
 }
 
-static bool address(struct ptx_parser *p, const struct ptx_operand *op, struct access *a, struct sg_insn *out)
+static bool address(struct ptx_parser *p, const struct ptx_operand *op, struct access *a,
+		    struct sg_insn *out)
 {
 	const struct ptx_operand *base = op->nr ? &p->st.elems[op->first] : NULL;
 	uint32_t row = 0;
@@ -120,7 +121,8 @@ static bool address(struct ptx_parser *p, const struct ptx_operand *op, struct a
 	return true;
 }
 
-bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_insn *out)
+bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space,
+		 struct sg_insn *out)
 {
 	struct access a = { .space = space, .type = PTX_B8, .vec = 1 };
 
@@ -128,8 +130,8 @@ bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_spa
 }
 
 /* Registers of an access may be wider than what is moved (PTX ISA 9.4.1). */
-static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct access *a, bool load, uint32_t *r,
-		      bool *wide)
+static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct access *a,
+		      bool load, uint32_t *r, bool *wide)
 {
 	const struct ptx_operand *e = op;
 	uint32_t bits = ptx_types[a->type].bits;
@@ -149,7 +151,8 @@ static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct
 	}
 	if (a->vec > 1) {
 		if (op->kind != OPK_VEC || op->nr != a->vec) {
-			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected", a->vec);
+			ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+				     "a vector of %u registers expected", a->vec);
 			return false;
 		}
 		e = &p->st.elems[op->first];
@@ -168,8 +171,8 @@ static bool data_rows(struct ptx_parser *p, const struct ptx_operand *op, struct
 		if (o.kind == OPK_F32 || o.kind == OPK_F64)
 			letter = *wide ? 'd' : 'f';
 		if (o.kind == OPK_REG && (ptx_types[o.type].bits < bits || o.type == PTX_PRED)) {
-			ptx_error_at(&p->l, &o.tok, SG_INVALID_PTX, "register '%.*s' is too narrow", (int)o.tok.len,
-				     o.tok.s);
+			ptx_error_at(&p->l, &o.tok, SG_INVALID_PTX, "register '%.*s' is too narrow",
+				     (int)o.tok.len, o.tok.s);
 			return false;
 		}
 		if (o.kind == OPK_REG && !*wide)
@@ -195,11 +198,13 @@ void ptx_decode_ld(struct ptx_parser *p)
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
-	if (!data_rows(p, &st->ops[0], &a, true, want.r, &wide) || !address(p, &st->ops[1], &a, &want))
+	if (!data_rows(p, &st->ops[0], &a, true, want.r, &wide) ||
+	    !address(p, &st->ops[1], &a, &want))
 		return;
 	want.flags |= SG_F_LOAD;
 	is_signed = ptx_types[a.type].cls == 's' && ptx_types[a.type].bits < (wide ? 64 : 32);
-	snprintf(key, sizeof(key), "@ld.%c.%c%u", wide ? 'l' : 'w', is_signed ? 's' : 'u', ptx_types[a.type].bits);
+	snprintf(key, sizeof(key), "@ld.%c.%c%u", wide ? 'l' : 'w', is_signed ? 's' : 'u',
+		 ptx_types[a.type].bits);
 	in = ptx_emit_form(p, key);
 	want.exec = in->exec;
 	want.line = in->line;
@@ -222,7 +227,8 @@ void ptx_decode_st(struct ptx_parser *p)
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
-	if (!data_rows(p, &st->ops[1], &a, false, want.r, &wide) || !address(p, &st->ops[0], &a, &want))
+	if (!data_rows(p, &st->ops[1], &a, false, want.r, &wide) ||
+	    !address(p, &st->ops[0], &a, &want))
 		return;
 	if (a.space == SG_SPACE_PARAM) {
 		ptx_decode_error(p, SG_INVALID_PTX, "kernel parameters cannot be written by");
@@ -239,7 +245,8 @@ void ptx_decode_st(struct ptx_parser *p)
 }
 
 /* An element of a vector, or the whole operand. */
-static const struct ptx_operand *element(const struct ptx_parser *p, const struct ptx_operand *op, uint32_t vec, uint32_t k)
+static const struct ptx_operand *element(const struct ptx_parser *p, const struct ptx_operand *op,
+					 uint32_t vec, uint32_t k)
 {
 	if (vec == 1)
 		return op;
@@ -260,7 +267,8 @@ static bool atom_fits(const struct ptx_stmt *st, const struct access *a)
 		return false;
 	if (a->vec == 1)
 		return !half || !strcmp(a->rest, "add");
-	return (half || a->type == PTX_F32) && a->vec * ptx_type_bytes(a->type) <= 16 && a->space == SG_SPACE_GLOBAL;
+	return (half || a->type == PTX_F32) && a->vec * ptx_type_bytes(a->type) <= 16 &&
+	       a->space == SG_SPACE_GLOBAL;
 }
 
 /* Emits want with the executor of a form, and what else the statement says. */
@@ -279,7 +287,8 @@ static void emit_want(struct ptx_parser *p, const char *form, const struct sg_in
  * One instruction for each element, each atomic by itself. The old values come to temporary rows
  * first: the vectors may share registers.
  */
-static void emit_atoms(struct ptx_parser *p, const char *key, const struct access *a, struct sg_insn *want, bool red)
+static void emit_atoms(struct ptx_parser *p, const char *key, const struct access *a,
+		       struct sg_insn *want, bool red)
 {
 	struct ptx_stmt *st = &p->st;
 	char letter = a->type == PTX_B128 ? 'q' : ptx_letter(a->type);
@@ -295,7 +304,8 @@ static void emit_atoms(struct ptx_parser *p, const char *key, const struct acces
 			ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
 			return;
 		}
-		e = red ? &(struct ptx_operand){ .kind = OPK_SINK } : element(p, &st->ops[0], a->vec, k);
+		e = red ? &(struct ptx_operand){ .kind = OPK_SINK }
+			: element(p, &st->ops[0], a->vec, k);
 		if (!e || !ptx_dst_row(p, e, letter, &dst[k])) {
 			ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
 			return;
@@ -350,9 +360,24 @@ void ptx_decode_atom(struct ptx_parser *p)
 /* fence and membar of every scope: CTAs run on several threads, and a full fence serves all. */
 void ptx_decode_fence(struct ptx_parser *p)
 {
-	static const char *const known[] = { "cta", "gl", "sys", "gpu", "cluster", "sc", "acq_rel", "acquire", "release",
-					     "proxy", "alias", "async", "async::generic", "global", "shared::cta",
-					     "shared::cluster", "mbarrier_init", "sync_restrict::shared::cta",
+	static const char *const known[] = { "cta",
+					     "gl",
+					     "sys",
+					     "gpu",
+					     "cluster",
+					     "sc",
+					     "acq_rel",
+					     "acquire",
+					     "release",
+					     "proxy",
+					     "alias",
+					     "async",
+					     "async::generic",
+					     "global",
+					     "shared::cta",
+					     "shared::cluster",
+					     "mbarrier_init",
+					     "sync_restrict::shared::cta",
 					     "sync_restrict::shared::cluster" };
 	struct ptx_stmt *st = &p->st;
 
@@ -404,7 +429,8 @@ void ptx_decode_cvta(struct ptx_parser *p)
 	uint32_t src, dst;
 	struct sg_insn *in;
 
-	if (s == SG_SPACE_GENERIC || s == SG_SPACE_REG || ptx_stmt_type(st) != PTX_U64 || st->nr_ops != 2) {
+	if (s == SG_SPACE_GENERIC || s == SG_SPACE_REG || ptx_stmt_type(st) != PTX_U64 ||
+	    st->nr_ops != 2) {
 		ptx_decode_error(p, SG_UNSUPPORTED_PTX, "unsupported instruction");
 		return;
 	}
@@ -431,7 +457,8 @@ void ptx_decode_isspacep(struct ptx_parser *p)
 		return;
 	}
 	narrow = st->ops[1].kind == OPK_REG && ptx_types[st->ops[1].type].bits == 32;
-	if (!ptx_src_row(p, &st->ops[1], narrow ? 'w' : 'l', &src) || !ptx_dst_row(p, &st->ops[0], 'p', &dst))
+	if (!ptx_src_row(p, &st->ops[1], narrow ? 'w' : 'l', &src) ||
+	    !ptx_dst_row(p, &st->ops[0], 'p', &dst))
 		return;
 	if (narrow) {		/* as much of a generic address as such a register holds */
 		in = ptx_emit_form(p, "cvt.u64.u32");

@@ -72,8 +72,11 @@ static const struct shape *shape_find(const struct ptx_tok *t)
 
 static uint32_t rounding(const struct ptx_tok *t)
 {
-	return ptx_tok_is(t, "rn") ? M_RN : ptx_tok_is(t, "rz") ? M_RZ : ptx_tok_is(t, "rm") ? M_RM :
-	       ptx_tok_is(t, "rp") ? M_RP : 0;
+	return ptx_tok_is(t, "rn")   ? M_RN
+	       : ptx_tok_is(t, "rz") ? M_RZ
+	       : ptx_tok_is(t, "rm") ? M_RM
+	       : ptx_tok_is(t, "rp") ? M_RP
+				     : 0;
 }
 
 static bool sort_flag(struct form *f, const struct ptx_tok *t)
@@ -139,8 +142,8 @@ static bool unknown(struct ptx_parser *p)
 	return false;
 }
 
-static void describe(struct sg_fragment *f, enum sg_mma_matrix which, enum sg_mma_type type, const struct shape *s,
-		     bool row, bool wmma)
+static void describe(struct sg_fragment *f, enum sg_mma_matrix which, enum sg_mma_type type,
+		     const struct shape *s, bool row, bool wmma)
 {
 	bool factor = which == SG_MMA_A || which == SG_MMA_B;
 	uint32_t bits = types[type].bits, wide = bits == 64 ? 64 : 32;
@@ -161,17 +164,20 @@ static void describe(struct sg_fragment *f, enum sg_mma_matrix which, enum sg_mm
 }
 
 /* The registers of a fragment. */
-static bool vector(struct ptx_parser *p, const struct ptx_operand *op, struct sg_fragment *f, bool dst)
+static bool vector(struct ptx_parser *p, const struct ptx_operand *op, struct sg_fragment *f,
+		   bool dst)
 {
 	const struct ptx_operand *e = &p->st.elems[op->first];
 	char letter = f->bits == 64 ? 'l' : 'w';
 
 	if (op->kind != OPK_VEC || op->nr != f->nr) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected", f->nr);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a vector of %u registers expected",
+			     f->nr);
 		return false;
 	}
 	for (uint32_t i = 0; i < f->nr; i++)
-		if (!(dst ? ptx_dst_row(p, &e[i], letter, &f->r[i]) : ptx_src_row(p, &e[i], letter, &f->r[i])))
+		if (!(dst ? ptx_dst_row(p, &e[i], letter, &f->r[i])
+			  : ptx_src_row(p, &e[i], letter, &f->r[i])))
 			return false;
 	return true;
 }
@@ -198,7 +204,8 @@ static bool check_types(const struct form *f, bool wmma)
 	uint32_t allowed = wmma ? f->shape->wmma : f->shape->mma;
 	bool f16 = (d == SG_MMA_F16 || d == SG_MMA_F32) && (c == SG_MMA_F16 || c == SG_MMA_F32);
 
-	if (!(allowed >> a & 1) || !(allowed >> b & 1) || types[a].bits != types[b].bits || types[a].cls != types[b].cls)
+	if (!(allowed >> a & 1) || !(allowed >> b & 1) || types[a].bits != types[b].bits ||
+	    types[a].cls != types[b].cls)
 		return false;
 	if (a != b && (wmma || !((INT8 | INT4 | FP8) >> a & 1)))
 		return false;
@@ -227,13 +234,14 @@ static bool check_product(struct ptx_parser *p, struct form *f, bool wmma)
 	} else if (f->nr_types != 4 || (wmma && f->type[1] == SG_MMA_F16)) {
 		return unknown(p);
 	}
-	if (!f->shape || f->nr_layouts != 2 || f->space || f->trans || f->m8n8 || f->b16 || f->nr_matrices ||
-	    !check_types(f, wmma))
+	if (!f->shape || f->nr_layouts != 2 || f->space || f->trans || f->m8n8 || f->b16 ||
+	    f->nr_matrices || !check_types(f, wmma))
 		return unknown(p);
 	cls = types[f->type[1]].cls;
 	quads = !wmma && f->shape->k == 4 && f->type[1] == SG_MMA_F16;
 	free_layout = quads || (wmma && types[f->type[1]].bits > 4);
-	if ((!free_layout && (!f->row[0] || f->row[1])) || (f->sat && cls != 'i') || (f->round && cls != 'd') ||
+	if ((!free_layout && (!f->row[0] || f->row[1])) || (f->sat && cls != 'i') ||
+	    (f->round && cls != 'd') ||
 	    (cls == 'b' ? !f->popc || f->and == f->xor : f->popc || f->and || f->xor))
 		return unknown(p);
 	return true;
@@ -249,7 +257,8 @@ static const char *executor(const struct form *f, bool wmma)
 	case 'd':
 		return "@mma.double";
 	default:
-		return !wmma && f->shape->k == 4 && f->type[1] == SG_MMA_F16 ? "@mma.quads" : "@mma.float";
+		return !wmma && f->shape->k == 4 && f->type[1] == SG_MMA_F16 ? "@mma.quads"
+									     : "@mma.float";
 	}
 }
 
@@ -274,7 +283,8 @@ static void decode_product(struct ptx_parser *p, struct form *f, bool wmma)
 	x->sat = f->sat;
 	x->and = f->and;
 	for (uint32_t i = 0; i < 4; i++)
-		describe(&x->f[order[i]], order[i], f->type[i], f->shape, i == 1 || i == 2 ? f->row[i - 1] : true, wmma);
+		describe(&x->f[order[i]], order[i], f->type[i], f->shape,
+			 i == 1 || i == 2 ? f->row[i - 1] : true, wmma);
 	for (uint32_t i = 1; i < 4; i++)
 		if (!vector(p, &p->st.ops[i], &x->f[order[i]], false))
 			return;
@@ -310,8 +320,8 @@ static bool check_access(struct ptx_parser *p, const struct form *f, enum sg_mma
 {
 	bool factor = which == SG_MMA_A || which == SG_MMA_B;
 
-	if (!f->shape || f->nr_types != 1 || f->nr_layouts != 1 || f->round || f->sat || f->popc || f->and || f->xor ||
-	    f->trans || f->m8n8 || f->b16 || f->nr_matrices)
+	if (!f->shape || f->nr_types != 1 || f->nr_layouts != 1 || f->round || f->sat || f->popc ||
+	    f->and || f->xor || f->trans || f->m8n8 || f->b16 || f->nr_matrices)
 		return unknown(p);
 	if (!((factor ? f->shape->wmma : accumulators(f->shape->wmma)) >> f->type[0] & 1))
 		return unknown(p);
@@ -339,7 +349,8 @@ static void decode_access(struct ptx_parser *p, enum sg_mma_matrix which)
 	if (!x)
 		return;
 	describe(x, which, f.type[0], f.shape, f.row[0], true);
-	if (!vector(p, &st->ops[load ? 0 : 1], x, load) || !ptx_address(p, &st->ops[load ? 1 : 0], f.space, &want))
+	if (!vector(p, &st->ops[load ? 0 : 1], x, load) ||
+	    !ptx_address(p, &st->ops[load ? 1 : 0], f.space, &want))
 		return;
 	if (st->nr_ops == 2)
 		want.r[1] = ptx_imm_row(p, x->major ? x->inner : x->outer, false);
@@ -381,13 +392,15 @@ static void decode_rows(struct ptx_parser *p, bool load)
 
 	if (!sort_mods(p, 0, &f))
 		return;
-	if (!f.m8n8 || !f.b16 || !f.nr_matrices || f.space == SG_SPACE_GLOBAL || f.shape || f.nr_types || f.nr_layouts ||
-	    f.round || f.sat || f.popc || f.and || f.xor || st->nr_ops != 2) {
+	if (!f.m8n8 || !f.b16 || !f.nr_matrices || f.space == SG_SPACE_GLOBAL || f.shape ||
+	    f.nr_types || f.nr_layouts || f.round || f.sat || f.popc || f.and || f.xor ||
+	    st->nr_ops != 2) {
 		unknown(p);
 		return;
 	}
 	v.nr = (uint8_t)f.nr_matrices;
-	if (!vector(p, &st->ops[load ? 0 : 1], &v, load) || !ptx_address(p, &st->ops[load ? 1 : 0], f.space, &want))
+	if (!vector(p, &st->ops[load ? 0 : 1], &v, load) ||
+	    !ptx_address(p, &st->ops[load ? 1 : 0], f.space, &want))
 		return;
 	memcpy(want.r, v.r, 4 * sizeof(v.r[0]));
 	want.vec = v.nr;
@@ -417,7 +430,8 @@ void ptx_decode_movmatrix(struct ptx_parser *p)
 		unknown(p);
 		return;
 	}
-	if (!ptx_src_row(p, &st->ops[1], 'w', &want.r[1]) || !ptx_dst_row(p, &st->ops[0], 'w', &want.r[0]))
+	if (!ptx_src_row(p, &st->ops[1], 'w', &want.r[1]) ||
+	    !ptx_dst_row(p, &st->ops[0], 'w', &want.r[0]))
 		return;
 	emit(p, "@movmatrix", &want);
 }

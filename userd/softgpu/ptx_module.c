@@ -8,8 +8,9 @@
 #include "memory.h"
 #include "ptx_parse.h"
 
-enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr, const struct sg_module *first,
-				      struct sg_module **out, struct sg_log *log)
+enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr,
+				      const struct sg_module *first, struct sg_module **out,
+				      struct sg_log *log)
 {
 	struct sg_module *m = calloc(1, sizeof(*m));
 	enum sg_result res = SG_OK;
@@ -36,7 +37,8 @@ enum sg_result sg_module_create_again(const struct sg_ptx *ptx, size_t nr, const
 	return SG_OK;
 }
 
-enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out, struct sg_log *log)
+enum sg_result sg_module_create(const struct sg_ptx *ptx, size_t nr, struct sg_module **out,
+				struct sg_log *log)
 {
 	return sg_module_create_again(ptx, nr, NULL, out, log);
 }
@@ -105,14 +107,16 @@ size_t sg_module_nr_globals(const struct sg_module *m)
 	return m->nr_globals;
 }
 
-void sg_module_global(const struct sg_module *m, size_t i, const char **name, uint64_t *addr, size_t *size)
+void sg_module_global(const struct sg_module *m, size_t i, const char **name, uint64_t *addr,
+		      size_t *size)
 {
 	*name = m->globals[i]->name;
 	*addr = m->globals[i]->addr;
 	*size = m->globals[i]->size;
 }
 
-bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr, size_t *size)
+bool sg_module_find_global(const struct sg_module *m, const char *name, uint64_t *addr,
+			   size_t *size)
 {
 	for (uint32_t i = 0; i < m->nr_globals; i++)
 		if (!strcmp(m->globals[i]->name, name)) {

@@ -7,7 +7,8 @@
 
 #include "ptx_parse.h"
 
-static bool vector_shape(struct ptx_parser *p, const struct ptx_operand *vec, enum ptx_type t, char *elem)
+static bool vector_shape(struct ptx_parser *p, const struct ptx_operand *vec, enum ptx_type t,
+			 char *elem)
 {
 	uint32_t bits = ptx_types[t].bits;
 
@@ -65,7 +66,8 @@ static void decode_wide(struct ptx_parser *p)
 
 		if (op->kind == OPK_VEC && op->nr == 2) {
 			for (uint32_t k = 0; k < 2; k++)
-				if (!(src ? ptx_src_row(p, &e[k], 'l', &row[i][k]) : ptx_dst_row(p, &e[k], 'l', &row[i][k])))
+				if (!(src ? ptx_src_row(p, &e[k], 'l', &row[i][k])
+					  : ptx_dst_row(p, &e[k], 'l', &row[i][k])))
 					return;
 			continue;
 		}
@@ -84,11 +86,14 @@ static void decode_elements(struct ptx_parser *p, enum ptx_type t)
 {
 	struct ptx_stmt *st = &p->st;
 	const struct ptx_operand *d = &st->ops[0], *s = &st->ops[1];
-	uint32_t nr = ptx_has_mod(st, "v2") ? 2 : ptx_has_mod(st, "v4") ? 4 : 0, src[4], dst[4], tmp;
+	uint32_t nr = ptx_has_mod(st, "v2")   ? 2
+		      : ptx_has_mod(st, "v4") ? 4
+					      : 0,
+		 src[4], dst[4], tmp;
 	const char *form = ptx_types[t].bits == 64 ? "mov.b64" : "mov.b32";
 
-	if (!nr || d->kind != OPK_VEC || s->kind != OPK_VEC || d->nr != nr || s->nr != nr || t == PTX_PRED ||
-	    ptx_types[t].bits < 16 || ptx_types[t].bits > 64) {
+	if (!nr || d->kind != OPK_VEC || s->kind != OPK_VEC || d->nr != nr || s->nr != nr ||
+	    t == PTX_PRED || ptx_types[t].bits < 16 || ptx_types[t].bits > 64) {
 		ptx_decode_error(p, SG_INVALID_PTX, "wrong operands for");
 		return;
 	}
@@ -115,7 +120,8 @@ void ptx_decode_mov(struct ptx_parser *p)
 		decode_elements(p, t);
 		return;
 	}
-	if (!t || st->nr_ops != 2 || st->nr_mods != 1 || (t != PTX_PRED && ptx_types[t].bits == 8)) {
+	if (!t || st->nr_ops != 2 || st->nr_mods != 1 ||
+	    (t != PTX_PRED && ptx_types[t].bits == 8)) {
 		ptx_decode_error(p, SG_INVALID_PTX, "unknown instruction");
 		return;
 	}
@@ -133,7 +139,12 @@ void ptx_decode_mov(struct ptx_parser *p)
 			     "an integer where a floating point number is needed");
 		return;
 	}
-	if (!ptx_src_row(p, &st->ops[1], letter, &src) || !ptx_dst_row(p, &st->ops[0], letter, &dst))
+	if (!ptx_src_row(p, &st->ops[1], letter, &src) ||
+	    !ptx_dst_row(p, &st->ops[0], letter, &dst))
 		return;
-	emit_move(p, letter == 'p' ? "mov.pred" : letter == 'l' || letter == 'd' ? "mov.b64" : "mov.b32", dst, src);
+	emit_move(p,
+		  letter == 'p'			   ? "mov.pred"
+		  : letter == 'l' || letter == 'd' ? "mov.b64"
+						   : "mov.b32",
+		  dst, src);
 }

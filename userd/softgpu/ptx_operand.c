@@ -51,7 +51,8 @@ static bool primary(struct ptx_parser *p, int64_t *v, int nest)
 		*v = !*v;
 		return true;
 	}
-	ptx_error(l, "a constant expected before '%.*s'", (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
+	ptx_error(l, "a constant expected before '%.*s'", (int)(l->tok.len > 40 ? 40 : l->tok.len),
+		  l->tok.s);
 	return false;
 }
 
@@ -70,8 +71,10 @@ static const struct operator *operator_here(const struct ptx_lex *l)
 {
 	char second = l->p < l->end ? *l->p : 0;
 
-	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]) && l->tok.kind == TOK_PUNCT; i++)
-		if (operators[i].text[0] == l->tok.ch && (!operators[i].text[1] || operators[i].text[1] == second))
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]) && l->tok.kind == TOK_PUNCT;
+	     i++)
+		if (operators[i].text[0] == l->tok.ch &&
+		    (!operators[i].text[1] || operators[i].text[1] == second))
 			return &operators[i];
 	return NULL;
 }
@@ -124,7 +127,8 @@ static bool expression(struct ptx_parser *p, int64_t *v, int prec, int nest)
 	}
 	if (prec || !ptx_accept(l, '?'))
 		return true;
-	if (!expression(p, &w, 0, nest + 1) || !ptx_expect(l, ':') || !expression(p, &x, 0, nest + 1))
+	if (!expression(p, &w, 0, nest + 1) || !ptx_expect(l, ':') ||
+	    !expression(p, &x, 0, nest + 1))
 		return false;
 	*v = *v ? w : x;
 	return true;
@@ -170,7 +174,8 @@ bool ptx_const_value(struct ptx_parser *p, struct ptx_operand *op)
 static int element_here(const struct ptx_tok *t)
 {
 	static const char names[] = "xyzwrgba";
-	const char *at = t->kind == TOK_DOT && t->len == 1 ? memchr(names, *t->s, sizeof(names) - 1) : NULL;
+	const char *at = t->kind == TOK_DOT && t->len == 1 ? memchr(names, *t->s, sizeof(names) - 1)
+							   : NULL;
 
 	return at ? (int)(at - names) % 4 : -1;
 }
@@ -246,7 +251,8 @@ static void registered(struct ptx_parser *p, const struct ptx_sym *y, struct ptx
 	op->row += (uint32_t)i * ptx_row_step(y->type);
 	ptx_next(&p->l);
 	if (i >= (int)y->lanes)
-		ptx_error(&p->l, "'%.*s' has %u elements", (int)(y->len > 60 ? 60 : y->len), y->name, y->lanes);
+		ptx_error(&p->l, "'%.*s' has %u elements", (int)(y->len > 60 ? 60 : y->len),
+			  y->name, y->lanes);
 }
 
 static bool named(struct ptx_parser *p, struct ptx_operand *op)

@@ -47,7 +47,9 @@ static void target(struct ptx_parser *p)
 		if (l->tok.len > 3 && !memcmp(l->tok.s, "sm_", 3)) {
 			uint32_t n = 0;
 
-			for (uint32_t i = 3; i < l->tok.len && l->tok.s[i] >= '0' && l->tok.s[i] <= '9' && n < 1000; i++)
+			for (uint32_t i = 3;
+			     i < l->tok.len && l->tok.s[i] >= '0' && l->tok.s[i] <= '9' && n < 1000;
+			     i++)
 				n = n * 10 + (uint32_t)(l->tok.s[i] - '0');
 			p->unit->target = n;
 		}
@@ -105,7 +107,8 @@ static void alias(struct ptx_parser *p)
 	if (!of || !ptx_expect(l, ';'))
 		return;
 	if (f->defined || f->alias || !of->defined || of == f) {
-		ptx_error_at(l, &name, SG_INVALID_PTX, "an alias is a declared name of a defined function");
+		ptx_error_at(l, &name, SG_INVALID_PTX,
+			     "an alias is a declared name of a defined function");
 		return;
 	}
 	f->alias = of;
@@ -129,7 +132,8 @@ static void directive(struct ptx_parser *p)
 		target(p);
 	} else if (ptx_accept_dot(l, "address_size")) {
 		if (l->tok.kind != TOK_INT || l->tok.u != 64)
-			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "only 64-bit addresses are supported");
+			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+				     "only 64-bit addresses are supported");
 		else
 			ptx_next(l);
 	} else if (ptx_at_dot(l, "file")) {
@@ -146,11 +150,13 @@ static void directive(struct ptx_parser *p)
 		ptx_expect(l, ';');
 	} else {
 		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "directive '%s%.*s' is not supported",
-			     l->tok.kind == TOK_DOT ? "." : "", (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
+			     l->tok.kind == TOK_DOT ? "." : "",
+			     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 	}
 }
 
-enum sg_result ptx_parse(struct sg_module *m, const struct sg_ptx *ptx, uint32_t nr, struct sg_log *log)
+enum sg_result ptx_parse(struct sg_module *m, const struct sg_ptx *ptx, uint32_t nr,
+			 struct sg_log *log)
 {
 	struct ptx_parser *p = calloc(1, sizeof(*p));
 	struct ptx_unit *u = arena_alloc(&m->arena, sizeof(*u));

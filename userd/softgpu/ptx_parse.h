@@ -111,7 +111,8 @@ struct ptx_parser {
 /* ptx_sym.c */
 uint32_t ptx_hash(const struct ptx_parser *p, const char *s, size_t len);
 struct ptx_sym *ptx_sym_find(struct ptx_parser *p, const char *s, size_t len);
-struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name, enum ptx_sym_kind kind);
+struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name,
+			    enum ptx_sym_kind kind);
 bool ptx_scope_push(struct ptx_parser *p);
 void ptx_scope_pop(struct ptx_parser *p);
 void ptx_label_use(struct ptx_parser *p, const struct ptx_tok *name, uint32_t insn, uint32_t *slot);
@@ -126,7 +127,8 @@ bool ptx_const_value(struct ptx_parser *p, struct ptx_operand *op);
 bool ptx_parse_operand(struct ptx_parser *p, struct ptx_operand *op);
 
 /* ptx_var.c */
-struct ptx_var *ptx_parse_var(struct ptx_parser *p, enum sg_space space, enum ptx_linkage linkage, bool param);
+struct ptx_var *ptx_parse_var(struct ptx_parser *p, enum sg_space space, enum ptx_linkage linkage,
+			      bool param);
 void ptx_parse_regs(struct ptx_parser *p);
 bool ptx_parse_vars(struct ptx_parser *p, enum sg_space space, enum ptx_linkage linkage);
 enum sg_space ptx_space_find(const struct ptx_tok *t);	/* SG_SPACE_GENERIC: not a space */
@@ -184,7 +186,8 @@ const struct sg_form *ptx_form_find(const char *name, size_t len);
 const struct sg_isa *ptx_isa(void);
 
 /* ptx_mem.c: [address] of a space; the parts of an address go to imm, r[4], a32 and space of out */
-bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space, struct sg_insn *out);
+bool ptx_address(struct ptx_parser *p, const struct ptx_operand *op, enum sg_space space,
+		 struct sg_insn *out);
 
 /* ptx_mem.c, ptx_ctl.c, ptx_mov.c, ptx_async.c, ptx_mma.c: decoders named in the table of ptx_form.c */
 void ptx_decode_ld(struct ptx_parser *p);

@@ -54,11 +54,13 @@ struct entries {
 	uint32_t nr, nr_loops;
 };
 
-static struct name *find(struct ptx_parser *p, struct ptx_reuse *u, const char *s, uint32_t len, enum kind kind)
+static struct name *find(struct ptx_parser *p, struct ptx_reuse *u, const char *s, uint32_t len,
+			 enum kind kind)
 {
 	uint32_t hash = ptx_hash(p, s, len);
 
-	for (struct name *n = u->buckets ? u->buckets[hash & (u->nr_buckets - 1)] : NULL; n; n = n->hash_next)
+	for (struct name *n = u->buckets ? u->buckets[hash & (u->nr_buckets - 1)] : NULL; n;
+	     n = n->hash_next)
 		if (n->hash == hash && n->kind == kind && n->len == len && !memcmp(n->s, s, len))
 			return n;
 	return NULL;
@@ -82,7 +84,8 @@ static bool grow(struct ptx_reuse *u)
 }
 
 /* NULL: no memory, and the body is odd */
-static struct name *get(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t, uint32_t len, enum kind kind)
+static struct name *get(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t,
+			uint32_t len, enum kind kind)
 {
 	struct name *n = find(p, u, t->s, len, kind);
 
@@ -109,7 +112,8 @@ static uint32_t stem_len(const char *s, uint32_t len)
 	return len;
 }
 
-static void branch_from(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t, uint32_t from)
+static void branch_from(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t,
+			uint32_t from)
 {
 	struct name *n = get(p, u, t, t->len, NAME_LABEL);
 
@@ -119,7 +123,8 @@ static void branch_from(struct ptx_parser *p, struct ptx_reuse *u, const struct 
 	n->last = from > n->last ? from : n->last;
 }
 
-static void occurs(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t, bool def, bool full)
+static void occurs(struct ptx_parser *p, struct ptx_reuse *u, const struct ptx_tok *t, bool def,
+		   bool full)
 {
 	struct name *n;
 
@@ -250,7 +255,8 @@ static void read_body(struct ptx_parser *p, struct ptx_reuse *u)
 				ptx_next(&l);
 		} else if (l.tok.kind == TOK_DOT) {
 			directive(p, u, &l);
-		} else if (l.tok.kind == TOK_IDENT && (ahead = ptx_peek(&l), ahead.kind == TOK_PUNCT && ahead.ch == ':')) {
+		} else if (l.tok.kind == TOK_IDENT &&
+			   (ahead = ptx_peek(&l), ahead.kind == TOK_PUNCT && ahead.ch == ':')) {
 			struct name *n = get(p, u, &l.tok, l.tok.len, NAME_LABEL);
 
 			u->odd |= !n || n->at != NONE;
@@ -341,7 +347,8 @@ static bool one_entry(const struct entries *e, struct name *n)
 	uint32_t end = n->last;
 
 	for (int step = 0; step < MAX_STEPS; step++) {
-		uint32_t lo = label_after(e, n->first) + e->nr, hi = label_after(e, end) + e->nr, least = NONE, most = 0;
+		uint32_t lo = label_after(e, n->first) + e->nr, hi = label_after(e, end) + e->nr,
+			 least = NONE, most = 0;
 
 		for (; lo < hi; lo /= 2, hi /= 2) {
 			if (lo & 1) {

@@ -58,7 +58,8 @@ static uint32_t take(struct ptx_parser *p, uint32_t bytes)
 	uint32_t at = fn->frame_bytes;
 
 	if (bytes > MAX_FRAME_BYTES - at) {
-		ptx_error_at(&p->l, &p->l.tok, SG_UNSUPPORTED_PTX, "function '%s' uses too many registers", fn->name);
+		ptx_error_at(&p->l, &p->l.tok, SG_UNSUPPORTED_PTX,
+			     "function '%s' uses too many registers", fn->name);
 		return 0;
 	}
 	fn->frame_bytes += bytes;
@@ -97,7 +98,8 @@ uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *want)
 {
 	uint64_t key[] = { want->kind, want->wide, want->generic, want->value, (uintptr_t)want->var,
 			   (uintptr_t)want->fn };
-	struct ptx_const **at = &p->consts[ptx_hash(p, (char *)key, sizeof(key)) % PTX_CONST_BUCKETS];
+	struct ptx_const **at =
+		&p->consts[ptx_hash(p, (char *)key, sizeof(key)) % PTX_CONST_BUCKETS];
 	struct ptx_const *c;
 	uint32_t probes = 0;
 
@@ -120,7 +122,9 @@ uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *want)
 
 uint32_t ptx_imm_row(struct ptx_parser *p, uint64_t value, bool wide)
 {
-	struct ptx_const c = { .kind = CONST_IMM, .wide = wide, .value = wide ? value : (uint32_t)value };
+	struct ptx_const c = { .kind = CONST_IMM,
+			       .wide = wide,
+			       .value = wide ? value : (uint32_t)value };
 
 	return ptx_const_row(p, &c);
 }
@@ -185,14 +189,16 @@ static bool fits(struct ptx_parser *p, const struct ptx_operand *op, char letter
 	uint32_t bits = ptx_types[op->type].bits, want = letter_bits(letter);
 
 	if (op->lanes) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "vector register '%.*s' where one register is needed",
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+			     "vector register '%.*s' where one register is needed",
 			     (int)op->tok.len, op->tok.s);
 		return false;
 	}
 	if (bits == want || (bits == 8 && want == 16))
 		return true;
-	ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "register '%.*s' is .%s where %u bits are needed",
-		     (int)op->tok.len, op->tok.s, ptx_types[op->type].name, want);
+	ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+		     "register '%.*s' is .%s where %u bits are needed", (int)op->tok.len, op->tok.s,
+		     ptx_types[op->type].name, want);
 	return false;
 }
 
@@ -218,8 +224,8 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 	struct sg_insn *in;
 
 	if (op->lanes) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "special register '%.*s' is a vector", (int)op->tok.len,
-			     op->tok.s);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "special register '%.*s' is a vector",
+			     (int)op->tok.len, op->tok.s);
 		return false;
 	}
 	if (op->bits == 1 && letter == 'p') {
@@ -245,7 +251,8 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 	return true;
 }
 
-static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char letter, uint32_t *row)
+static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char letter,
+			uint32_t *row)
 {
 	struct ptx_const c = { .wide = letter_bits(letter) == 64, .value = op->imm };
 
@@ -277,9 +284,11 @@ static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char
 			break;
 		}
 	}
-	if (letter_bits(letter) < 32 || (!c.wide && (c.kind == CONST_VAR || c.kind == CONST_FUNC))) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "the address of '%.*s' does not fit %u bits",
-			     (int)op->tok.len, op->tok.s, letter_bits(letter));
+	if (letter_bits(letter) < 32 ||
+	    (!c.wide && (c.kind == CONST_VAR || c.kind == CONST_FUNC))) {
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+			     "the address of '%.*s' does not fit %u bits", (int)op->tok.len,
+			     op->tok.s, letter_bits(letter));
 		return false;
 	}
 	*row = ptx_const_row(p, &c);
@@ -290,7 +299,8 @@ static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char
  * Floating point literals are good for float and untyped operands of the same or, for f32, any
  * width.
  */
-static bool float_imm(struct ptx_parser *p, const struct ptx_operand *op, char letter, uint32_t *row)
+static bool float_imm(struct ptx_parser *p, const struct ptx_operand *op, char letter,
+		      uint32_t *row)
 {
 	uint64_t bits = op->imm;
 	double d;
@@ -306,7 +316,8 @@ static bool float_imm(struct ptx_parser *p, const struct ptx_operand *op, char l
 		d = f;
 		memcpy(&bits, &d, sizeof(d));
 	} else if (letter_bits(letter) != (op->kind == OPK_F32 ? 32 : 64)) {
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "a floating point number does not fit here");
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX,
+			     "a floating point number does not fit here");
 		return false;
 	}
 	*row = ptx_imm_row(p, bits, letter_bits(letter) == 64);
@@ -354,7 +365,8 @@ bool ptx_src_row(struct ptx_parser *p, const struct ptx_operand *op, char letter
 	case OPK_VAR: case OPK_FUNC:
 		return address_row(p, op, letter, row);
 	case OPK_LABEL:
-		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "unknown symbol '%.*s'", (int)op->tok.len, op->tok.s);
+		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "unknown symbol '%.*s'",
+			     (int)op->tok.len, op->tok.s);
 		return false;
 	default:
 		ptx_error_at(&p->l, &op->tok, SG_INVALID_PTX, "this operand does not fit here");

@@ -148,14 +148,16 @@ static struct ptx_sym *insert(struct ptx_parser *p, const char *s, uint32_t len,
 	return y;
 }
 
-struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name, enum ptx_sym_kind kind)
+struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name,
+			    enum ptx_sym_kind kind)
 {
 	uint32_t hash = ptx_hash(p, name->s, name->len);
 	struct ptx_sym *old = find_hashed(p, name->s, name->len, hash);
 
 	/* parameters of a prototype may all be called "_" */
 	if (old && old->depth == p->syms.depth && !ptx_tok_is(name, "_")) {
-		ptx_error_at(&p->l, name, SG_INVALID_PTX, "'%.*s' is declared twice", (int)name->len, name->s);
+		ptx_error_at(&p->l, name, SG_INVALID_PTX, "'%.*s' is declared twice",
+			     (int)name->len, name->s);
 		return NULL;
 	}
 	return insert(p, name->s, name->len, hash, kind, p->syms.depth);
@@ -165,7 +167,8 @@ struct ptx_sym *ptx_sym_add(struct ptx_parser *p, const struct ptx_tok *name, en
  * %r<100> is one symbol "%r"; a register of it becomes a symbol, and takes a row, when it is first
  * named. outer: what the name means outside the innermost blocks, or NULL: only their ranges count.
  */
-static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t len, const struct ptx_sym *outer)
+static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t len,
+				  const struct ptx_sym *outer)
 {
 	size_t stem = len;
 	uint64_t n = 0;
@@ -178,7 +181,8 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 		if (s[stem] == '0' && stem + 1 < len)
 			continue;
 		range = find_hashed(p, s, stem, ptx_hash(p, s, stem));
-		if (!range || range->kind != SYM_RANGE || len - stem > 9 || (outer && range->depth <= outer->depth))
+		if (!range || range->kind != SYM_RANGE || len - stem > 9 ||
+		    (outer && range->depth <= outer->depth))
 			continue;
 		n = 0;
 		for (size_t i = stem; i < len; i++)
@@ -190,7 +194,8 @@ static struct ptx_sym *from_range(struct ptx_parser *p, const char *s, size_t le
 			return NULL;
 		y->type = range->type;
 		y->lanes = range->lanes;
-		y->row = y->lanes > 1 ? ptx_reg_row(p, y->type, y->lanes) : ptx_reuse_row(p, s, len, y->type);
+		y->row = y->lanes > 1 ? ptx_reg_row(p, y->type, y->lanes)
+				      : ptx_reuse_row(p, s, len, y->type);
 		return y;
 	}
 	return NULL;
@@ -221,7 +226,8 @@ bool ptx_scope_push(struct ptx_parser *p)
 static void settle(struct ptx_parser *p, struct ptx_fixup *f, const struct ptx_sym *label)
 {
 	if (label->kind != SYM_LABEL)
-		ptx_error_at(&p->l, &f->tok, SG_INVALID_PTX, "'%.*s' is not a label", (int)f->tok.len, f->tok.s);
+		ptx_error_at(&p->l, &f->tok, SG_INVALID_PTX, "'%.*s' is not a label",
+			     (int)f->tok.len, f->tok.s);
 	else if (f->slot)
 		*f->slot = label->pc;
 	else

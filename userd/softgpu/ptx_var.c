@@ -57,11 +57,13 @@ void ptx_parse_regs(struct ptx_parser *p)
 
 	lanes = vector_here(l, t, lanes);
 	if (!lanes) {
-		ptx_error_at(l, &what, SG_INVALID_PTX, "a vector register has up to 128 bits, and no predicates");
+		ptx_error_at(l, &what, SG_INVALID_PTX,
+			     "a vector register has up to 128 bits, and no predicates");
 		return;
 	}
 	if (!t) {
-		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "registers of type '.%.*s' are not supported",
+		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+			     "registers of type '.%.*s' are not supported",
 			     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 		return;
 	}
@@ -111,7 +113,8 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 		if ((t = type_here(p)) != PTX_NONE) {
 			d->type = t;
 		} else if (ptx_accept_dot(l, "align")) {
-			if (l->tok.kind != TOK_INT || !l->tok.u || l->tok.u > 1024 || (l->tok.u & (l->tok.u - 1))) {
+			if (l->tok.kind != TOK_INT || !l->tok.u || l->tok.u > 1024 ||
+			    (l->tok.u & (l->tok.u - 1))) {
 				ptx_error(l, "an alignment must be a power of two up to 1024");
 				return false;
 			}
@@ -125,7 +128,8 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 			/* what follows tells of the target of the pointer */
 			uint32_t keep = d->align;
 
-			while (ptx_space_find(&l->tok) != SG_SPACE_GENERIC && l->tok.kind == TOK_DOT)
+			while (ptx_space_find(&l->tok) != SG_SPACE_GENERIC &&
+			       l->tok.kind == TOK_DOT)
 				ptx_next(l);
 			if (ptx_at_dot(l, "align") && !attributes(p, d))
 				return false;
@@ -134,7 +138,8 @@ static bool attributes(struct ptx_parser *p, struct declaration *d)
 			if (!ptx_skip_attribute(p, &d->managed))
 				return false;
 		} else {
-			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "'.%.*s' is not supported here",
+			ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+				     "'.%.*s' is not supported here",
 				     (int)(l->tok.len > 40 ? 40 : l->tok.len), l->tok.s);
 			return false;
 		}
@@ -159,7 +164,8 @@ static bool dimensions(struct ptx_parser *p, struct ptx_var *v, uint64_t *dims, 
 		n = 0;
 		if (!ptx_at(l, ']') && !ptx_const_int(p, &n))
 			return false;
-		if (n < 0 || __builtin_mul_overflow(v->size, (uint64_t)n, &v->size) || v->size >> 40) {
+		if (n < 0 || __builtin_mul_overflow(v->size, (uint64_t)n, &v->size) ||
+		    v->size >> 40) {
 			ptx_error(l, "array '%s' has a bad size", v->name);
 			return false;
 		}
@@ -222,8 +228,8 @@ static bool init_symbol(struct ptx_parser *p, struct ptx_var *v, uint64_t at, ui
 	}
 	y = ptx_sym_find(p, l->tok.s, l->tok.len);
 	if (!y || (y->kind != SYM_VAR && y->kind != SYM_FUNC)) {
-		ptx_error(l, "unknown symbol '%.*s' in an initialiser", (int)(l->tok.len > 60 ? 60 : l->tok.len),
-			  l->tok.s);
+		ptx_error(l, "unknown symbol '%.*s' in an initialiser",
+			  (int)(l->tok.len > 60 ? 60 : l->tok.len), l->tok.s);
 		return false;
 	}
 	ptx_next(l);
@@ -271,8 +277,8 @@ static bool init_element(struct ptx_parser *p, struct ptx_var *v, uint64_t at)
 }
 
 /* The braces of dimension d, whose elements are stride bytes each. */
-static bool init_list(struct ptx_parser *p, struct ptx_var *v, uint64_t at, uint64_t whole, const uint64_t *dims,
-		      uint32_t nr)
+static bool init_list(struct ptx_parser *p, struct ptx_var *v, uint64_t at, uint64_t whole,
+		      const uint64_t *dims, uint32_t nr)
 {
 	struct ptx_lex *l = &p->l;
 	uint64_t stride = nr && dims[0] ? whole / dims[0] : ptx_type_bytes(v->type);
@@ -282,7 +288,8 @@ static bool init_list(struct ptx_parser *p, struct ptx_var *v, uint64_t at, uint
 	while (!ptx_at(l, '}')) {
 		if (ptx_at(l, '{')) {
 			if (nr < 2) {
-				ptx_error(l, "braces nested deeper than '%s' has dimensions", v->name);
+				ptx_error(l, "braces nested deeper than '%s' has dimensions",
+					  v->name);
 				return false;
 			}
 			if (!init_list(p, v, at, stride, dims + 1, nr - 1))
@@ -337,7 +344,9 @@ static bool initialiser(struct ptx_parser *p, struct ptx_var *v, uint64_t *dims,
 
 static bool place(struct ptx_parser *p, struct ptx_var *v)
 {
-	uint32_t limit = v->space == SG_SPACE_SHARED ? MAX_SHARED : v->space == SG_SPACE_LOCAL ? MAX_LOCAL : MAX_PARAM;
+	uint32_t limit = v->space == SG_SPACE_SHARED  ? MAX_SHARED
+			 : v->space == SG_SPACE_LOCAL ? MAX_LOCAL
+						      : MAX_PARAM;
 	uint32_t *top;
 
 	if (v->space == SG_SPACE_GLOBAL || v->space == SG_SPACE_CONST)
@@ -351,16 +360,17 @@ static bool place(struct ptx_parser *p, struct ptx_var *v)
 	top = v->space == SG_SPACE_PARAM ? &p->fn->param_bytes : &p->fn->local_bytes;
 	v->addr = (*top + v->align - 1) & ~(v->align - 1);
 	if (v->addr + v->size > limit) {
-		ptx_error(&p->l, "function '%s' uses more than %u bytes of local memory or parameters", p->fn->name,
-			  limit);
+		ptx_error(&p->l,
+			  "function '%s' uses more than %u bytes of local memory or parameters",
+			  p->fn->name, limit);
 		return false;
 	}
 	*top = (uint32_t)(v->addr + v->size);
 	return true;
 }
 
-static struct ptx_var *declare(struct ptx_parser *p, const struct declaration *d, enum sg_space space,
-			       enum ptx_linkage linkage)
+static struct ptx_var *declare(struct ptx_parser *p, const struct declaration *d,
+			       enum sg_space space, enum ptx_linkage linkage)
 {
 	struct ptx_lex *l = &p->l;
 	struct ptx_tok name = l->tok;
@@ -387,7 +397,8 @@ static struct ptx_var *declare(struct ptx_parser *p, const struct declaration *d
 	v->unit = p->unit;
 	v->size = ptx_type_bytes(d->type) * d->lanes;
 	if (ptx_at(l, '<')) {
-		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX, "ranges of variables are not supported");
+		ptx_error_at(l, &l->tok, SG_UNSUPPORTED_PTX,
+			     "ranges of variables are not supported");
 		return NULL;
 	}
 	if (!v->name || !dimensions(p, v, dims, &nr))
@@ -415,7 +426,8 @@ static struct ptx_var *declare(struct ptx_parser *p, const struct declaration *d
 
 static void keep(struct ptx_parser *p, struct ptx_var *v)
 {
-	if (v->space != SG_SPACE_GLOBAL && v->space != SG_SPACE_CONST && v->space != SG_SPACE_SHARED)
+	if (v->space != SG_SPACE_GLOBAL && v->space != SG_SPACE_CONST &&
+	    v->space != SG_SPACE_SHARED)
 		return;
 	if (v->next || p->vars_end == &v->next)
 		return;
@@ -424,7 +436,8 @@ static void keep(struct ptx_parser *p, struct ptx_var *v)
 }
 
 /* One formal parameter, without the comma after it. */
-struct ptx_var *ptx_parse_var(struct ptx_parser *p, enum sg_space space, enum ptx_linkage linkage, bool param)
+struct ptx_var *ptx_parse_var(struct ptx_parser *p, enum sg_space space, enum ptx_linkage linkage,
+			      bool param)
 {
 	struct declaration d = { .lanes = 1 };
 	struct ptx_var *v;

@@ -48,7 +48,8 @@ static bool signedness(const struct ptx_tok *t, bool *is_signed)
 }
 
 /* The word at the n'th modifier is the i'th of the list: i + first; it is taken. */
-static bool take(const struct ptx_stmt *st, uint32_t *n, const char *const *list, uint8_t first, uint8_t *which)
+static bool take(const struct ptx_stmt *st, uint32_t *n, const char *const *list, uint8_t first,
+		 uint8_t *which)
 {
 	if (*n >= st->nr_mods)
 		return false;
@@ -64,9 +65,13 @@ static bool take(const struct ptx_stmt *st, uint32_t *n, const char *const *list
 
 static bool modifiers(const struct ptx_stmt *st, struct sg_video *v)
 {
-	static const char *const cmps[] = { "eq", "ne", "lt", "le", "gt", "ge", NULL }, *const sats[] = { "sat", NULL };
-	static const char *const seconds[] = { "add", "min", "max", NULL }, *const modes[] = { "clamp", "wrap", NULL };
-	static const char *const scales[] = { "shr7", "shr15", NULL }, *const pos[] = { "po", NULL };
+	static const char *const cmps[] = { "eq", "ne", "lt", "le", "gt", "ge", NULL },
+				 *const sats[] = { "sat", NULL };
+	static const char *const seconds[] = { "add", "min", "max", NULL }, *const modes[] = {
+		"clamp", "wrap", NULL
+	};
+	static const char *const scales[] = { "shr7", "shr15", NULL }, *const pos[] = { "po",
+											NULL };
 	uint32_t n = 0;
 	uint8_t which = 0;
 
@@ -160,7 +165,8 @@ static bool selectors(const struct ptx_stmt *st, struct sg_video *v)
 	v->merge = d->len;
 	if (v->op == VIDEO_MAD && v->merge)
 		return false;
-	return scalar_part(d, &v->d) && scalar_part(a, &v->a) && scalar_part(b, &v->b) && !(v->merge && v->second);
+	return scalar_part(d, &v->d) && scalar_part(a, &v->a) && scalar_part(b, &v->b) &&
+	       !(v->merge && v->second);
 }
 
 /* Only vmad has negated operands: a or b, or c. */
@@ -183,7 +189,8 @@ void ptx_decode_video(struct ptx_parser *p)
 	struct sg_insn *in;
 	bool with_c;
 
-	if (!operation(&st->op, &v) || !modifiers(st, &v) || st->nr_ops < 3 || !selectors(st, &v) || !negations(st, &v)) {
+	if (!operation(&st->op, &v) || !modifiers(st, &v) || st->nr_ops < 3 || !selectors(st, &v) ||
+	    !negations(st, &v)) {
 		unknown(p);
 		return;
 	}
@@ -199,7 +206,9 @@ void ptx_decode_video(struct ptx_parser *p)
 	if (!copy || !ptx_dst_row(p, &st->ops[0], 'w', &r[0]))
 		return;
 	*copy = v;
-	in = ptx_emit_form(p, v.lanes > 1 ? "@video.simd" : v.op == VIDEO_MAD ? "@video.mad" : "@video");
+	in = ptx_emit_form(p, v.lanes > 1	  ? "@video.simd"
+			      : v.op == VIDEO_MAD ? "@video.mad"
+						  : "@video");
 	memcpy(in->r, r, sizeof(r));
 	in->aux = copy;
 }

@@ -172,7 +172,8 @@ static void sync_lanes(struct race_warp *rw, uint32_t lanes)
 void sg_race_warp_sync(struct sg_warp *w, const uint32_t members[SG_LANES], uint32_t active)
 {
 	while (active) {
-		uint32_t first = (uint32_t)__builtin_ctz(active), lanes = members[first] | 1u << first;
+		uint32_t first = (uint32_t)__builtin_ctz(active),
+			 lanes = members[first] | 1u << first;
 
 		sync_lanes(w->race, lanes);
 		active &= ~lanes;
@@ -306,7 +307,8 @@ static bool ordered(const struct access *x, const struct record *before)
 		return false;
 	if (!same_warp(before, &x->r))
 		return before->clock <= rw->warps[before->tid / SG_LANES];
-	return before->tid == x->r.tid || before->clock <= rw->lanes[x->lane][before->tid % SG_LANES];
+	return before->tid == x->r.tid ||
+	       before->clock <= rw->lanes[x->lane][before->tid % SG_LANES];
 }
 
 static void stored_value(const struct access *x, uint32_t lane, uint8_t out[32])
@@ -316,7 +318,8 @@ static void stored_value(const struct access *x, uint32_t lane, uint8_t out[32])
 	for (uint32_t k = 0; k < in->vec; k++) {
 		const uint8_t *row = x->w->regs + in->r[k];
 
-		memcpy(out + k * in->bytes, row + lane * (in->flags & SG_F_WIDE ? 8 : 4), in->bytes);
+		memcpy(out + k * in->bytes, row + lane * (in->flags & SG_F_WIDE ? 8 : 4),
+		       in->bytes);
 	}
 }
 
@@ -331,8 +334,8 @@ static bool same_value(const struct access *x, const struct record *before)
 
 	if (!before->write || before->atomic || !x->ea)
 		return false;
-	if (x->r.in == before->in && same_warp(before, &x->r) && before->clock == x->r.clock && x->mask >> other & 1 &&
-	    x->ea[other] == x->at) {
+	if (x->r.in == before->in && same_warp(before, &x->r) && before->clock == x->r.clock &&
+	    x->mask >> other & 1 && x->ea[other] == x->at) {
 		if (!(x->r.in->flags & SG_F_STORE))
 			return true;	/* parts of one matrix */
 		stored_value(x, other, theirs);
@@ -365,7 +368,8 @@ static struct record *read_slot(const struct access *x, struct cell *c)
 
 	if (!a->in || (a->cta == x->r.cta && a->tid == x->r.tid) || ordered(x, a))
 		return a;
-	if (!b->in || (b->cta == x->r.cta && b->tid == x->r.tid) || ordered(x, b) || same_warp(a, b))
+	if (!b->in || (b->cta == x->r.cta && b->tid == x->r.tid) || ordered(x, b) ||
+	    same_warp(a, b))
 		return b;
 	return same_warp(a, &x->r) ? NULL : b;
 }
@@ -373,7 +377,8 @@ static struct record *read_slot(const struct access *x, struct cell *c)
 static void report(const struct access *x, const struct record *before, uint64_t word)
 {
 	struct race_side now = { x->r.in, x->w->cta->linear, x->r.tid, x->r.write, x->r.atomic };
-	struct race_side was = { before->in, before->cta, before->tid, before->write, before->atomic };
+	struct race_side was = { before->in, before->cta, before->tid, before->write,
+				 before->atomic };
 
 	race_log_add(x->w->cta->race->race->log, x->shared ? "shared" : "global",
 		     x->shared ? word - (uintptr_t)x->w->shared : word, &now, &was);
@@ -390,7 +395,8 @@ static void touch_word(const struct access *x, struct cell *c, uint64_t word)
 		}
 	}
 	if (x->r.strong)
-		slot = x->r.write || !c->r[SLOT_STRONG].write ? &c->r[SLOT_STRONG] : read_slot(x, c);
+		slot = x->r.write || !c->r[SLOT_STRONG].write ? &c->r[SLOT_STRONG]
+							      : read_slot(x, c);
 	else
 		slot = x->r.write ? &c->r[SLOT_WRITE] : read_slot(x, c);
 	if (slot)
@@ -404,9 +410,10 @@ static void touch(struct access *x)
 
 	for (uint64_t word = x->at & ~3ull, end = x->at + x->size; word < end; word += 4) {
 		struct race_warp *rw = x->w->race;
-		struct cell *c = x->shared ? shared_cell(x->w->cta, word - (uintptr_t)x->w->shared) :
-					     global_cell(r, word, true);
-		uint32_t low = word < x->at ? (uint32_t)(x->at - word) : 0, high = end - word < 4 ? (uint32_t)(end - word) : 4;
+		struct cell *c = x->shared ? shared_cell(x->w->cta, word - (uintptr_t)x->w->shared)
+					   : global_cell(r, word, true);
+		uint32_t low = word < x->at ? (uint32_t)(x->at - word) : 0,
+			 high = end - word < 4 ? (uint32_t)(end - word) : 4;
 
 		if (!c) {
 			r->unchecked++;
@@ -480,7 +487,8 @@ void sg_race_access(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, 
 	}
 }
 
-void sg_race_copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const void *at, uint32_t size, bool load)
+void sg_race_copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const void *at,
+		  uint32_t size, bool load)
 {
 	struct access x;
 

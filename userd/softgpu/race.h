@@ -24,7 +24,8 @@ void sg_race_cta_fini(struct sg_cta *cta);
 /* The lanes in mask are about to access size bytes at their host addresses. */
 void sg_race_access(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
 		    const uint64_t ea[SG_LANES]);
-void sg_race_copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const void *at, uint32_t size, bool load);
+void sg_race_copy(struct sg_warp *w, const struct sg_insn *in, uint32_t lane, const void *at,
+		  uint32_t size, bool load);
 /* [at, at + size) is handed out anew: what was there before does not count. */
 void sg_race_forget(struct sg_warp *w, uint64_t at, uint64_t size);
 
@@ -49,8 +50,8 @@ struct race_side {
 };
 
 struct race_log *race_log_new(const struct sg_job *job);
-void race_log_add(struct race_log *l, const char *space, uint64_t address, const struct race_side *now,
-		  const struct race_side *before);
+void race_log_add(struct race_log *l, const char *space, uint64_t address,
+		  const struct race_side *now, const struct race_side *before);
 /* words: accesses that had no room in the shadow. Returns the number of races, frees the log. */
 uint64_t race_log_end(struct race_log *l, uint64_t unchecked);
 

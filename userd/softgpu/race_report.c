@@ -56,18 +56,22 @@ static bool remember(struct race_log *l, const char *a, const char *b)
 	return true;
 }
 
-static void describe(const struct race_log *l, const struct race_side *s, const char *at, char *out, size_t size)
+static void describe(const struct race_log *l, const struct race_side *s, const char *at, char *out,
+		     size_t size)
 {
 	const struct sg_dim *b = &l->job->l->block, *g = &l->job->l->grid;
 
 	snprintf(out, size, "%s at %s by thread (%u,%u,%u) of block (%llu,%llu,%llu)",
-		 s->atomic ? "atomic" : s->write ? "write" : "read", at, s->tid % b->x, s->tid / b->x % b->y,
-		 s->tid / b->x / b->y, (unsigned long long)(s->cta % g->x), (unsigned long long)(s->cta / g->x % g->y),
+		 s->atomic  ? "atomic"
+		 : s->write ? "write"
+			    : "read",
+		 at, s->tid % b->x, s->tid / b->x % b->y, s->tid / b->x / b->y,
+		 (unsigned long long)(s->cta % g->x), (unsigned long long)(s->cta / g->x % g->y),
 		 (unsigned long long)(s->cta / g->x / g->y));
 }
 
-void race_log_add(struct race_log *l, const char *space, uint64_t address, const struct race_side *now,
-		  const struct race_side *before)
+void race_log_add(struct race_log *l, const char *space, uint64_t address,
+		  const struct race_side *now, const struct race_side *before)
 {
 	char a[96], b[96], first[224], second[224], line[640];
 
@@ -80,8 +84,8 @@ void race_log_add(struct race_log *l, const char *space, uint64_t address, const
 		return;
 	describe(l, now, a, first, sizeof(first));
 	describe(l, before, b, second, sizeof(second));
-	snprintf(line, sizeof(line), "race in kernel %.80s on %s 0x%llx: %s, %s", l->job->k->info.name, space,
-		 (unsigned long long)address, first, second);
+	snprintf(line, sizeof(line), "race in kernel %.80s on %s 0x%llx: %s, %s",
+		 l->job->k->info.name, space, (unsigned long long)address, first, second);
 	l->job->l->report(line);
 }
 
@@ -91,13 +95,16 @@ uint64_t race_log_end(struct race_log *l, uint64_t unchecked)
 	char line[256];
 
 	if (l->job->l->report && races) {
-		snprintf(line, sizeof(line), "kernel %.80s: %llu race%s between %u pair%s of places%s",
-			 l->job->k->info.name, (unsigned long long)races, races == 1 ? "" : "s", l->nr_pairs,
-			 l->nr_pairs == 1 ? "" : "s", l->untold ? ", and others that are not told" : "");
+		snprintf(line, sizeof(line),
+			 "kernel %.80s: %llu race%s between %u pair%s of places%s",
+			 l->job->k->info.name, (unsigned long long)races, races == 1 ? "" : "s",
+			 l->nr_pairs, l->nr_pairs == 1 ? "" : "s",
+			 l->untold ? ", and others that are not told" : "");
 		l->job->l->report(line);
 	}
 	if (l->job->l->report && unchecked) {
-		snprintf(line, sizeof(line), "kernel %.80s: %llu accesses were not checked: no shadow memory is left",
+		snprintf(line, sizeof(line),
+			 "kernel %.80s: %llu accesses were not checked: no shadow memory is left",
 			 l->job->k->info.name, (unsigned long long)unchecked);
 		l->job->l->report(line);
 	}

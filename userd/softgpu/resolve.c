@@ -28,13 +28,15 @@ bool sg_extent_find(struct sg_extents *x, uint64_t lo, uint64_t end)
 
 static const char *space_name(uint32_t space)
 {
-	static const char *const names[] = { "generic", "global", "shared", "local", "param", "const", "reg" };
+	static const char *const names[] = { "generic", "global", "shared", "local",
+					     "param",	"const",  "reg" };
 
 	return names[space];
 }
 
 /* Host address of lane's [a, a + size) in a space, or 0. */
-static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint64_t a, uint64_t size, bool load)
+static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint64_t a,
+			  uint64_t size, bool load)
 {
 	uint64_t limit, base;
 
@@ -69,14 +71,16 @@ static uint64_t translate(struct sg_warp *w, uint32_t space, uint32_t lane, uint
 		base = (uintptr_t)w->params;
 		break;
 	default:
-		return sg_extent_find(w->ext, a, a + size) || (load && sg_mem_is_read_only(a, size)) ? a : 0;
+		return sg_extent_find(w->ext, a, a + size) || (load && sg_mem_is_read_only(a, size))
+			       ? a
+			       : 0;
 	}
 	return a < limit && limit - a >= size ? base + a : 0;
 }
 
 /* ea comes with the lanes' addresses before translation. */
-enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-			       uint64_t ea[SG_LANES])
+enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			       uint32_t size, uint64_t ea[SG_LANES])
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
 
@@ -85,7 +89,8 @@ enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint
 		uint64_t a = ea[lane];
 
 		if (a & (size - 1))
-			return sg_warp_fault(w, in, SG_MISALIGNED, m, a, "misaligned %s access of %u bytes at 0x%llx",
+			return sg_warp_fault(w, in, SG_MISALIGNED, m, a,
+					     "misaligned %s access of %u bytes at 0x%llx",
 					     space_name(in->space), size, (unsigned long long)a);
 		ea[lane] = translate(w, in->space, lane, a, size, in->flags & SG_F_LOAD);
 		if (!ea[lane])
@@ -99,7 +104,8 @@ enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint
 	return SG_OK;
 }
 
-uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address, uint64_t size)
+uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address,
+		      uint64_t size)
 {
 	return (uint8_t *)(uintptr_t)translate(w, space, lane, address, size, false);
 }

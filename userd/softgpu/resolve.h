@@ -19,11 +19,13 @@ enum shape {
 
 static inline enum shape shape_of(uint64_t lo, uint64_t hi, uint32_t size)
 {
-	return lo == hi ? SHAPE_UNIFORM : hi - lo == (uint64_t)(SG_LANES - 1) * size ? SHAPE_RUN : SHAPE_ANY;
+	return lo == hi					    ? SHAPE_UNIFORM
+	       : hi - lo == (uint64_t)(SG_LANES - 1) * size ? SHAPE_RUN
+							    : SHAPE_ANY;
 }
 
-enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-			       uint64_t ea[SG_LANES]);
+enum sg_result sg_resolve_slow(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			       uint32_t size, uint64_t ea[SG_LANES]);
 bool sg_extent_find(struct sg_extents *x, uint64_t lo, uint64_t last);
 
 static inline bool extent_hit(const struct sg_extents *x, uint64_t lo, uint64_t end)
@@ -38,8 +40,9 @@ static inline bool extent_hit(const struct sg_extents *x, uint64_t lo, uint64_t 
  * Turns the lanes' addresses in ea into host addresses. Lanes outside mask have the address of the
  * first lane in it. size is that of the whole access and a power of two.
  */
-static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-					   uint64_t ea[SG_LANES], enum shape *shape)
+static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_insn *in,
+					  uint32_t mask, uint32_t size, uint64_t ea[SG_LANES],
+					  enum shape *shape)
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
 	uint64_t lo = UINT64_MAX, hi = 0, any = 0, base;
@@ -92,11 +95,12 @@ static inline enum sg_result locate_lanes(struct sg_warp *w, const struct sg_ins
  * Shared memory by 32-bit addresses, which is most of it: half as many bits to look at. False: not
  * all lanes are within, or aligned, and ea is as locate_lanes() wants it.
  */
-static inline bool locate_shared(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-				 uint64_t ea[SG_LANES], enum shape *shape)
+static inline bool locate_shared(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+				 uint32_t size, uint64_t ea[SG_LANES], enum shape *shape)
 {
 	const uint32_t *a = SG_ROW(const uint32_t, 4);
-	uint32_t off = (uint32_t)in->imm, fill = a[__builtin_ctz(mask)] + off, lo = UINT32_MAX, hi = 0, any = 0;
+	uint32_t off = (uint32_t)in->imm, fill = a[__builtin_ctz(mask)] + off, lo = UINT32_MAX,
+		 hi = 0, any = 0;
 	uint32_t at[SG_LANES];
 	uint64_t base;
 
@@ -121,8 +125,9 @@ static inline bool locate_shared(struct sg_warp *w, const struct sg_insn *in, ui
 }
 
 /* And the check for races, when it is on. */
-static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-					   uint64_t ea[SG_LANES], enum shape *shape)
+static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_insn *in,
+					   uint32_t mask, uint32_t size, uint64_t ea[SG_LANES],
+					   enum shape *shape)
 {
 	enum sg_result res = locate_lanes(w, in, mask, size, ea, shape);
 
@@ -135,8 +140,8 @@ static inline enum sg_result resolve_lanes(struct sg_warp *w, const struct sg_in
  * Fills ea with host addresses. Lanes outside mask get the address of the first lane in it, so that
  * loads need no mask. size is that of the whole access and a power of two.
  */
-static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, uint32_t size,
-				     uint64_t ea[SG_LANES], enum shape *shape)
+static inline enum sg_result resolve(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+				     uint32_t size, uint64_t ea[SG_LANES], enum shape *shape)
 {
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
 

@@ -151,7 +151,8 @@ static bool read_check(void)
 			if (len == strlen(words[i].word) && !strncmp(s, words[i].word, len))
 				break;
 		if (i == sizeof(words) / sizeof(words[0])) {
-			driver_log("SOFTGPU_CHECK: '%.*s' is not race or fatal", (int)(len < 20 ? len : 20), s);
+			driver_log("SOFTGPU_CHECK: '%.*s' is not race or fatal",
+				   (int)(len < 20 ? len : 20), s);
 			return false;
 		}
 		check |= words[i].check;
@@ -223,7 +224,8 @@ static bool read_version(void)
 
 	if (!s || parse_version(s, &n))
 		return true;
-	driver_log("SOFTGPU_DRIVER_VERSION=%.20s: not a version of %d to %d", s, VERSION_MIN, VERSION_MAX);
+	driver_log("SOFTGPU_DRIVER_VERSION=%.20s: not a version of %d to %d", s, VERSION_MIN,
+		   VERSION_MAX);
 	return false;
 }
 

@@ -36,8 +36,8 @@ bool sg_source_name(const struct sg_module *m, const struct sg_insn *in, char *o
 	return true;
 }
 
-enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
-			     uint64_t address, const char *fmt, ...)
+enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res,
+			     uint32_t lanes, uint64_t address, const char *fmt, ...)
 {
 	const struct sg_dim *b = &w->cta->job->l->block;
 	uint32_t tid = w->id * SG_LANES + (lanes ? (uint32_t)__builtin_ctz(lanes) : 0);
@@ -119,7 +119,8 @@ static const struct ptx_func *callee(struct sg_warp *w, const struct sg_insn *in
 	return fn;
 }
 
-static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			 uint32_t active)
 {
 	const struct ptx_call *c = in->aux;
 	const struct ptx_func *fn;
@@ -134,13 +135,15 @@ static enum run_end call(struct sg_warp *w, struct sg_group *g, const struct sg_
 	}
 	fn = callee(w, in, &lanes);
 	if (!fn) {
-		sg_warp_fault(w, in, SG_INVALID_PC, lanes, SG_ROW(uint64_t, 0)[__builtin_ctz(lanes)],
+		sg_warp_fault(w, in, SG_INVALID_PC, lanes,
+			      SG_ROW(uint64_t, 0)[__builtin_ctz(lanes)],
 			      "call of an address that is no function of this signature");
 		return END_FAULT;
 	}
 	f = sg_frame_push(w, fn, g->frame, lanes);
 	if (!f) {
-		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, lanes, 0, "stack overflow in '%s'", fn->name);
+		sg_warp_fault(w, in, SG_ILLEGAL_ADDRESS, lanes, 0, "stack overflow in '%s'",
+			      fn->name);
 		return END_FAULT;
 	}
 	f->call = in;
@@ -168,13 +171,15 @@ static bool spins_too_long(struct sg_warp *w, const struct sg_insn *in)
 	return w->nr_groups || in->flags & SG_F_SPIN;
 }
 
-static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			       uint32_t active)
 {
 	const uint32_t *idx = SG_ROW(uint32_t, 0), *targets = in->aux;
 	uint32_t i = idx[__builtin_ctz(active)], lanes = 0;
 
 	if (i >= (uint64_t)in->imm) {
-		sg_warp_fault(w, in, SG_INVALID_PC, active, i, "branch index %u out of %u", i, (uint32_t)in->imm);
+		sg_warp_fault(w, in, SG_INVALID_PC, active, i, "branch index %u out of %u", i,
+			      (uint32_t)in->imm);
 		return END_FAULT;
 	}
 	for (uint32_t k = active; k; k &= k - 1)
@@ -189,7 +194,8 @@ static enum run_end jump_table(struct sg_warp *w, struct sg_group *g, const stru
 	return END_PICK;
 }
 
-static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+static enum run_end barrier(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			    uint32_t active)
 {
 	sg_group_split(w, g, g->frame, g->pc + 1, g->mask & ~active);
 	g->mask = active;
@@ -228,7 +234,8 @@ static enum run_end warp_sync(struct sg_warp *w, struct sg_group *g, const struc
 	return wait ? END_PICK : END_GO;
 }
 
-static enum run_end divert(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active)
+static enum run_end divert(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			   uint32_t active)
 {
 	switch (in->ctl) {
 	case SG_CTL_BRX:
@@ -258,7 +265,8 @@ static uint32_t guarded(const struct sg_warp *w, const struct sg_insn *in, uint3
 static void watch(struct sg_warp *w, const struct sg_insn *in, uint32_t nr)
 {
 	for (; nr--; in++)
-		w->observed |= in->ctl == SG_CTL_CALL || (in->flags & SG_F_VOLATILE && in->ctl == SG_CTL_NONE) ||
+		w->observed |= in->ctl == SG_CTL_CALL ||
+			       (in->flags & SG_F_VOLATILE && in->ctl == SG_CTL_NONE) ||
 			       (in->vec && in->space <= SG_SPACE_GLOBAL && in->ctl != SG_CTL_POLL);
 }
 
@@ -275,8 +283,8 @@ static enum run_end gave_way(struct sg_warp *w, struct sg_group *g, uint32_t pc)
  * A branch at g->pc that the lanes in active take. END_GO: g is what goes on at g->pc, others are
  * in the list.
  */
-static enum run_end branch(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in, uint32_t active,
-			   uint64_t until)
+static enum run_end branch(struct sg_warp *w, struct sg_group *g, const struct sg_insn *in,
+			   uint32_t active, uint64_t until)
 {
 	uint32_t pc = g->pc, target = (uint32_t)in->imm, others = g->mask & ~active;
 
@@ -389,7 +397,8 @@ enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget)
 	return w->nr_groups ? SG_WARP_YIELD : SG_WARP_DONE;
 }
 
-bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext, struct sg_fault *fault)
+bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext,
+		  struct sg_fault *fault)
 {
 	w->cta = cta;
 	w->id = id;

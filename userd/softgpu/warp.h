@@ -159,7 +159,10 @@ struct sg_warp {
 	struct sg_frame *frame;		/* of the group that runs */
 	struct sg_frame **pool;		/* free frames by function index */
 	/* textures and surfaces that this CTA found (exec_tex.c), by some bits of the handle */
-	struct sg_object { uint64_t handle; const void *object; } textures[SG_NR_OBJECTS], surfaces[SG_NR_OBJECTS];
+	struct sg_object {
+		uint64_t handle;
+		const void *object;
+	} textures[SG_NR_OBJECTS], surfaces[SG_NR_OBJECTS];
 	uint32_t cc[SG_LANES];		/* carry of add.cc, sub.cc, mad.cc */
 	struct sg_group groups[SG_LANES];
 	struct sg_fault *fault;
@@ -187,31 +190,36 @@ struct sg_form {
 #define SG_ROW(T, n) ((T *)(w->regs + in->r[n]))
 
 /* Fault of the lowest lane in lanes. */
-enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res, uint32_t lanes,
-			     uint64_t address, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+enum sg_result sg_warp_fault(struct sg_warp *w, const struct sg_insn *in, enum sg_result res,
+			     uint32_t lanes, uint64_t address, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 
 /* "kernel.cu:42"; false: the text does not say */
 bool sg_source_name(const struct sg_module *m, const struct sg_insn *in, char *out, size_t size);
 
 /* warp.c */
 enum sg_warp_state sg_warp_run(struct sg_warp *w, uint64_t budget);
-bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext, struct sg_fault *fault);
+bool sg_warp_init(struct sg_warp *w, struct sg_cta *cta, uint32_t id, struct sg_extents *ext,
+		  struct sg_fault *fault);
 bool sg_warp_start(struct sg_warp *w);	/* for the CTA that w->cta now describes */
 void sg_warp_fini(struct sg_warp *w);
 
 /* frame.c */
-struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn, struct sg_frame *parent, uint32_t mask);
+struct sg_frame *sg_frame_push(struct sg_warp *w, const struct ptx_func *fn,
+			       struct sg_frame *parent, uint32_t mask);
 void sg_frame_pop(struct sg_warp *w, struct sg_frame *f);
 bool sg_local_need(struct sg_warp *w, uint32_t bytes);	/* of local memory; false: more than there is */
 void sg_frames_free(struct sg_warp *w);
-void sg_call_args(struct sg_warp *w, const struct sg_insn *in, const struct sg_frame *callee, uint32_t mask);
+void sg_call_args(struct sg_warp *w, const struct sg_insn *in, const struct sg_frame *callee,
+		  uint32_t mask);
 void sg_call_rets(struct sg_warp *w, const struct sg_frame *callee, uint32_t mask);
 
 /* builtin.c: vprintf, malloc, free, __assertfail */
 enum sg_result sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 
 /* barrier.c */
-enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask, struct sg_group *g);
+enum sg_result sg_bar_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+			     struct sg_group *g);
 bool sg_bar_released(struct sg_warp *w, struct sg_group *g);	/* and its result is written */
 void sg_bar_exit(struct sg_cta *cta, uint32_t threads);
 
@@ -221,6 +229,7 @@ void sg_mbarrier_stuck(struct sg_warp *w);
 /* Host address of a lane's [generic, generic + size), or NULL (resolve.c) */
 uint8_t *sg_host_ptr(struct sg_warp *w, uint32_t lane, uint64_t generic, uint64_t size);
 /* The same for an address of a space. */
-uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address, uint64_t size);
+uint8_t *sg_space_ptr(struct sg_warp *w, enum sg_space space, uint32_t lane, uint64_t address,
+		      uint64_t size);
 
 #endif
