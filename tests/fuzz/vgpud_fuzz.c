@@ -98,7 +98,7 @@ static void configuration(const uint8_t *data, size_t size)
 /* ---- the module ---- */
 
 int __wrap_control_attach(int control, uint64_t session, struct vgpu_session_attach *out);
-int __wrap_control_report_device(int control, uint32_t device, uint32_t state, const char *server);
+int __wrap_control_report_device(int control, uint32_t device, uint32_t state, const char *server, const struct gpu *gpu);
 int __wrap_control_report_session(int fd, uint64_t mem_used);
 int __wrap_control_doorbell(int fd);
 int __wrap_control_map(const struct vgpu_session_attach *a, struct fwd_ring *ring);
@@ -168,9 +168,9 @@ int __wrap_lane_create(struct lanes *l, const struct session *of, const struct s
 	return 0;
 }
 
-int __wrap_control_report_device(int control, uint32_t device, uint32_t state, const char *server)
+int __wrap_control_report_device(int control, uint32_t device, uint32_t state, const char *server, const struct gpu *gpu)
 {
-	(void)control, (void)device, (void)state, (void)server;
+	(void)control, (void)device, (void)state, (void)server, (void)gpu;
 	return 0;
 }
 

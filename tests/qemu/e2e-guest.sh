@@ -58,6 +58,11 @@ check "without vgpud the device is offline" state_is offline
 check "without vgpud a program is told so" refused "vgpud is not running" /cuda/vecadd
 check "vgpud finds its server" vgpud_start
 check "sysfs names the server" grep -q "$SERVER" $sys/server
+names_gpu()
+{
+	wait_for 10 grep -qx softgpu $sys/name && grep -qE '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' $sys/uuid
+}
+check "and its GPU" names_gpu
 
 # ---- programs ----
 

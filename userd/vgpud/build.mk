@@ -29,6 +29,17 @@ $(vgpud_TEST): build/tests/unit/%: tests/unit/%.c $(VGPUD_OUT)/session.o $(VGPUD
 
 COMPILED += $(vgpud_TEST)
 
+# What it asks a server.
+vgpud_GPU_TEST := build/tests/unit/vgpud_gpu_test
+UNIT_TESTS += $(vgpud_GPU_TEST)
+
+$(vgpud_GPU_TEST): tests/unit/vgpud_gpu_test.c $(VGPUD_OUT)/gpu.o $(VGPUD_OUT)/dial.o $(COMMON_OBJS)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka -lpthread
+
+COMPILED += $(vgpud_GPU_TEST)
+
 # Runs in a guest: tests/e2e/vgpud_test.sh.
 build/tests/e2e/vgpud_test: tests/e2e/vgpud_test.c
 	@echo "  CC      $@"
@@ -43,11 +54,11 @@ vgpud_STANDIN := build/tests/e2e/vgpud_standin build/tests/e2e/libstandin.so
 build/tests/e2e/vgpud_standin: tests/e2e/standin/standin_vgpud.c $(filter-out %/control.o %/announce.o,$(VGPUD_OBJS)) $(COMMON_OBJS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) -MMD -MF $@.d $(LDFLAGS) $^ -o $@ -lpthread
+	@$(CC) $(CFLAGS) $(VGPUD_CFLAGS) $(DEPS) $(LDFLAGS) $< $(filter %.o,$^) -o $@ -lpthread
 
 build/tests/e2e/libstandin.so: tests/e2e/standin/standin_function.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) -MMD -MF $@.d -shared -fPIC $< -o $@ -ldl
+	@$(CC) $(CFLAGS) $(COMMON_CFLAGS) $(DEPS) -shared -fPIC $< -o $@ -ldl
 
--include $(vgpud_STANDIN:=.d)
+COMPILED += $(vgpud_STANDIN)

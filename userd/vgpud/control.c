@@ -27,11 +27,19 @@ int control_attach(int control, uint64_t session, struct vgpu_session_attach *ou
 	return call(control, VGPU_SESSION_ATTACH, out);
 }
 
-int control_report_device(int control, uint32_t device, uint32_t state, const char *server)
+int control_report_device(int control, uint32_t device, uint32_t state, const char *server,
+			  const struct gpu *gpu)
 {
 	struct vgpu_device_report r = { .size = sizeof(r), .device = device, .state = state };
+	int err;
 
 	snprintf((char *)r.server, sizeof(r.server), "%s", server);
+	memcpy(r.name, gpu->name, sizeof(r.name));
+	memcpy(r.uuid, gpu->uuid, sizeof(r.uuid));
+	err = call(control, VGPU_DEVICE_REPORT, &r);
+	if (err != -E2BIG)
+		return err;
+	r.size = offsetof(struct vgpu_device_report, name);
 	return call(control, VGPU_DEVICE_REPORT, &r);
 }
 

@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 #include "forward.h"
+#include "gpu.h"
 #include "linux/vgpu.h"
 
 int control_open(const char *path);
 /* VGPU_SESSION_ATTACH; out->fd is the session's descriptor. */
 int control_attach(int control, uint64_t session, struct vgpu_session_attach *out);
-int control_report_device(int control, uint32_t device, uint32_t state, const char *server);
+/* gpu: what is known of it. A module that does not know of GPUs is told the rest. */
+int control_report_device(int control, uint32_t device, uint32_t state, const char *server,
+			  const struct gpu *gpu);
 
 int control_map(const struct vgpu_session_attach *a, struct fwd_ring *ring);
 void control_unmap(const struct fwd_ring *ring);

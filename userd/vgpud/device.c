@@ -13,6 +13,8 @@
 #define SPARE_OLD_MS	60000u
 #define SPARE_CHECK_MS	500u
 #define SPARE_CHECK_MAX_MS	60000u
+#define GPU_AGAIN_MS	1000u
+#define GPU_AGAIN_MAX_MS	60000u
 
 static void dial_spare(struct device *d);
 
@@ -41,7 +43,7 @@ static void report(struct device *d, uint32_t state, bool force)
 	if (d->state == state && !force)
 		return;
 	d->state = state;
-	err = control_report_device(d->vgpud->control, d->index, state, device_server(d));
+	err = control_report_device(d->vgpud->control, d->index, state, device_server(d), &d->gpu);
 	if (err)
 		log_warn("vgpu%u: cannot report its state: %s", d->index, strerror(-err));
 }
@@ -125,12 +127,59 @@ static void probe_event(struct event_timer *t)
 	dial_spare(d);
 }
 
+static void ask_gpu(struct device *d);
+
+static void again_event(struct event_timer *t)
+{
+	ask_gpu(container_of(t, struct device, again));
+}
+
+/* A server that does not say is not asked again before it has been away. */
+static void gpu_known(struct gpu_query *q, int err, const struct gpu *gpu)
+{
+	struct device *d = container_of(q, struct device, query);
+
+	if (!err) {
+		d->gpu = *gpu;
+		log_info("vgpu%u: %s has %s", d->index, device_server(d), gpu->name);
+		report(d, d->state, true);
+		return;
+	}
+	log_debug("vgpu%u: %s does not say which GPU it has: %s", d->index, device_server(d),
+		  strerror(-err));
+	if (err != -EAGAIN)
+		return;
+	event_timer_set(&d->vgpud->loop, &d->again, net_now() + d->again_ms, again_event);
+	if (d->again_ms < GPU_AGAIN_MAX_MS)
+		d->again_ms *= 2;
+}
+
+static void ask_gpu(struct device *d)
+{
+	event_timer_clear(&d->vgpud->loop, &d->again);
+	gpu_query_start(&d->query, &d->vgpud->loop, d->addrs, d->nr_addrs, device_tenant(d),
+			d->vgpud->conf.connect_timeout, gpu_known);
+}
+
+static void forget_gpu(struct device *d)
+{
+	event_timer_clear(&d->vgpud->loop, &d->again);
+	gpu_query_cancel(&d->query);
+	memset(&d->gpu, 0, sizeof(d->gpu));
+}
+
 void device_answered(struct device *d)
 {
-	if (d->state == VGPU_DEVICE_UNREACHABLE)
+	bool is_new = d->state == VGPU_DEVICE_UNREACHABLE;
+
+	if (is_new)
 		log_info("vgpu%u: %s answers", d->index, device_server(d));
 	report(d, VGPU_DEVICE_READY, false);
 	dial_spare(d);
+	if (is_new && d->state == VGPU_DEVICE_READY) {
+		d->again_ms = GPU_AGAIN_MS;
+		ask_gpu(d);
+	}
 }
 
 void device_silent(struct device *d, int err)
@@ -231,7 +280,7 @@ int devices_init(struct vgpud *v)
 		d->vgpud = v;
 		d->index = i;
 		err = control_report_device(v->control, i, VGPU_DEVICE_UNREACHABLE,
-					    device_server(d));
+					    device_server(d), &d->gpu);
 		if (err == -ENOENT)
 			break;
 		if (err) {
@@ -255,6 +304,7 @@ void devices_reload(struct vgpud *v)
 		event_timer_clear(&v->loop, &d->probe);
 		d->nr_addrs = 0;
 		d->stale = d->looking;
+		forget_gpu(d);
 		device_begin(d);
 	}
 }
@@ -267,6 +317,8 @@ void devices_drain(struct vgpud *v)
 		drop_spare(d);
 		dial_cancel(&d->dial);
 		event_timer_clear(&v->loop, &d->probe);
+		event_timer_clear(&v->loop, &d->again);
+		gpu_query_cancel(&d->query);
 		report(d, VGPU_DEVICE_DRAINING, true);
 	}
 }

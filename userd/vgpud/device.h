@@ -16,6 +16,7 @@
 
 #include "dial.h"
 #include "event.h"
+#include "gpu.h"
 #include "net.h"
 #include "vgpu_wire.h"
 
@@ -36,6 +37,8 @@ struct device_conf {
  * @probe: while the server does not answer, and after the loss of a spare
  * @lookup: name resolution under way, while @looking
  * @stale: its answer is about a server that the configuration no longer names
+ * @gpu: of the server, as it has said; asked with @query when one answers that did not
+ * @again: while it does not know, asked again after @again_ms
  */
 struct device {
 	struct vgpud *vgpud;
@@ -53,6 +56,10 @@ struct device {
 	struct gaicb lookup;
 	char lookup_host[NET_NAME_MAX], lookup_port[NET_NAME_MAX];
 	bool looking, stale;
+	struct gpu gpu;
+	struct gpu_query query;
+	struct event_timer again;
+	uint32_t again_ms;
 };
 
 /* Finds out how many devices there are and begins to connect. 0 or -errno, logged. */

@@ -42,9 +42,10 @@ int control_attach(int control, uint64_t session, struct vgpu_session_attach *ou
 	return 0;
 }
 
-int control_report_device(int control, uint32_t device, uint32_t state, const char *server)
+int control_report_device(int control, uint32_t device, uint32_t state, const char *server,
+			  const struct gpu *gpu)
 {
-	(void)control, (void)state, (void)server;
+	(void)control, (void)state, (void)server, (void)gpu;
 	return device ? -ENOENT : 0;
 }
 
