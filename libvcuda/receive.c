@@ -41,93 +41,11 @@ static _Atomic bool reading, dozing; /* dozing: a thread sleeps until there are 
 static bool watching; /* a thread looks for its reply, which another is to read */
 static uint64_t cq_tail;		/* of the reader */
 static unsigned int sleepers;
-static _Atomic uint64_t freed_seq;
-static _Atomic uint64_t work_seq, shown_seq, idle_seq;
-static _Atomic int pending_error, sticky_error;
 
 void vcuda_receive_start(void)
 {
 	cq_tail = 0;
 	vcuda_queued_start();
-}
-
-/* ---- errors that have no call of their own ---- */
-
-static void keep(CUresult r)
-{
-	int none = CUDA_SUCCESS;
-
-	atomic_compare_exchange_strong(&sticky_error, &none, r);
-}
-
-void vcuda_async_error(CUresult r, bool sticky)
-{
-	int none = CUDA_SUCCESS;
-
-	atomic_compare_exchange_strong(&pending_error, &none, r);
-	if (sticky)
-		keep(r);
-}
-
-CUresult vcuda_sticky_error(void)
-{
-	return atomic_load_explicit(&sticky_error, memory_order_relaxed);
-}
-
-CUresult vcuda_take_error(CUresult r)
-{
-	CUresult pending = atomic_exchange(&pending_error, CUDA_SUCCESS);
-	CUresult sticky = vcuda_sticky_error();
-
-	if (pending)
-		return pending;
-	return sticky ? sticky : r;
-}
-
-/* ---- what the device has done ---- */
-
-static void raise_to(_Atomic uint64_t *v, uint64_t to)
-{
-	uint64_t old = atomic_load(v);
-
-	while (old < to && !atomic_compare_exchange_weak(v, &old, to))
-		;
-}
-
-void vcuda_note_work(uint64_t seq)
-{
-	raise_to(&work_seq, seq);
-	raise_to(&shown_seq, seq);
-}
-
-void vcuda_note_hidden_work(uint64_t seq)
-{
-	raise_to(&work_seq, seq);
-}
-
-bool vcuda_wait_shows(void)
-{
-	return atomic_load(&shown_seq) > atomic_load(&idle_seq);
-}
-
-void vcuda_note_idle(uint64_t seq)
-{
-	raise_to(&idle_seq, seq);
-}
-
-bool vcuda_device_idle(void)
-{
-	return atomic_load(&work_seq) <= atomic_load(&idle_seq);
-}
-
-bool vcuda_is_done(uint64_t seq)
-{
-	return atomic_load(&freed_seq) >= seq || atomic_load(&idle_seq) >= seq;
-}
-
-uint64_t vcuda_last_work(void)
-{
-	return atomic_load(&work_seq);
 }
 
 /* ---- waits and expected data; all under lock ---- */
@@ -333,7 +251,7 @@ static void finish_replied(struct vcuda_wait *w)
 static void finish(struct vcuda_wait *w, CUresult r)
 {
 	if (result_is_sticky(r))
-		keep(r);
+		vcuda_keep_error(r);
 	pthread_mutex_lock(&lock);
 	w->result = r;
 	w->told = vcuda_bulk_ends();
@@ -407,7 +325,7 @@ static void on_freed(struct vwire_rd *rd)
 	struct vwire_freed v;
 
 	rd_copy(rd, &v, sizeof(v));
-	raise_to(&freed_seq, le64toh(v.seq));
+	vcuda_note_freed(le64toh(v.seq));
 	pthread_mutex_lock(&lock);
 	pthread_cond_broadcast(&cond);
 	pthread_mutex_unlock(&lock);
@@ -678,7 +596,7 @@ void vcuda_receive_lost(void)
 
 static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
 {
-	return (w ? w->done : atomic_load(&freed_seq) >= freed) || vcuda_session_error();
+	return (w ? w->done : vcuda_freed() >= freed) || vcuda_session_error();
 }
 
 /*
@@ -730,7 +648,7 @@ static void watch_reader(const struct vcuda_wait *w)
 	watching = false;
 }
 
-/* Until w is done, or, without w, until freed_seq has reached freed. */
+/* Until w is done, or, without w, until vcuda_freed() has reached freed. */
 static void wait_for(const struct vcuda_wait *w, uint64_t freed)
 {
 	uint64_t start = vcuda_now_ns();
@@ -770,11 +688,6 @@ CUresult vcuda_wait(struct vcuda_wait *w)
 		return vcuda_session_error();
 	}
 	return vcuda_take_error(w->result);
-}
-
-uint64_t vcuda_freed(void)
-{
-	return atomic_load(&freed_seq);
 }
 
 CUresult vcuda_wait_freed(uint64_t seq)

@@ -112,8 +112,7 @@ CUresult vcuda_submit(uint16_t op, uint16_t flags, const struct vcuda_iov *iov, 
 CUresult vcuda_wait(struct vcuda_wait *w);
 /* Handles what has come in, without sleeping. */
 void vcuda_drain(void);
-/* Every cuMemFree up to this number is done; vcuda_wait_freed() sleeps until it has reached seq. */
-uint64_t vcuda_freed(void);
+/* Sleeps until vcuda_freed() has reached seq. */
 CUresult vcuda_wait_freed(uint64_t seq);
 /* A copy to the host whose data comes before a later wait's reply. */
 CUresult vcuda_expect_data(uint64_t seq, void *dst, uint64_t bytes);
@@ -125,6 +124,9 @@ void vcuda_unexpect_data(uint64_t seq);
 bool vcuda_expects(const void *p, size_t n);
 /* Bytes of bulk data for one frame. */
 size_t vcuda_chunk(void);
+
+/* ---- progress.c: what the device has done, errors that have no call of their own ---- */
+
 /*
  * The number of the last frame that made the device work, and of the last whose end everything
  * before it has met. A wait shows nothing of hidden work but its errors: copies whose bytes were
@@ -136,10 +138,14 @@ bool vcuda_wait_shows(void);
 bool vcuda_device_idle(void);
 void vcuda_note_idle(uint64_t seq);
 uint64_t vcuda_last_work(void);
+/* Every cuMemFree up to that number is done. */
+void vcuda_note_freed(uint64_t seq);
+uint64_t vcuda_freed(void);
 /* All work up to that number is known to be done. */
 bool vcuda_is_done(uint64_t seq);
 /* Asynchronous errors: the first that has not surfaced; a sticky one stays. */
 void vcuda_async_error(CUresult r, bool sticky);
+void vcuda_keep_error(CUresult r);
 CUresult vcuda_take_error(CUresult r);
 CUresult vcuda_sticky_error(void);
 
