@@ -129,7 +129,8 @@ static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 
 /*
  * With the lock, which is dropped meanwhile: the next stripe of all. So stripes stand on every
- * connection in the order of their requests.
+ * connection in their order, and one that waits for a slot at the server never waits for one that
+ * is behind it.
  */
 static void send_next(int link)
 {

@@ -5,8 +5,9 @@
  *	bulkbench [CONNECTIONS [MIB [SECONDS]]]
  *
  * Plain TCP: as many loopback connections to another process, a thread at each end of each, pieces
- * as large as a stripe, read into the same place each time. It and the copies take turns, five
- * times, to pageable and to pinned memory; medians. Then one thread copies 512 MiB again and again
+ * as large as a stripe. What comes is read into the same stripe of memory each time, or, as a copy
+ * has to, from memory as large as the copy into memory as large as the copy. They and the copies
+ * take turns, five times, to pageable and to pinned memory; medians. Then one thread copies 512 MiB again and again
  * while another launches an empty kernel and waits for it: how long that takes, in microseconds.
  */
 #include <arpa/inet.h>
@@ -111,16 +112,20 @@ static bool pass_all(struct end *ends)
 	return !any;
 }
 
-/* The peer process: everything comes, an answer goes; then everything goes, and an answer comes. */
+/*
+ * The peer process: everything comes, an answer goes; then everything goes, and an answer comes. In
+ * turn in one stripe of memory for each connection, and in as much as there is to pass.
+ */
 static void peer(int *fds)
 {
 	struct end ends[LINKS_MAX];
 	char yes = 1;
 
 	for (int i = 0; i < links; i++)
-		ends[i] = (struct end){ .fd = fds[i], .p = malloc(STRIPE), .n = bytes / links,
-					.stays = true };
+		ends[i] = (struct end){ .fd = fds[i], .p = malloc(bytes / links), .n = bytes / links };
 	for (;;) {
+		for (int i = 0; i < links; i++)
+			ends[i].stays = !ends[i].stays;
 		for (int i = 0; i < links; i++)
 			ends[i].sends = false;
 		if (!pass_all(ends) || send(fds[0], &yes, 1, MSG_NOSIGNAL) != 1)
@@ -253,25 +258,29 @@ static double median(double *v)
 static void print_way(const char *what, double *v)
 {
 	double plain = median(v), copies = median(v + ROUNDS), pinned = median(v + 2 * ROUNDS);
+	double memory = median(v + 3 * ROUNDS);
 
-	printf("%s\tplain %.2f GB/s\tcopies %.2f GB/s\tratio %.2f\tpinned %.2f GB/s\tratio %.2f\n",
-	       what, plain, copies, copies / plain, pinned, pinned / plain);
+	printf("%s\tplain %.2f GB/s\tcopies %.2f GB/s\tratio %.2f\tpinned %.2f GB/s\tratio %.2f\t"
+	       "plain, memory to memory %.2f GB/s\tratio %.2f\n",
+	       what, plain, copies, copies / plain, pinned, pinned / plain, memory, copies / memory);
 }
 
 static void bandwidth(CUdeviceptr dev, uint8_t *mem, uint8_t *pinned)
 {
 	struct way ways[2] = { { dev, mem, NULL, true }, { dev + bytes, mem + bytes, NULL, false } };
-	double up[3][ROUNDS], down[3][ROUNDS], two[ROUNDS], x, y;
+	double up[4][ROUNDS], down[4][ROUNDS], two[ROUNDS], x, y;
 	int fds[LINKS_MAX];
 
 	for (int i = 0; i < 2; i++)
 		CHECK(cuStreamCreate(&ways[i].stream, CU_STREAM_NON_BLOCKING));
 	connect_peer(fds);
 	plain(fds, mem, &x, &y);
+	plain(fds, mem, &x, &y);
 	copies(dev, mem, &x, &y);
 	copies(dev + bytes, mem + bytes, &x, &y);
 	for (int i = 0; i < ROUNDS; i++) {
 		plain(fds, mem, &up[0][i], &down[0][i]);
+		plain(fds, mem, &up[3][i], &down[3][i]);
 		copies(dev, mem, &up[1][i], &down[1][i]);
 		pinned_copies(dev, pinned, &up[2][i], &down[2][i]);
 		two[i] = both(ways);
