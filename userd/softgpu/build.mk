@@ -88,7 +88,7 @@ $(softgpu_FATBINS): $(softgpu_OUT)/fatbins/%.fatbin: tests/unit/softgpu_fatbin.c
 
 # Unit tests: the driver through its public calls, the walker by itself.
 # softgpu_CALL_TESTS go through public calls only and need nothing beside the library.
-softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array context device driver error graph image launch link memory module pool race share \
+softgpu_CALL_TESTS := $(patsubst %,$(softgpu_OUT)/softgpu_%_test,array capture context device driver error graph image launch link memory module pool race share \
 	stream surface texture)
 softgpu_TESTS := $(softgpu_OUT)/fatbin_test $(softgpu_CALL_TESTS)
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * softgpu_capture_test.h - the part of softgpu_graph_test.c that captures streams
+ * softgpu_capture_test.c - streams of softgpu while they are captured, and their attributes
  */
+#include "softgpu_graph_bench.h"
+
+#include <pthread.h>
+
 static void launch_step(CUstream s, size_t i, uint32_t v)
 {
 	CUdeviceptr p = word + 4 * i;
@@ -355,13 +359,19 @@ static void streams_have_attributes(void **state)
 	OK(cuStreamDestroy(s));
 }
 
-#define CAPTURE_TESTS							\
-	cmocka_unit_test(calls_become_nodes),				\
-	cmocka_unit_test(memory_and_graphs_are_captured_too),		\
-	cmocka_unit_test(a_capture_can_go_on_in_a_graph),		\
-	cmocka_unit_test(waits_spoil_a_capture),			\
-	cmocka_unit_test(other_threads_and_modes),			\
-	cmocka_unit_test(a_capture_belongs_to_its_thread),		\
-	cmocka_unit_test(streams_join_and_leave_by_the_rules),		\
-	cmocka_unit_test(external_events_are_nodes),			\
-	cmocka_unit_test(streams_have_attributes),
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(calls_become_nodes),
+		cmocka_unit_test(memory_and_graphs_are_captured_too),
+		cmocka_unit_test(a_capture_can_go_on_in_a_graph),
+		cmocka_unit_test(waits_spoil_a_capture),
+		cmocka_unit_test(other_threads_and_modes),
+		cmocka_unit_test(a_capture_belongs_to_its_thread),
+		cmocka_unit_test(streams_join_and_leave_by_the_rules),
+		cmocka_unit_test(external_events_are_nodes),
+		cmocka_unit_test(streams_have_attributes),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
