@@ -296,4 +296,22 @@ static inline void *run_text(const char *text, uint32_t threads, size_t bytes)
 	return out;
 }
 
+/* Texts that are not loaded, and what the log says of each. */
+struct refusal {
+	const char *text;
+	enum sg_result result;
+	const char *says;
+};
+
+static inline void check_refusals(const struct refusal *r, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		struct sg_module *m;
+		enum sg_result res = load(&r[i].text, 1, &m);
+
+		if (res != r[i].result || m || !strstr(log_text, r[i].says))
+			fail_msg("text %zu: result %d, log: %s, wanted: %s", i, res, log_text, r[i].says);
+	}
+}
+
 #endif

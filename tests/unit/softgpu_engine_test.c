@@ -847,11 +847,7 @@ static void faults_name_the_place(void **state)
 	}
 }
 
-static const struct {
-	const char *text;
-	enum sg_result result;
-	const char *says;
-} bad_texts[] = {
+static const struct refusal bad_texts[] = {
 	{ "", SG_INVALID_PTX, "line 1, column 1: a PTX text begins with '.version'" },
 	{ "\x7f" "ELF", SG_INVALID_PTX, "line 1, column 1" },
 	{ ".version 8.0\n.target sm_75\n.address_size 32\n", SG_UNSUPPORTED_PTX, "line 3, column 15: only 64-bit" },
@@ -890,13 +886,7 @@ static const struct {
 static void bad_texts_say_where(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad_texts) / sizeof(bad_texts[0]); i++) {
-		struct sg_module *m;
-		enum sg_result res = load(&bad_texts[i].text, 1, &m);
-
-		if (res != bad_texts[i].result || m || !strstr(log_text, bad_texts[i].says))
-			fail_msg("text %zu: result %d, log: %s, wanted: %s", i, res, log_text, bad_texts[i].says);
-	}
+	check_refusals(bad_texts, sizeof(bad_texts) / sizeof(bad_texts[0]));
 }
 
 /*

@@ -590,11 +590,7 @@ static void aliases_and_attributes(void **state)
 	release(o);
 }
 
-static const struct {
-	const char *text;
-	enum sg_result result;
-	const char *says;
-} refusals[] = {
+static const struct refusal refusals[] = {
 	{ HEAD ".entry k() .reqnctapercluster 2, 1, 1 { ret; }", SG_UNSUPPORTED_PTX,
 	  "line 4, column 12: directive '.reqnctapercluster' is not supported: a cluster has one block here" },
 	{ HEAD ".func f();\n.alias f, f;", SG_INVALID_PTX, "line 5, column 8: an alias is a declared name" },
@@ -654,13 +650,7 @@ static const struct {
 static void what_no_block_alone_can_do_is_refused(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		struct sg_module *m;
-		enum sg_result res = load(&refusals[i].text, 1, &m);
-
-		if (res != refusals[i].result || m || !strstr(log_text, refusals[i].says))
-			fail_msg("text %zu: result %d, log: %s, wanted: %s", i, res, log_text, refusals[i].says);
-	}
+	check_refusals(refusals, sizeof(refusals) / sizeof(refusals[0]));
 }
 
 int main(void)
