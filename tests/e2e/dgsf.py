@@ -34,6 +34,10 @@ CONTROL_USED_MSG = struct.Struct("=IIQ")
 CONTROL_ENDED_MSG = struct.Struct("=IIIIQQ")
 
 
+# ThreadSanitizer: it has no forked child of a process with threads start any, and its shadow grows with what is touched.
+TSAN = "libtsan" in os.environ.get("DGSF_PRELOAD", "")
+
+
 def patient(seconds):
     """Time for what takes so long on an idle machine; under a sanitizer everything does."""
     return seconds * (6 if os.environ.get("DGSF_PRELOAD") else 1)

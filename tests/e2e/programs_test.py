@@ -171,9 +171,11 @@ class Programs(ProgramsTest):
     def test_badimage(self):
         self.passes("badimage")
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer follows no threads of a forked child")
     def test_fork_before_first_use(self):
         self.passes("forkfirst")
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer follows no threads of a forked child")
     def test_a_child_of_a_program_that_used_the_device_is_told_so(self):
         self.passes("forkfirst", "--after")
 
@@ -380,6 +382,7 @@ class Trouble(ProgramsTest):
         self.assertEqual(ticks() - before, 0)
 
 
+@unittest.skipIf(dgsf.TSAN, "ThreadSanitizer's own memory grows")
 class Memory(ProgramsTest):
     """Copies use no more memory for being large."""
     server_args = ("--workers", "1", "--mem-default", "600M")
@@ -413,6 +416,7 @@ class Memory(ProgramsTest):
         self.grows_little(128, VGPU_BULK="0")
 
 
+@unittest.skipIf(dgsf.TSAN, "softgpu alone is not what ThreadSanitizer is for")
 class OnSoftgpu(unittest.TestCase):
     """Unmodified programs of the runtime and of the driver API, with no DGSF between them and softgpu."""
 

@@ -13,6 +13,7 @@ import struct
 import tempfile
 import threading
 import time
+import unittest
 
 import dgsf
 import programs_test
@@ -108,6 +109,7 @@ class Programs(ThroughVgpud):
     def test_threads(self):
         self.passes("threads")
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer follows no threads of a forked child")
     def test_forkfirst_after_the_first_use(self):
         self.passes("forkfirst", "--after")
 
