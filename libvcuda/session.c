@@ -354,9 +354,9 @@ CUresult vcuda_session_check(void)
 }
 
 /*
- * The end of the process; after dlclose() the library and its session stay. The peer sees the
- * descriptor close. The rings stay mapped, since other threads may still run, and other libraries'
- * exit handlers may still call.
+ * The end of the process; after dlclose() the library and its session stay. What has been submitted
+ * goes out. Rings and descriptors stay, since other threads may still run, and other libraries' exit
+ * handlers may still call.
  */
 __attribute__((destructor)) static void session_end(void)
 {

@@ -391,18 +391,21 @@ void vcuda_transport_abandon(struct vcuda_transport *t)
 	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
 }
 
+/* The thread alone has the socket. vgpud sees the end of the process. */
 void vcuda_transport_stop(struct vcuda_transport *t)
 {
-	if (t->direct && t->fd >= 0) {
-		__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
-		eventfd_add(t->kick);
-		pthread_join(t->thread, NULL);
-	}
-	vcuda_transport_abandon(t);
+	if (!t->direct || t->sock < 0)
+		return;
+	__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
+	eventfd_add(t->kick);
+	pthread_join(t->thread, NULL);
+	close(t->sock);
+	t->sock = -1;
 }
 
 void vcuda_transport_close(struct vcuda_transport *t)
 {
 	vcuda_transport_stop(t);
+	vcuda_transport_abandon(t);
 	unmap_rings(&t->ring);
 }

@@ -61,7 +61,7 @@ int vcuda_transport_sleep(struct vcuda_transport *t, bool want_data, bool want_r
 bool vcuda_transport_hung_up(const struct vcuda_transport *t);
 /* Whoever reads and sleeps looks again. */
 void vcuda_transport_wake(struct vcuda_transport *t);
-/* Ends the session; stop leaves the rings mapped. */
+/* Ends the session; stop leaves what threads that are in the library may wait for, and the rings. */
 void vcuda_transport_stop(struct vcuda_transport *t);
 void vcuda_transport_close(struct vcuda_transport *t);
 /* In a forked child: gives up the parent's descriptors without a word to the peer. */

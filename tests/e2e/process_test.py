@@ -52,6 +52,7 @@ class ProcessTest(unittest.TestCase):
         for _ in range(3):
             self.case("exit_beside_threads")
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer follows no threads of a forked child")
     def test_children_of_a_process_whose_threads_are_in_the_library(self):
         self.case("fork_beside_threads")
 
