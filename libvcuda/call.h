@@ -84,6 +84,12 @@ void vcuda_put_device(struct vcuda_call *c, CUdevice dev);
  * own stream.
  */
 void vcuda_put_stream(struct vcuda_call *c, CUstream stream);
+
+static inline bool vcuda_is_default_stream(CUstream s)
+{
+	return !s || s == CU_STREAM_LEGACY || s == CU_STREAM_PER_THREAD;
+}
+
 /* NULL with n > 0 is CUDA_ERROR_INVALID_VALUE unless null_ok: then length 0 goes out. */
 void vcuda_put_blob(struct vcuda_call *c, const void *p, size_t n, bool null_ok);
 void vcuda_put_str(struct vcuda_call *c, const char *s);

@@ -261,16 +261,11 @@ CUresult hand_cuStreamDestroy(CUstream stream)
 
 /* ---- questions ---- */
 
-static bool is_default(CUstream s)
-{
-	return is_legacy(s) || s == CU_STREAM_PER_THREAD;
-}
-
 /* The object of a created stream; *o NULL and success for a default stream. */
 static CUresult lookup(CUstream s, struct vcuda_object **o)
 {
-	*o = is_default(s) ? NULL : vcuda_handle_get(CUDA_HANDLE_stream, s);
-	if (!*o && !is_default(s))
+	*o = vcuda_is_default_stream(s) ? NULL : vcuda_handle_get(CUDA_HANDLE_stream, s);
+	if (!*o && !vcuda_is_default_stream(s))
 		return vcuda_bad_handle(CUDA_HANDLE_stream, s);
 	return *o ? vcuda_sticky_error() : vcuda_need_context();
 }

@@ -117,6 +117,9 @@ def emit_stub(r):
     body = f"{'body' if r.generated() else 'hand'}_{base.name}({', '.join(args)})"
     lines = ["struct vcuda_scope scope;", ""]
     lines += [f"vcuda_enter(&scope, CUDA_ID_{r.name}, {flag('early' in r.tags)});"] + trace(r)
+    for p in r.params:
+        if p.is_stream() and "del" in p.tags:  # natively, too, before all else: even before cuInit()
+            lines += [f"if (vcuda_is_default_stream({p.name}))", "\tscope.err = CUDA_ERROR_INVALID_HANDLE;"]
     lines += [f"return vcuda_leave(&scope, scope.err ? scope.err : {body});"]
     return block(f"EXPORT CUresult {r.name}({r.args()})", lines)
 

@@ -624,6 +624,7 @@ static void nothing_works_before_init(void **state)
 	FAILS(CUDA_ERROR_NOT_INITIALIZED, cuDeviceGetCount(&n));
 	FAILS(CUDA_ERROR_NOT_INITIALIZED, cuCtxCreate(&ctx, NULL, 0, 0));
 	FAILS(CUDA_ERROR_NOT_INITIALIZED, cuStreamSynchronize(NULL));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, cuStreamDestroy(NULL));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuInit(1));
 }
 

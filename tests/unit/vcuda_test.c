@@ -290,6 +290,7 @@ static void calls_before_cuinit_say_so(void **state)
 	assert_int_equal(cuDeviceGetCount(&n), CUDA_ERROR_NOT_INITIALIZED);
 	assert_int_equal(cuCtxGetCurrent(&ctx), CUDA_ERROR_NOT_INITIALIZED);
 	assert_int_equal(cuCtxSynchronize(), CUDA_ERROR_NOT_INITIALIZED);
+	assert_int_equal(cuStreamDestroy(NULL), CUDA_ERROR_INVALID_HANDLE);
 	assert_int_equal(cuInit(1), CUDA_ERROR_INVALID_VALUE);
 }
 

@@ -44,16 +44,25 @@ CUresult cuStreamCreateWithPriority(CUstream *out, unsigned int flags, int prior
 	return create(out, flags, priority);
 }
 
+static bool is_default(CUstream s)
+{
+	return !s || s == CU_STREAM_LEGACY || s == CU_STREAM_PER_THREAD;
+}
+
 /*
  * Returns at once; the work that is queued still runs. The stream goes in any case; a fault of its
- * context is told here as everywhere.
+ * context is told here as everywhere. That a default stream cannot go is said before anything else,
+ * without cuInit(), too.
  */
 CUresult cuStreamDestroy_v2(CUstream handle)
 {
 	struct context *ctx;
 	struct stream *s;
-	CUresult r = context_enter_any(&ctx);
+	CUresult r;
 
+	if (is_default(handle))
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = context_enter_any(&ctx);
 	if (r != CUDA_SUCCESS)
 		return r;
 	s = HANDLE_FIND(handle, HANDLE_STREAM);

@@ -177,6 +177,8 @@ EXPORT CUresult cuStreamDestroy_v2(CUstream hStream)
 	vcuda_enter(&scope, CUDA_ID_cuStreamDestroy_v2, false);
 	if (scope.trace)
 		vcuda_trace_args(&scope, "hStream=%p", hStream);
+	if (vcuda_is_default_stream(hStream))
+		scope.err = CUDA_ERROR_INVALID_HANDLE;
 	return vcuda_leave(&scope, scope.err ? scope.err : body_cuStreamDestroy_v2(hStream));
 }
 
