@@ -178,15 +178,23 @@ static CUresult why_not(const struct context *c)
 	return c && !c->was_active ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
+CUresult context_current(struct context **c)
+{
+	*c = depth ? context_get(stack[depth - 1]) : NULL;
+	return *c && atomic_load_explicit(&(*c)->active, memory_order_relaxed) ? CUDA_SUCCESS
+									       : why_not(*c);
+}
+
 CUresult context_named(CUcontext handle, struct context **c)
 {
+	CUresult r;
+
 	if (handle) {
 		*c = context_get(handle);
 		return *c ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 	}
-	*c = depth ? context_get(stack[depth - 1]) : NULL;
-	return *c && atomic_load_explicit(&(*c)->active, memory_order_relaxed)
-		       ? vcuda_sticky_error() : why_not(*c);
+	r = context_current(c);
+	return r ? r : vcuda_sticky_error();
 }
 
 CUresult vcuda_need_context(void)

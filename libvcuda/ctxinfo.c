@@ -52,13 +52,25 @@
 
 ASK_OF(cuCtxGetApiVersion, unsigned int, c->api_version, CUDA_ERROR_INVALID_CONTEXT)
 ASK_OF(cuCtxGetId, unsigned long long, c->id, CUDA_ERROR_CONTEXT_IS_DESTROYED)
-ASK(cuCtxGetFlags, unsigned int, c->flags)
 ASK(cuCtxGetCacheConfig, CUfunc_cache, c->cache_config)
 SET(cuCtxSetCacheConfig, CUfunc_cache, CU_FUNC_CACHE_PREFER_EQUAL, cache_config)
 ASK(cuCtxGetSharedMemConfig, CUsharedconfig,
     c->shared_config ? c->shared_config : CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE)
 SET(cuCtxSetSharedMemConfig, CUsharedconfig, CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE,
     shared_config)
+
+/* Also of one that a fault has poisoned. */
+CUresult hand_cuCtxGetFlags(unsigned int *flags)
+{
+	struct context *c;
+	CUresult r = context_current(&c);
+
+	if (!r && !flags)
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*flags = c->flags;
+	return r;
+}
 
 CUresult hand_cuCtxSetFlags(unsigned int flags)
 {

@@ -116,12 +116,15 @@ CUresult vcuda_module_send_unload(struct vcuda_module *m)
 	return vcuda_async(&c);
 }
 
+/* A library is of no context, so a fault is not told here. */
 static CUresult unload(struct vcuda_module *m)
 {
-	CUresult r = vcuda_sticky_error();
+	CUresult r = m->library ? CUDA_SUCCESS : vcuda_sticky_error();
 
 	if (atomic_load(&m->sent)) {
 		r = vcuda_module_send_unload(m);
+		if (m->library && r == vcuda_sticky_error())
+			r = CUDA_SUCCESS;
 		if (!m->library)
 			vcuda_texrefs_forget((CUmodule)(uintptr_t)m->handle);
 		vcuda_memo_forget();
@@ -281,6 +284,13 @@ CUresult hand_cuModuleLoadFatBinary(CUmodule *out, const void *image)
 	return hand_cuModuleLoadData(out, image);
 }
 
+/* After a fault the server has no more to say of it: as if it were to be listed later. */
+static CUresult set_aside(struct vcuda_module *m, const struct vcuda_image *image)
+{
+	m->image = *image;
+	return vcuda_image_keep(&m->image, &m->kept);
+}
+
 static CUresult load_library(CUlibrary *out, const void *code, bool preserved, struct vcuda_jit *j)
 {
 	struct vcuda_module *m;
@@ -290,8 +300,6 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 	if (!out || !code)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = vcuda_image_find(code, &im);
-	if (!r)
-		r = vcuda_sticky_error();
 	if (r)
 		return r;
 	m = new_module(true, preserved ? code : NULL);
@@ -299,7 +307,7 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!preserved) {
 		pthread_mutex_lock(&lock);
-		r = vcuda_module_list(m, &im, j);
+		r = vcuda_sticky_error() ? set_aside(m, &im) : vcuda_module_list(m, &im, j);
 		if (r)
 			forget(m);
 		pthread_mutex_unlock(&lock);

@@ -34,7 +34,9 @@ extern pthread_mutex_t context_lock;
 
 /* The live context, a primary one that is not active included; NULL: no such handle. */
 struct context *context_get(CUcontext handle);
-/* handle, or for NULL the calling thread's current one, which must not be poisoned. */
+/* The calling thread's current one, poisoned or not. */
+CUresult context_current(struct context **c);
+/* handle, or for NULL the current one, which must not be poisoned. */
 CUresult context_named(CUcontext handle, struct context **c);
 /* With the lock. */
 struct context *context_new(CUdevice dev, unsigned int flags, bool primary);

@@ -130,11 +130,6 @@ void context_fault(struct context *ctx, CUresult r)
 			ctx->error = r;
 }
 
-CUresult context_process_fault(void)
-{
-	return fault;
-}
-
 CUresult context_enter_any(struct context **ctx)
 {
 	CUresult r = driver_enter();

@@ -70,8 +70,6 @@ CUresult context_open(struct context *ctx);
 void context_close(struct context *ctx);
 /* Work of ctx failed. As a driver's process, this one cannot use the devices any more. */
 void context_fault(struct context *ctx, CUresult r);
-/* With the lock; CUDA_SUCCESS while it can. */
-CUresult context_process_fault(void);
 struct context *context_primary(CUdevice dev);
 /* NULL: no such live context. */
 struct context *context_by_handle(CUcontext handle);

@@ -72,13 +72,28 @@ static CUresult enter_named(CUcontext handle, struct context **ctx, CUresult gon
 
 ASK_OF(cuCtxGetApiVersion, unsigned int, ctx->version, CUDA_ERROR_INVALID_CONTEXT)
 ASK_OF(cuCtxGetId, unsigned long long, ctx->obj.handle, CUDA_ERROR_CONTEXT_IS_DESTROYED)
-ASK(cuCtxGetFlags, unsigned int, ctx->flags)
 ASK(cuCtxGetCacheConfig, CUfunc_cache, ctx->cache_config)
 SET(cuCtxSetCacheConfig, CUfunc_cache, CU_FUNC_CACHE_PREFER_EQUAL, ctx->cache_config)
 ASK(cuCtxGetSharedMemConfig, CUsharedconfig,
     ctx->shared_config ? ctx->shared_config : CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE)
 SET(cuCtxSetSharedMemConfig, CUsharedconfig, CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE,
     ctx->shared_config)
+
+/* Also of one that a fault has poisoned. */
+CUresult cuCtxGetFlags(unsigned int *flags)
+{
+	struct context *ctx;
+	CUresult r = context_enter_any(&ctx);
+
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (!ctx)
+		return context_leave(context_missing());
+	if (!flags)
+		return context_leave(CUDA_ERROR_INVALID_VALUE);
+	*flags = ctx->flags;
+	return context_leave(CUDA_SUCCESS);
+}
 
 /* Grids are not limited to some of the multiprocessors. */
 CUresult cuCtxGetExecAffinity(CUexecAffinityParam *out, CUexecAffinityType type)

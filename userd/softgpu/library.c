@@ -67,8 +67,6 @@ static CUresult load(CUlibrary *out, const void *code, struct sg_log *log)
 		r = CUDA_SUCCESS;
 	}
 	driver_lock();
-	if (r == CUDA_SUCCESS)
-		r = context_process_fault();
 	if (r == CUDA_SUCCESS && handle_create(&lib->obj, HANDLE_LIBRARY))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (r == CUDA_SUCCESS)
@@ -132,18 +130,17 @@ static CUresult enter(CUlibrary handle, struct library **lib)
 }
 
 /*
- * Each context's launches end before its module goes. A poisoned context's work is over, too; that
- * it is poisoned is told here as everywhere.
+ * Each context's launches end before its module goes. What came of them the context's own calls
+ * tell: a library is of none.
  */
 CUresult cuLibraryUnload(CUlibrary handle)
 {
 	struct library *lib;
 	struct module *m;
-	CUresult told, r = enter(handle, &lib);
+	CUresult r = enter(handle, &lib);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = context_process_fault();
 	handle_retire(&lib->obj);
 	for (size_t i = 0; i < lib->nr; i++)
 		handle_retire(&lib->kernels[i].obj);
@@ -151,18 +148,15 @@ CUresult cuLibraryUnload(CUlibrary handle)
 		struct context *ctx = m->ctx;
 
 		/* Its end takes the module along, and waits for nobody's library. */
-		told = context_drain(ctx);
-		if (told == CUDA_ERROR_CONTEXT_IS_DESTROYED) {
+		if (context_drain(ctx) == CUDA_ERROR_CONTEXT_IS_DESTROYED)
 			driver_wait();
-			continue;
-		}
-		module_destroy(m);
-		r = r ? r : told;
+		else
+			module_destroy(m);
 	}
 	library_free(lib);
 	driver_unlock();
 	print_flush();
-	return r;
+	return CUDA_SUCCESS;
 }
 
 CUresult library_code(struct library *lib, struct sg_module **out)
