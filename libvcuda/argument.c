@@ -95,7 +95,8 @@ static CUresult set_range(struct vcuda_call *c, unsigned int size, bool rows)
 	if (!width || !height)
 		return CUDA_SUCCESS;
 	c->tells = !vcuda_is_known(at);
-	return vcuda_check_rows(at, rows ? argument(args, 1) : 0, width, height, size);
+	return vcuda_check_set(at, c->stream) ?:
+	       vcuda_check_rows(at, rows ? argument(args, 1) : 0, width, height, size);
 }
 
 CUresult vcuda_ranges_check(struct vcuda_call *c)

@@ -412,6 +412,14 @@ CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
 
 /* ---- memsets: the device's own do not wait either ---- */
 
+/* A module's variables are set in the module's context only; other memory in any. */
+CUresult vcuda_check_set(CUdeviceptr p, CUstream stream)
+{
+	CUcontext of = vcuda_several_contexts() ? vcuda_mem_global_context(p) : NULL;
+
+	return of && of != vcuda_stream_context(stream) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
 static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t n,
 		    unsigned int width, CUstream stream)
 {
@@ -421,7 +429,7 @@ static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t
 	if (r || !n)
 		return r;
 	r = n <= SIZE_MAX / width ? check_device(dst, n * width) : CUDA_ERROR_INVALID_VALUE;
-	if (r || dst % width)
+	if (r || dst % width || vcuda_check_set(dst, stream))
 		return CUDA_ERROR_INVALID_VALUE;
 	vcuda_begin(&c, id);
 	vcuda_put_u64(&c, dst);

@@ -121,7 +121,7 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	r = vcuda_memo(&c);
 	if (r)
 		return r;
-	vcuda_mem_note_global(addr, size);
+	vcuda_mem_note_global(addr, size, is_managed ? NULL : m->ctx ?: vcuda_current());
 	if (is_managed)
 		r = vcuda_managed_variable(addr, size);
 	if (r)

@@ -50,7 +50,7 @@ struct freed {
 };
 
 static struct chunk *chunks;
-static struct { uint64_t addr, size; } globals[MAX_GLOBALS];
+static struct { uint64_t addr, size; CUcontext ctx; } globals[MAX_GLOBALS];
 static _Atomic unsigned int nr_globals;
 static _Atomic uint64_t last_id;
 
@@ -386,6 +386,15 @@ static void free_chunk_of(struct chunk *c, CUcontext ctx)
 			free_small(c, c->run.addr + (uint64_t)u * UNIT);
 }
 
+static void forget_globals(CUcontext ctx)
+{
+	int i;
+
+	for (i = atomic_load(&nr_globals) - 1; i >= 0; i--)
+		if (globals[i].ctx == ctx)
+			globals[i].size = 0;
+}
+
 void vcuda_context_free_memory(CUcontext ctx)
 {
 	const struct vcuda_lease *l = vcuda_lease();
@@ -394,6 +403,7 @@ void vcuda_context_free_memory(CUcontext ctx)
 	struct chunk *c;
 
 	vcuda_arena_lock();
+	forget_globals(ctx);
 	for (c = chunks; c; c = c->next)
 		free_chunk_of(c, ctx);
 	for (; at < end; at += n) {
@@ -432,7 +442,7 @@ CUresult hand_cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	return CUDA_SUCCESS;
 }
 
-void vcuda_mem_note_global(uint64_t addr, uint64_t size)
+void vcuda_mem_note_global(uint64_t addr, uint64_t size, CUcontext ctx)
 {
 	unsigned int i, n;
 
@@ -443,6 +453,7 @@ void vcuda_mem_note_global(uint64_t addr, uint64_t size)
 	if (i < MAX_GLOBALS) {
 		globals[i].addr = addr;
 		globals[i].size = size;
+		globals[i].ctx = ctx;
 		if (i == n)
 			atomic_store(&nr_globals, n + 1);
 	}
@@ -457,6 +468,20 @@ static int find_global(uint64_t addr)
 		if (addr - globals[i].addr < globals[i].size)
 			return i;
 	return -1;
+}
+
+CUcontext vcuda_mem_global_context(uint64_t addr)
+{
+	CUcontext ctx;
+	int i;
+
+	if (vcuda_arena_holds(addr))
+		return NULL;
+	vcuda_arena_lock();
+	i = find_global(addr);
+	ctx = i < 0 ? NULL : globals[i].ctx;
+	vcuda_arena_unlock();
+	return ctx;
 }
 
 bool vcuda_is_device(uint64_t addr)
@@ -479,7 +504,7 @@ static bool lookup(uint64_t addr, struct vcuda_range *out)
 		return false;
 	*out = (struct vcuda_range){
 		.kind = ARENA_DEVICE, .start = globals[i].addr, .size = globals[i].size,
-		.id = globals[i].addr, .ctx = vcuda_current(),
+		.id = globals[i].addr, .ctx = globals[i].ctx ?: vcuda_current(),
 	};
 	return true;
 }

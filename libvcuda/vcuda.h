@@ -259,8 +259,10 @@ CUresult vcuda_mem_free(CUdeviceptr ptr);
 bool vcuda_is_device(uint64_t addr);
 /* Base, size and context of the live allocation around addr. */
 bool vcuda_mem_range(uint64_t addr, uint64_t *base, uint64_t *size, CUcontext *ctx);
-/* A variable of a module: device memory outside the lease's range. */
-void vcuda_mem_note_global(uint64_t addr, uint64_t size);
+/* A variable of a module, which is outside the lease's range. ctx: NULL for one of all contexts. */
+void vcuda_mem_note_global(uint64_t addr, uint64_t size, CUcontext ctx);
+/* The context of the variable around addr; NULL: of all, or it is none. */
+CUcontext vcuda_mem_global_context(uint64_t addr);
 void vcuda_memory_init(void);
 void vcuda_context_free_memory(CUcontext ctx);
 
@@ -293,6 +295,8 @@ CUresult vcuda_check_device(CUdeviceptr p, size_t n);
 /* The same for rows of width elements; pitch in bytes. */
 CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
 			  unsigned int size);
+/* The same where p is a variable that the stream's context cannot set. */
+CUresult vcuda_check_set(CUdeviceptr p, CUstream stream);
 /* Memory of the lease, or a variable that was asked for. */
 bool vcuda_is_known(CUdeviceptr p);
 /* As cuMemcpyAsync(), of ends whose kind is known; async: to pinned memory. */

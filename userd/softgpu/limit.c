@@ -47,7 +47,7 @@ CUresult limit_heap(struct context *ctx)
 	addr = sg_mem_alloc(n, 256);
 	if (!addr)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (mem_assign(addr, ctx->device))
+	if (mem_assign(addr, ctx->device, NULL))
 		ctx->heap = sg_heap_create(addr, n);
 	if (!ctx->heap) {
 		sg_mem_free(addr);

@@ -273,7 +273,7 @@ void mem_set_access(uint64_t addr, uint32_t devices, uint32_t read_only)
 	pthread_rwlock_unlock(&lock);
 }
 
-bool mem_assign(uint64_t addr, int device)
+bool mem_assign(uint64_t addr, int device, void *owner)
 {
 	struct mem_range *p;
 	bool ok;
@@ -284,6 +284,7 @@ bool mem_assign(uint64_t addr, int device)
 	if (ok) {
 		mem_uncharge(p->device, p->bytes);
 		p->device = device;
+		p->owner = owner;
 	}
 	pthread_rwlock_unlock(&lock);
 	return ok;

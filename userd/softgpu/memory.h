@@ -109,8 +109,11 @@ bool mem_touches(uint64_t addr, size_t n);
 
 /* Which devices may touch a MEM_MAPPED or MEM_POOL range, and which of them only to read. */
 void mem_set_access(uint64_t addr, uint32_t devices, uint32_t read_only);
-/* Gives what sg_mem_alloc() gave to a device, which pays for it. False: it has no room. */
-bool mem_assign(uint64_t addr, int device);
+/*
+ * Gives what sg_mem_alloc() gave to a device, which pays for it, and to a context or NULL. False:
+ * the device has no room.
+ */
+bool mem_assign(uint64_t addr, int device, void *owner);
 
 /* Accounting; mem_charge() is false when SOFTGPU_MEMORY would be exceeded. */
 bool mem_charge(int device, size_t bytes);

@@ -14,6 +14,7 @@
 #include "context.h"
 #include "copy.h"
 #include "init.h"
+#include "memory.h"
 #include "stream.h"
 
 struct fill_work {
@@ -58,6 +59,14 @@ static bool is_valid(const struct fill *f)
 	       copy_end_is_valid(&e, bytes, f->height);
 }
 
+/* A module's variables are set in the module's context only; other memory in any. */
+static bool is_foreign(const struct fill *f, const struct context *ctx)
+{
+	struct mem_range r;
+
+	return mem_lookup(f->addr, &r) && r.kind == MEM_MODULE && r.owner && r.owner != ctx;
+}
+
 static CUresult capture(const struct fill *f, struct stream *s)
 {
 	CUgraphNodeParams p = {
@@ -90,7 +99,7 @@ static CUresult fill(const struct fill *f, CUstream stream, bool sync)
 		return context_leave(r);
 	if (capturing)
 		return context_leave(capture(f, s));
-	if (!is_valid(f))
+	if (!is_valid(f) || is_foreign(f, s->ctx))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	w = calloc(1, sizeof(*w));
 	if (!w)

@@ -10,11 +10,11 @@
 #include "memory.h"
 #include "print.h"
 
-/* The variables become memory of the context's device. */
-static bool assign_globals(const struct sg_module *code, CUdevice dev)
+/* The variables become the context's, on its device; managed ones are of all contexts. */
+static bool assign_globals(const struct sg_module *code, struct context *ctx)
 {
 	for (size_t i = 0; i < sg_module_nr_globals(code); i++) {
-		struct mem_range range;
+		struct mem_range range = { 0 };
 		const char *name;
 		uint64_t addr;
 		size_t size;
@@ -23,7 +23,7 @@ static bool assign_globals(const struct sg_module *code, CUdevice dev)
 		/* Shared by all that a library has; the first pays. */
 		if (mem_lookup(addr, &range) && range.managed && range.device != MEM_NO_DEVICE)
 			continue;
-		if (!mem_assign(addr, dev))
+		if (!mem_assign(addr, ctx->device, range.managed ? NULL : ctx))
 			return false;
 	}
 	return true;
@@ -45,7 +45,7 @@ CUresult module_create(struct context *ctx, struct sg_module *code, struct libra
 	}
 	m->ctx = ctx;
 	m->code = code;
-	if (!assign_globals(code, ctx->device)) {
+	if (!assign_globals(code, ctx)) {
 		handle_retire(&m->obj);
 		free(m->functions);
 		free(m);
