@@ -3,7 +3,7 @@
 # Bad calls, for tools/gputwin.py. Each program is build/tests/errors/NAME; linked with a stub of
 # libcuda as those of tests/cuda are.
 
-errors_PROGRAMS := $(addprefix build/tests/errors/,init context memory launch stream graph pool array sticky recover faults forked several)
+errors_PROGRAMS := $(addprefix build/tests/errors/,init context memory launch stream graph pool array sticky recover faults forked several elsewhere)
 
 $(errors_PROGRAMS): build/tests/errors/%: tests/errors/%.c $(wildcard tests/errors/*.h)
 	@echo "  CC      $@"

@@ -23,7 +23,6 @@ static void work(void)
 	CUmodule module = NULL;
 	CUdeviceptr p = 0;
 	CUstream stream;
-	CUfunction f;
 
 	BAD(cuCtxSynchronize());
 	BAD(cuMemAlloc(&p, 64));
@@ -32,7 +31,6 @@ static void work(void)
 	SHOW(bytes[63]);
 	BAD(cuStreamCreate(&stream, 0));
 	BAD(cuModuleLoadData(&module, kernels_ptx));
-	BAD(cuModuleGetFunction(&f, module, "nothing"));
 	BAD(cuMemFree(p));
 }
 
