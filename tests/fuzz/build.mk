@@ -28,7 +28,7 @@ fuzz_client_CFLAGS = $(libvcuda_cflags)
 fuzz_client_LIBS := $(foreach f,open sleep ring stop close abandon,-Wl,--wrap=vcuda_transport_$(f)) -lzstd -llz4 -lpthread -ldl
 fuzz_client_MAX := 200000
 
-fuzz_wire_C := userd/server/wire.c $(addprefix userd/common/,forward.c net.c log.c)
+fuzz_wire_C := userd/server/wire.c $(addprefix userd/common/,env.c forward.c log.c net.c zerocopy.c)
 fuzz_wire_CFLAGS = $(SERVER_CFLAGS)
 fuzz_wire_MAX := 70000
 
