@@ -20,14 +20,15 @@
 		return r;							\
 	}
 
-/* The same of a context that the caller names; gone: what is said of one that was destroyed. */
+/* The same of a context that the caller names; gone: what is said of one that was destroyed, or reset. */
 #define ASK_OF(name, type, value, gone)						\
 	CUresult hand_##name(CUcontext ctx, type *out)				\
 	{									\
 		struct context *c;						\
 		CUresult r = context_named(ctx, &c);				\
 										\
-		if (r && vcuda_handle_was_given(CUDA_HANDLE_context, ctx))	\
+		if (r ? vcuda_handle_was_given(CUDA_HANDLE_context, ctx)	\
+		      : ctx && c->was_active && !c->active)			\
 			r = gone;						\
 		if (!r && !out)							\
 			r = CUDA_ERROR_INVALID_VALUE;				\

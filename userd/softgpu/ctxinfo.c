@@ -19,6 +19,8 @@ static CUresult enter_named(CUcontext handle, struct context **ctx, CUresult gon
 	if (r != CUDA_SUCCESS)
 		return r;
 	*ctx = context_by_handle(handle);
+	if (*ctx && (*ctx)->was_active && !(*ctx)->active)
+		return context_leave(gone);
 	if (*ctx)
 		return CUDA_SUCCESS;
 	return context_leave(handle_was_given((uintptr_t)handle, HANDLE_CONTEXT)
@@ -40,7 +42,7 @@ static CUresult enter_named(CUcontext handle, struct context **ctx, CUresult gon
 		return context_leave(CUDA_SUCCESS);				\
 	}
 
-/* The same of a context that the caller names; gone: what is said of one that was destroyed. */
+/* The same of a context that the caller names; gone: what is said of one that was destroyed, or reset. */
 #define ASK_OF(name, type, value, gone)						\
 	CUresult name(CUcontext handle, type *out)				\
 	{									\
