@@ -30,10 +30,13 @@ static CUresult take_sent(struct load *l)
 	return memcmp(hash, l->head.hash, sizeof(hash)) ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;
 }
 
-/* Options may make the driver take the PTX; linked code is not a fatbin. */
+/*
+ * Options may make the driver take the PTX; linked code is not a fatbin. A driver that has no use for
+ * cubins, as softgpu, is not given another.
+ */
 static bool wants_cubin(const struct load *l)
 {
-	return !l->head.nr_options && !load_is(l, VWIRE_MODULE_F_RDC);
+	return !l->rq->w->takes_no_cubin && !l->head.nr_options && !load_is(l, VWIRE_MODULE_F_RDC);
 }
 
 /*
@@ -145,10 +148,12 @@ CUresult load_image(struct load *l)
 		note_use(l);
 		return CUDA_SUCCESS;
 	}
-	if (l->cubin && load_cubin(l) == CUDA_SUCCESS) {
+	r = l->cubin ? load_cubin(l) : CUDA_ERROR_NOT_FOUND;
+	if (r == CUDA_SUCCESS) {
 		note_use(l);
-		return CUDA_SUCCESS;
+		return r;
 	}
+	l->rq->w->takes_no_cubin |= r == CUDA_ERROR_NO_BINARY_FOR_GPU;
 	l->cubin_is_new = false;
 	r = l->image ? CUDA_SUCCESS : take_cached(l);
 	if (r != CUDA_SUCCESS)

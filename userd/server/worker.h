@@ -70,6 +70,7 @@ struct worker {
 	struct functions functions;
 	struct imagecache cache;
 	struct preload preload;
+	bool takes_no_cubin;
 	struct hostcalls calls;
 	struct text text;
 };
