@@ -14,7 +14,7 @@ $(COMMON_OUT)/%.o: userd/common/%.c
 COMPILED += $(COMMON_OBJS)
 
 # Unit tests need CMocka.
-COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/net_test \
+COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/env_test build/tests/unit/net_test \
 	build/tests/unit/zerocopy_test
 UNIT_TESTS += $(COMMON_TESTS)
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,11 +48,41 @@ long env_number(const char *name, long least, long most, long otherwise)
 	return v < least ? least : v > most ? most : v;
 }
 
-uint64_t env_spin_ns(void)
+int env_cpu_max(const char *line)
+{
+	unsigned long long quota, period;
+
+	if (sscanf(line, "%llu %llu", &quota, &period) != 2 || !period)
+		return INT_MAX;
+	quota = quota / period + (quota % period != 0);
+	return quota < INT_MAX ? (int)quota : INT_MAX;
+}
+
+/* The control group's, which a container sees at the root. */
+static int allowed_time(void)
+{
+	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+	char line[64] = "";
+
+	if (!f)
+		return INT_MAX;
+	if (!fgets(line, sizeof(line), f))
+		*line = '\0';
+	fclose(f);
+	return env_cpu_max(line);
+}
+
+static int processors(void)
 {
 	cpu_set_t set;
-	int processors = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	int n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set), time = allowed_time();
 
-	return 1000 * env_number("VGPU_SPIN_US", 0, 1000,
-				 processors >= 8 ? 200 : processors >= 4 ? 50 : 0);
+	return n < time ? n : time;
+}
+
+uint64_t env_spin_ns(void)
+{
+	int n = processors();
+
+	return 1000 * env_number("VGPU_SPIN_US", 0, 1000, n >= 8 ? 200 : n >= 4 ? 50 : 0);
 }

@@ -19,9 +19,16 @@ int env_bytes(const char *name, uint64_t *v, char *why, size_t n);
 long env_number(const char *name, long least, long most, long otherwise);
 
 /*
+ * Processors' worth of time, rounded up, that a line of a control group's cpu.max allows ("200000
+ * 100000": two); INT_MAX where it sets no limit, or is none.
+ */
+int env_cpu_max(const char *line);
+
+/*
  * How long a thread looks for what it waits for before it sleeps, in nanoseconds: VGPU_SPIN_US. By
  * default as long as a wake-up may take where there are processors to spare, and not at all where
- * others would have to wait for this one: 200 us with eight or more, 50 with four or more, else 0.
+ * others would have to wait for this one: 200 us with eight or more, 50 with four or more, else 0. Those
+ * count that the process may run on, and not more than its control group has the time of.
  */
 uint64_t env_spin_ns(void);
 
