@@ -84,5 +84,5 @@ uint64_t env_spin_ns(void)
 {
 	int n = processors();
 
-	return 1000 * env_number("VGPU_SPIN_US", 0, 1000, n >= 8 ? 200 : n >= 4 ? 50 : 0);
+	return 1000 * env_number("VGPU_SPIN_US", 0, 20000, n >= 8 ? 200 : n >= 4 ? 50 : 0);
 }
