@@ -64,13 +64,14 @@ struct vcuda_module *vcuda_instance(struct vcuda_module *m, CUcontext ctx)
 {
 	struct vcuda_module *i;
 
-	if (!m->ctx)
-		m->ctx = ctx;
-	if (m->ctx == ctx || m->of || !can_have_instances(m))
-		return m;
 	for (i = m->instances; i && i->ctx != ctx; i = i->next)
 		;
-	return i ? i : make(m, ctx);
+	if (i)
+		return i;
+	/* the first that used it has gone */
+	if (!m->ctx)
+		m->ctx = ctx;
+	return m->ctx == ctx || m->of || !can_have_instances(m) ? m : make(m, ctx);
 }
 
 static void drop(struct vcuda_module *i)

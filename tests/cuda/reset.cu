@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program that resets the device in its middle, and goes on: memory, streams, events and variables are as they were in the beginning.
- * And one with a second context, which has variables of its own.
+ * And one with a second context, which has variables of its own, also when the first goes.
  */
 #include <cuda.h>
 
@@ -114,6 +114,26 @@ static void another_context(void)
 	expect_bias(108, "without the second context");
 }
 
+/* What the second one has of the program's image is its own, too, when the first has gone. */
+static void the_first_context_goes(void)
+{
+	CUcontext first, second;
+
+	CHECK_DRV(cuCtxCreate(&first, NULL, 0, 0));
+	raise<<<1, 1, sizeof(int)>>>(1);
+	expect_bias(8, "in a first context");
+	CHECK_DRV(cuCtxCreate(&second, NULL, 0, 0));
+	raise<<<1, 1, sizeof(int)>>>(10);
+	expect_bias(17, "beside a first context");
+	CHECK_DRV(cuCtxDestroy(first));
+	expect_bias(17, "without the first context");
+	raise<<<1, 1, sizeof(int)>>>(100);
+	expect_bias(117, "without the first context");
+	CHECK_DRV(cuCtxDestroy(second));
+	CHECK_DRV(cuCtxPopCurrent(NULL));
+	CHECK(cudaSetDevice(0));
+}
+
 int main(void)
 {
 	size_t before, after;
@@ -137,6 +157,8 @@ int main(void)
 	round_of_work(7, "after two resets");
 	CHECK(cudaDeviceReset());
 	another_context();
+	CHECK(cudaDeviceReset());
+	the_first_context_goes();
 	CHECK(cudaDeviceSynchronize());
 	return pass();
 }
