@@ -392,6 +392,41 @@ static void the_cache_gives_back_only_what_was_put(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* What a session was told of is there as long as it is, however full the folder has become. */
+static void a_full_cache_keeps_what_others_were_told_of(void **state)
+{
+	char dir[] = "/tmp/worker_cache_XXXXXX", command[128];
+	uint8_t hash[16], list[IMAGECACHE_LIST_MAX][IMAGECACHE_HASH];
+	struct imagecache a, b, c;
+	int root;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	root = open(dir, O_RDONLY | O_DIRECTORY);
+	imagecache_open(&a, root, "t", 90);
+	imagecache_open(&b, root, "t", 90);
+	for (unsigned int i = 0; i <= IMAGECACHE_LIST_MAX; i++) {
+		imagecache_hash(&i, sizeof(i), hash);
+		imagecache_put(&a, hash, &i, sizeof(i));
+	}
+	a.full = b.full = false;
+	assert_int_equal(imagecache_list(&a, list), IMAGECACHE_LIST_MAX);
+	assert_true(a.full);
+	close(b.dir);
+	imagecache_open(&c, root, "t", 90);
+	c.full = false;
+	assert_int_equal(imagecache_list(&c, list), IMAGECACHE_LIST_MAX);
+	assert_true(c.full);
+	close(a.dir);
+	assert_int_equal(imagecache_list(&c, list), IMAGECACHE_LIST_MAX);
+	snprintf(command, sizeof(command), "[ $(ls %s/t | wc -l) = %u ]", dir, IMAGECACHE_LIST_MAX);
+	assert_int_equal(system(command), 0);
+	close(c.dir);
+	close(root);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 /* ---- what the last sessions used ---- */
 
 static char folder[] = "/tmp/worker_recent_XXXXXX";
@@ -557,6 +592,7 @@ int main(void)
 		cmocka_unit_test(an_elf_is_taken_whole_or_not_at_all),
 		cmocka_unit_test(tenants_get_folders_with_plain_names),
 		cmocka_unit_test(the_cache_gives_back_only_what_was_put),
+		cmocka_unit_test(a_full_cache_keeps_what_others_were_told_of),
 		cmocka_unit_test_setup_teardown(what_was_used_is_told_the_next_session, open_folder,
 						close_folder),
 		cmocka_unit_test_setup_teardown(a_list_of_anything_is_read, open_folder, close_folder),

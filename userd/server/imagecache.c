@@ -181,7 +181,9 @@ static void remove_rest(struct imagecache *c, const struct entry *list, size_t n
 {
 	if (!nr)
 		return;
+	/* which gives the other lock up, even where it is not to be had */
 	if (flock(c->dir, LOCK_EX | LOCK_NB)) {
+		flock(c->dir, LOCK_SH);
 		c->full = true;
 		return;
 	}
