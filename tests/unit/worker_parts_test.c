@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -522,11 +523,38 @@ static void a_list_of_anything_is_read(void **state)
 	assert_int_equal(r.images[0].nr_kernels, 2);
 	assert_string_equal(r.images[0].kernels[1], "still the first's");
 	recent_free(&r);
-	memset(big, 'a', 2 * RECENT_BYTES);
+	memset(big, '\n', 2 * RECENT_BYTES);
+	memcpy(big, "0123456789abcdef0123456789abcdef", 2 * IMAGECACHE_HASH);
+	assert_true(imagecache_replace(&w->cache, IMAGECACHE_RECENT, big, RECENT_BYTES));
+	recent_read(&r, &w->cache);
+	assert_int_equal(r.nr, 1);
 	assert_true(imagecache_replace(&w->cache, IMAGECACHE_RECENT, big, 2 * RECENT_BYTES));
 	recent_read(&r, &w->cache);
 	assert_int_equal(r.nr, 0);
 	free(big);
+}
+
+/* What is in the folder is from other workers of the tenant: none may hold this one up. */
+static void pipes_in_the_folder_are_not_opened(void **state)
+{
+	uint8_t hash[IMAGECACHE_HASH];
+	struct worker *w = *state;
+	char name[IMAGECACHE_NAME], cubin[IMAGECACHE_NAME + 3];
+	struct recent r;
+	size_t n;
+
+	hash_number(0, hash);
+	imagecache_name(hash, name);
+	assert_int_equal(mkfifoat(w->cache.dir, name, 0600), 0);
+	snprintf(cubin, sizeof(cubin), "%s-90", name);
+	assert_int_equal(mkfifoat(w->cache.dir, cubin, 0600), 0);
+	assert_int_equal(mkfifoat(w->cache.dir, IMAGECACHE_RECENT, 0600), 0);
+	alarm(20);
+	assert_null(imagecache_get(&w->cache, hash, 5, 8));
+	assert_null(imagecache_get_cubin(&w->cache, hash, 8, &n));
+	recent_read(&r, &w->cache);
+	alarm(0);
+	assert_int_equal(r.nr, 0);
 }
 
 /* 0: a cubin that the double takes, 1: one that it refuses, 2: none is there. */
@@ -596,6 +624,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_used_is_told_the_next_session, open_folder,
 						close_folder),
 		cmocka_unit_test_setup_teardown(a_list_of_anything_is_read, open_folder, close_folder),
+		cmocka_unit_test_setup_teardown(pipes_in_the_folder_are_not_opened, open_folder,
+						close_folder),
 		cmocka_unit_test_setup_teardown(libraries_are_there_before_they_are_asked_for,
 						open_folder, close_folder),
 	};

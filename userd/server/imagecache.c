@@ -267,12 +267,14 @@ static void *read_image(int fd, const uint8_t hash[IMAGECACHE_HASH], size_t n, s
 	return NULL;
 }
 
-static int open_kept(struct imagecache *c, const char *name, uint64_t *bytes)
+/* Other workers of the tenant write there: what is no file, as a pipe, must not hold this one up. */
+static int open_kept(const struct imagecache *c, const char *name, uint64_t *bytes)
 {
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	struct stat st;
-	int fd = c->dir < 0 ? -1 : openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = c->dir < 0 ? -1 : openat(c->dir, name, flags);
 
-	if (fd >= 0 && fstat(fd, &st)) {
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
 		close(fd);
 		return -1;
 	}
@@ -361,6 +363,24 @@ static void put(const struct imagecache *c, const char *name, const void *head, 
 {
 	if (faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
 		replace(c, name, head, nr_head, p, n);
+}
+
+char *imagecache_read(const struct imagecache *c, const char *name, size_t most)
+{
+	char *text = NULL;
+	uint64_t bytes;
+	int fd = open_kept(c, name, &bytes);
+
+	if (fd < 0)
+		return NULL;
+	if (bytes <= most)
+		text = calloc(1, bytes + 1);
+	if (text && !read_all(fd, (uint8_t *)text, bytes)) {
+		free(text);
+		text = NULL;
+	}
+	close(fd);
+	return text;
 }
 
 bool imagecache_replace(const struct imagecache *c, const char *name, const void *p, size_t n)

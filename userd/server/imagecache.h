@@ -52,7 +52,9 @@ void imagecache_put_cubin(struct imagecache *c, const uint8_t hash[IMAGECACHE_HA
 /* A hash as text and back, the latter false where it is none. */
 void imagecache_name(const uint8_t hash[IMAGECACHE_HASH], char name[IMAGECACHE_NAME]);
 bool imagecache_hash_of(const char *name, uint8_t hash[IMAGECACHE_HASH]);
-/* Another file of the folder, whole or as it was. */
+/* Another file of the folder, as a string for free(); NULL: not there, or of more than most bytes. */
+char *imagecache_read(const struct imagecache *c, const char *name, size_t most);
+/* A new one in its place, whole or as it was. */
 bool imagecache_replace(const struct imagecache *c, const char *name, const void *p, size_t n);
 /*
  * A name for a folder: letters, digits, - and _ stand for themselves. out has 3 * strlen + 1 bytes.

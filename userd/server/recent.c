@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "recent.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct recent_image *find(struct recent *r, const uint8_t hash[IMAGECACHE_HASH])
 {
@@ -61,31 +59,18 @@ void recent_append(struct recent *r, const struct recent *older)
 
 void recent_read(struct recent *r, const struct imagecache *c)
 {
-	int fd = c->dir < 0 ? -1
-			    : openat(c->dir, IMAGECACHE_RECENT, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char *text = imagecache_read(c, IMAGECACHE_RECENT, RECENT_BYTES), *rest = text, *line;
 	struct recent_image *i = NULL;
 	uint8_t hash[IMAGECACHE_HASH];
-	size_t room = 0, bytes = 0;
-	char *line = NULL;
-	ssize_t n;
 
 	*r = (struct recent){ 0 };
-	if (!f) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((n = getline(&line, &room, f)) > 0 && (bytes += n) <= RECENT_BYTES) {
-		if (line[n - 1] == '\n')
-			line[n - 1] = '\0';
+	while ((line = strsep(&rest, "\n"))) {
 		if (*line == '\t' && i)
 			recent_add_kernel(i, line + 1);
 		else if (imagecache_hash_of(line, hash))
 			i = recent_add(r, hash);
 	}
-	free(line);
-	fclose(f);
+	free(text);
 }
 
 static void print(const struct recent *r, FILE *f)

@@ -28,7 +28,7 @@ struct recent {
 	unsigned int nr;
 };
 
-/* What the file says as far as it can be read; nothing where there is none. */
+/* What the file says as far as it can be read; nothing where there is none, or it is too large. */
 void recent_read(struct recent *r, const struct imagecache *c);
 /* A new file in the place of the old one. */
 bool recent_write(const struct recent *r, const struct imagecache *c);
