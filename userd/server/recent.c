@@ -32,11 +32,14 @@ static bool is_line(const char *name)
 	return true;
 }
 
+/* One image more than half of the file is room for: see print(). */
+_Static_assert(RECENT_KERNELS * (RECENT_NAME + 2) + IMAGECACHE_NAME < RECENT_BYTES / 2, "any fits");
+
 void recent_add_kernel(struct recent_image *i, const char *name)
 {
 	char *copy;
 
-	if (i->nr_kernels == RECENT_KERNELS || !*name || !is_line(name))
+	if (i->nr_kernels == RECENT_KERNELS || !*name || strlen(name) > RECENT_NAME || !is_line(name))
 		return;
 	for (unsigned int k = 0; k < i->nr_kernels; k++)
 		if (!strcmp(i->kernels[k], name))

@@ -15,6 +15,7 @@
 
 #define RECENT_IMAGES	64u
 #define RECENT_KERNELS	16u		/* of one */
+#define RECENT_NAME	4096u		/* bytes of a kernel's */
 #define RECENT_BYTES	(256u << 10)	/* of the file */
 
 struct recent_image {
@@ -34,7 +35,7 @@ void recent_read(struct recent *r, const struct imagecache *c);
 bool recent_write(const struct recent *r, const struct imagecache *c);
 /* That image, added if need be; NULL: there are RECENT_IMAGES. It stays where it is. */
 struct recent_image *recent_add(struct recent *r, const uint8_t hash[IMAGECACHE_HASH]);
-/* Not more than RECENT_KERNELS, and none whose name has characters that end one in the file. */
+/* Not more than RECENT_KERNELS, none whose name is too long or has characters that end one in the file. */
 void recent_add_kernel(struct recent_image *i, const char *name);
 /* What is in older and not in r, behind what is in r, as far as there is room. */
 void recent_append(struct recent *r, const struct recent *older);
