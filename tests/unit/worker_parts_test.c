@@ -534,6 +534,32 @@ static void a_list_of_anything_is_read(void **state)
 	free(big);
 }
 
+/* However long names are, there is a list. */
+static void long_names_leave_room_for_others(void **state)
+{
+	static char name[RECENT_NAME + 2];
+	uint8_t hash[IMAGECACHE_HASH];
+	struct recent a = { 0 }, b;
+	struct worker *w = *state;
+
+	for (unsigned int i = 0; i < RECENT_IMAGES; i++) {
+		hash_number(i, hash);
+		for (unsigned int k = 0; k < RECENT_KERNELS; k++) {
+			memset(name, 'a' + k, sizeof(name) - 1);
+			recent_add_kernel(recent_add(&a, hash), name);
+			name[sizeof(name) - 2] = '\0';
+			recent_add_kernel(recent_add(&a, hash), name);
+		}
+	}
+	assert_int_equal(strlen(a.images[0].kernels[0]), RECENT_NAME);
+	assert_true(recent_write(&a, &w->cache));
+	recent_read(&b, &w->cache);
+	assert_int_equal(b.nr, 2);
+	assert_int_equal(b.images[1].nr_kernels, RECENT_KERNELS);
+	recent_free(&a);
+	recent_free(&b);
+}
+
 /* What is in the folder is from other workers of the tenant: none may hold this one up. */
 static void pipes_in_the_folder_are_not_opened(void **state)
 {
@@ -600,6 +626,60 @@ static void libraries_are_there_before_they_are_asked_for(void **state)
 	recent_free(&p->last);
 }
 
+static struct preload *slow;
+static unsigned int nr_slow;
+static _Atomic bool is_loading;
+
+/* Takes until nothing is to be loaded any more. */
+static CUresult CUDAAPI load_slowly(CUlibrary *library, const void *code, CUjit_option *jit, void **values,
+				    unsigned int nr_jit, CUlibraryOption *options, void **option_values,
+				    unsigned int nr_options)
+{
+	bool pending = true;
+
+	(void)code, (void)jit, (void)values, (void)nr_jit, (void)options, (void)option_values;
+	(void)nr_options;
+	is_loading = true;
+	nr_slow++;
+	while (pending) {
+		pthread_mutex_lock(&slow->lock);
+		pending = slow->items[1].state == PRELOAD_PENDING;
+		pthread_mutex_unlock(&slow->lock);
+		usleep(1000);
+	}
+	usleep(20000);
+	*library = NULL;
+	is_loading = false;
+	return CUDA_ERROR_INVALID_IMAGE;
+}
+
+static void nothing_is_loaded_once_the_session_is_over(void **state)
+{
+	Elf64_Ehdr elf = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB } };
+	struct worker *w = *state;
+	uint8_t hash[IMAGECACHE_HASH];
+	struct recent r = { 0 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		hash_number(i, hash);
+		recent_add(&r, hash);
+		imagecache_put_cubin(&w->cache, hash, &elf, sizeof(elf));
+	}
+	assert_true(recent_write(&r, &w->cache));
+	slow = &w->preload;
+	real.cuLibraryLoadData = load_slowly;
+	alarm(20);
+	preload_start(w);
+	while (!is_loading)
+		usleep(1000);
+	preload_stop(w);
+	alarm(0);
+	assert_false(is_loading);
+	assert_int_equal(pthread_join(w->preload.thread, NULL), 0);
+	assert_int_equal(nr_slow, 1);
+	recent_free(&w->preload.last);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -624,10 +704,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_used_is_told_the_next_session, open_folder,
 						close_folder),
 		cmocka_unit_test_setup_teardown(a_list_of_anything_is_read, open_folder, close_folder),
+		cmocka_unit_test_setup_teardown(long_names_leave_room_for_others, open_folder, close_folder),
 		cmocka_unit_test_setup_teardown(pipes_in_the_folder_are_not_opened, open_folder,
 						close_folder),
 		cmocka_unit_test_setup_teardown(libraries_are_there_before_they_are_asked_for,
 						open_folder, close_folder),
+		cmocka_unit_test_setup_teardown(nothing_is_loaded_once_the_session_is_over, open_folder,
+						close_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,20 @@ bool preload_take(struct worker *w, const uint8_t hash[IMAGECACHE_HASH], CUlibra
 	return ready;
 }
 
+void preload_stop(struct worker *w)
+{
+	struct preload *p = &w->preload;
+
+	pthread_mutex_lock(&p->lock);
+	for (unsigned int i = p->last.nr; i--;) {
+		if (p->items[i].state == PRELOAD_PENDING)
+			p->items[i].state = PRELOAD_GONE;
+		while (p->items[i].state == PRELOAD_LOADING)
+			pthread_cond_wait(&p->loaded, &p->lock);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 void preload_save(struct worker *w)
 {
 	struct preload *p = &w->preload;

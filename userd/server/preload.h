@@ -41,6 +41,8 @@ void preload_start(struct worker *w);
 /* The library of that image, loaded, and its code: both the caller's then. Waits if it is being loaded. */
 bool preload_take(struct worker *w, const uint8_t hash[IMAGECACHE_HASH], CUlibrary *library,
 		  void **kept);
+/* Nothing more is loaded: waits for what is being. */
+void preload_stop(struct worker *w);
 /* Leaves the list to the next session. */
 void preload_save(struct worker *w);
 

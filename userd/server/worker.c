@@ -345,13 +345,15 @@ static void exit_now(int sig)
 
 /*
  * Waiters may still be inside the driver, so nothing is taken down by hand. A reset in good order
- * spares others on the device, but a kernel that does not end must not keep the memory.
+ * spares others on the device, but a kernel that does not end must not keep the memory. The
+ * thread that loads ahead has nothing to do in a context that is gone.
  */
 static void leave(struct worker *w)
 {
 	bulk_release(w);
 	signal(SIGALRM, exit_now);
 	alarm(RESET_S);
+	preload_stop(w);
 	if (real.cuDevicePrimaryCtxReset_v2)
 		real.cuDevicePrimaryCtxReset_v2(w->device.dev);
 	_exit(0);
