@@ -457,6 +457,7 @@ static void a_wrong_header_ends_the_lane_alone(void **state)
 /* Of a function that takes nothing, no more comes than its ring has room for; the connection holds the rest. */
 static void nothing_is_kept_for_a_function_that_does_not_read(void **state)
 {
+	static const bool none;
 	static uint8_t frame[RING / 4];
 	struct vwire_frame *f = (struct vwire_frame *)frame;
 	int server, sent = 0, bytes = 1 << 16;
@@ -478,6 +479,11 @@ static void nothing_is_kept_for_a_function_that_does_not_read(void **state)
 	}
 	assert_true(index_of(&s->ring.control->cq_head.index) - s->ring.control->cq_tail.index <= RING);
 	goes_on(&sides[0]);
+	/* Its lane ends with the session all the same. */
+	close(main_server);
+	main_server = -1;
+	run_until(has_lanes, &none);
+	assert_true(is_closed(s));
 	close(server);
 }
 

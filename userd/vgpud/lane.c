@@ -148,6 +148,7 @@ static void take(struct carrier *c, struct lane *l)
 
 	l->pump.told = not_yet;
 	l->pump.over = lane_over;
+	l->pump.abrupt = true;
 	err = pump_open(&l->pump, &c->mover, l->fd);
 	if (!err)
 		err = pump_start(&l->pump, l->sock);

@@ -99,11 +99,15 @@ static void ring_event(struct event *e, uint32_t events)
 		p->told(p);
 }
 
-/* Its end is met by fwd_run(), behind what was sent before it. */
+/* Its end is met by fwd_run(), behind what was sent before it, but for one that is abrupt. */
 static void sock_event(struct event *e, uint32_t events)
 {
-	(void)events;
-	wake_up(container_of(e, struct pump, sock));
+	struct pump *p = container_of(e, struct pump, sock);
+
+	if (events & EPOLLHUP && p->abrupt)
+		p->over(p, -ECONNRESET);
+	else
+		wake_up(p);
 }
 
 /*

@@ -30,6 +30,8 @@ struct mover {
  * struct pump - one pair of rings and its connection; a part of what they belong to
  * @busy: in the mover's list; else it sleeps, or does not run
  * @running: connected
+ * @abrupt: what has come on a connection that is shut both ways is of no use: the end does not wait for
+ *	    room in the ring
  * @ring: the module's descriptor of the session
  * @told: the function has rung, or has submitted something, and it does not run yet
  * @over: it has ended: -EPROTO, an error of the socket, or -ESHUTDOWN where the function has closed.
@@ -40,7 +42,7 @@ struct mover {
 struct pump {
 	struct mover *mover;
 	TAILQ_ENTRY(pump) busy_link;
-	bool busy, running;
+	bool busy, running, abrupt;
 	struct event ring, sock;
 	struct fwd fwd;
 	void (*told)(struct pump *p);
