@@ -410,6 +410,8 @@ CUresult cuLibraryLoadData(CUlibrary *l, const void *code, CUjit_option *jo, voi
 	*l = (CUlibrary)kernels;
 	if (memcmp(elf->e_ident, ELFMAG, SELFMAG))
 		return nl ? CUDA_ERROR_INVALID_VALUE : load(code);
+	if (elf->e_flags == 2)
+		return CUDA_ERROR_NO_BINARY_FOR_GPU;
 	/* one that is kept for it, and has a kernel less: so it is told from others */
 	if (elf->e_flags || nl != 1 || lo[0] != CU_LIBRARY_BINARY_IS_PRESERVED || !lv[0])
 		return CUDA_ERROR_INVALID_IMAGE;

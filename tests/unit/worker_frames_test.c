@@ -687,6 +687,29 @@ static void a_cubin_that_the_driver_refuses_is_left_to_it(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* A cubin that a program brings for another GPU says nothing about those of libraries. */
+static void a_cubin_for_another_device_is_the_programs_error(void **state)
+{
+	Elf64_Ehdr other = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB },
+			     .e_machine = 190, .e_flags = 2 };
+	uint8_t image[1024];
+	size_t n = make_packed(image, sizeof(image), 0);
+	struct vwire_module m;
+	struct vwire_rd rd;
+	uint64_t seq;
+
+	(void)state;
+	client_start(&client, NULL);
+	client_open(&client);
+	seq = client_image(&client, &other, sizeof(other), 1, VWIRE_MODULE_F_LIBRARY, 0);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_NO_BINARY_FOR_GPU);
+	seq = client_image(&client, image, n, 1, VWIRE_MODULE_F_LIBRARY, 0);
+	assert_int_equal(client_reply(&client, seq, &rd), 0);
+	rd_copy(&rd, &m, sizeof(m));
+	assert_int_equal(m.nr_kernels, 2);
+	assert_int_equal(client_end(&client), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -703,6 +726,7 @@ int main(void)
 		cmocka_unit_test(an_image_is_kept_for_the_tenant_and_only_for_it),
 		cmocka_unit_test(a_packed_cubin_is_kept_unpacked),
 		cmocka_unit_test(a_cubin_that_the_driver_refuses_is_left_to_it),
+		cmocka_unit_test(a_cubin_for_another_device_is_the_programs_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

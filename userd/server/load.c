@@ -153,7 +153,8 @@ CUresult load_image(struct load *l)
 		note_use(l);
 		return r;
 	}
-	l->rq->w->takes_no_cubin |= r == CUDA_ERROR_NO_BINARY_FOR_GPU;
+	/* of a cubin that the program has brought itself it says nothing about others */
+	l->rq->w->takes_no_cubin |= r == CUDA_ERROR_NO_BINARY_FOR_GPU && l->cubin != l->image;
 	l->cubin_is_new = false;
 	r = l->image ? CUDA_SUCCESS : take_cached(l);
 	if (r != CUDA_SUCCESS)
