@@ -40,6 +40,7 @@ static CUdeviceptr range;
 static bool mapped[NR_PAGES];
 static CUresult poison;
 static unsigned char variable[64];
+static const void *kept;	/* the last cubin that stays where it is, until its library is unloaded */
 
 static uint64_t now_ms(void)
 {
@@ -416,11 +417,27 @@ CUresult cuLibraryLoadData(CUlibrary *l, const void *code, CUjit_option *jo, voi
 	if (elf->e_flags || nl != 1 || lo[0] != CU_LIBRARY_BINARY_IS_PRESERVED || !lv[0])
 		return CUDA_ERROR_INVALID_IMAGE;
 	*l = (CUlibrary)(kernels + 1);
+	kept = code;
 	return CUDA_SUCCESS;
 }
 
 CUresult cuModuleUnload(CUmodule m) { (void)m; return CUDA_SUCCESS; }
-CUresult cuLibraryUnload(CUlibrary l) { (void)l; return CUDA_SUCCESS; }
+
+CUresult cuLibraryUnload(CUlibrary l)
+{
+	if (!poison && l == (CUlibrary)(kernels + 1))
+		kept = NULL;
+	return poison;
+}
+
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice d)
+{
+	(void)d;
+	if (kept && memcmp(kept, ELFMAG, SELFMAG))
+		abort();
+	return CUDA_SUCCESS;
+}
+
 CUresult cuModuleGetFunctionCount(unsigned int *n, CUmodule m)
 {
 	(void)m;

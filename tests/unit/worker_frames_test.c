@@ -710,6 +710,28 @@ static void a_cubin_for_another_device_is_the_programs_error(void **state)
 	assert_int_equal(client_end(&client), 0);
 }
 
+/* The driver lets go of nothing in a context that is lost, and may look at it until that has ended. */
+static void a_library_that_is_not_unloaded_keeps_its_code(void **state)
+{
+	uint8_t image[1024];
+	size_t n = make_packed(image, sizeof(image), 0);
+	uint32_t ids[3];
+	uint64_t seq;
+
+	(void)state;
+	client_start(&client, NULL);
+	client_open(&client);
+	client_kernels(&client, 1, 0, ids);
+	seq = client_image(&client, image, n, 2, VWIRE_MODULE_F_LIBRARY, 0);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	client_launch(&client, ids[2], 0, 0, NULL, 0);
+	seq = client_send(&client, CUDA_ID_cuCtxSynchronize, VWIRE_F_WAIT, NULL, 0);
+	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_LAUNCH_FAILED);
+	seq = client_u64(&client, CUDA_ID_cuLibraryUnload, VWIRE_F_WAIT, 1, 2ull);
+	assert_int_equal(client_reply(&client, seq, NULL), 0);
+	assert_int_equal(client_end(&client), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -727,6 +749,7 @@ int main(void)
 		cmocka_unit_test(a_packed_cubin_is_kept_unpacked),
 		cmocka_unit_test(a_cubin_that_the_driver_refuses_is_left_to_it),
 		cmocka_unit_test(a_cubin_for_another_device_is_the_programs_error),
+		cmocka_unit_test(a_library_that_is_not_unloaded_keeps_its_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,11 +248,15 @@ static void add_log(struct load *l)
 
 static void driver_unload(struct module *m)
 {
+	CUresult r = CUDA_SUCCESS;
+
 	if (m->library)
-		real.cuLibraryUnload(m->library);
+		r = real.cuLibraryUnload(m->library);
 	else if (m->module)
 		real.cuModuleUnload(m->module);
-	free(m->kept);
+	/* one that it has not let go of, in a context that is lost, it may read yet */
+	if (r == CUDA_SUCCESS)
+		free(m->kept);
 	free(m);
 }
 
