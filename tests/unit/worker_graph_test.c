@@ -251,6 +251,58 @@ static void memory_that_is_not_the_clients_is_no_graphs(void **state)
 	assert_int_equal(client_end(&client), 0);
 }
 
+/* The id of the kernel in a text. */
+static uint32_t load_kernel(void)
+{
+	static const char ptx[] = ".version 8.0\n.target sm_75\n.address_size 64\n"
+				  ".visible .entry nothing() { ret; }";
+	struct vwire_module m;
+	struct vwire_kernel k;
+	struct vwire_rd rd;
+
+	assert_int_equal(client_reply(&client, client_image(&client, ptx, sizeof(ptx), 1, 0, 0), &rd), 0);
+	rd_copy(&rd, &m, sizeof(m));
+	assert_int_equal(m.nr_kernels, 1);
+	rd_copy(&rd, &k, sizeof(k));
+	return k.function;
+}
+
+/* An event stands as a pointer in a node's attribute: the driver is never shown a client's. */
+static void attributes_of_kernels_are_no_pointers(void **state)
+{
+	static const struct { uint32_t id, want; } all[] = {
+		{ CU_LAUNCH_ATTRIBUTE_PRIORITY, CUDA_SUCCESS },
+		{ CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING, CUDA_SUCCESS },
+		{ CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT, CUDA_ERROR_NOT_SUPPORTED },
+		{ CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT, CUDA_ERROR_NOT_SUPPORTED },
+		{ CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE, CUDA_ERROR_NOT_SUPPORTED },
+		{ 1000, CUDA_ERROR_NOT_SUPPORTED },
+	};
+	struct {
+		struct vwire_launch_ex ex;
+		uint32_t id, none;
+		uint64_t value[8];
+	} node = { .ex = { .launch = { .grid = { 1, 1, 1 }, .block = { 1, 1, 1 } }, .nr_attributes = 1 } };
+	struct vwire_graph head = { .nr_nodes = 1 };
+
+	(void)state;
+	open_client();
+	node.ex.launch.function = load_kernel();
+	for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct vwire_wr wr = wr_init(text, sizeof(text));
+		struct vwire_graph_exec exec = { .exec = EXEC };
+
+		node.id = all[i].id;
+		node.value[0] = all[i].want ? 0xdead0000dead : 0;
+		wr_bytes(&wr, &head, sizeof(head));
+		put_node(&wr, CU_GRAPH_NODE_TYPE_KERNEL, &node, sizeof(node));
+		assert_int_equal(instantiate(wr_len(&wr)), all[i].want);
+		if (!all[i].want)
+			client_send(&client, CUDA_ID_cuGraphExecDestroy, 0, &exec, sizeof(exec));
+	}
+	assert_int_equal(client_end(&client), 0);
+}
+
 static void data_that_nothing_asked_for_closes_the_session(void **state)
 {
 	uint8_t bytes[BYTES] = { 0 };
@@ -310,6 +362,7 @@ int main(void)
 		cmocka_unit_test(without_an_answer_an_error_is_told),
 		cmocka_unit_test(graphs_that_lie_are_refused),
 		cmocka_unit_test(memory_that_is_not_the_clients_is_no_graphs),
+		cmocka_unit_test(attributes_of_kernels_are_no_pointers),
 		cmocka_unit_test(data_that_nothing_asked_for_closes_the_session),
 		cmocka_unit_test(answers),
 		cmocka_unit_test(a_client_goes_without_an_answer),

@@ -6,6 +6,7 @@
 
 #include "graph_copy.h"
 #include "hostcall.h"
+#include "launchattr.h"
 #include "worker.h"
 
 #define NR_ATTRIBUTES_MAX	32u
@@ -63,10 +64,13 @@ static CUresult set_attributes(const struct kernel *k, CUgraphNode node)
 		uint32_t id;
 
 		memcpy(&id, p, sizeof(id));
+		id = le32toh(id);
 		memcpy(&value, p + 8, sizeof(value));
-		if (le32toh(id) == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
+		/* events and device nodes are pointers, which no client may give */
+		if (!launch_attribute_is_plain(id) &&
+		    id != CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING)
 			return CUDA_ERROR_NOT_SUPPORTED;
-		r = real.cuGraphKernelNodeSetAttribute(node, le32toh(id), &value);
+		r = real.cuGraphKernelNodeSetAttribute(node, id, &value);
 	}
 	return r;
 }
