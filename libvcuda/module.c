@@ -171,16 +171,25 @@ static bool leave(struct vcuda_module *m, CUcontext ctx)
 	return restart(m) || any;
 }
 
+/* Other threads load and unload meanwhile. */
+static struct vcuda_module *first_of(CUcontext ctx)
+{
+	struct vcuda_module *m;
+
+	pthread_mutex_lock(&lock);
+	for (m = modules; m && (m->library || m->ctx != ctx); m = m->next)
+		;
+	pthread_mutex_unlock(&lock);
+	return m;
+}
+
 void vcuda_context_unload(CUcontext ctx)
 {
-	struct vcuda_module *m, *next;
+	struct vcuda_module *m;
 	bool any = false;
 
-	for (m = modules; m; m = next) {
-		next = m->next;
-		if (!m->library && m->ctx == ctx)
-			unload(m);
-	}
+	while ((m = first_of(ctx)))
+		unload(m);
 	pthread_mutex_lock(&lock);
 	for (m = modules; m; m = m->next)
 		if (m->library)

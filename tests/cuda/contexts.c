@@ -285,6 +285,49 @@ static void launches_of_old(void)
 	CHECK_DRV(cuModuleUnload(module));
 }
 
+#define MODULES	200
+#define ENDS	10
+
+static void load(CUmodule modules[MODULES])
+{
+	for (int i = 0; i < MODULES; i++)
+		CHECK_DRV(cuModuleLoadData(&modules[i], ptx));
+}
+
+static void *loads(void *arg)
+{
+	CUmodule modules[MODULES];
+	CUcontext mine;
+
+	CHECK_DRV(cuCtxCreate(&mine, NULL, 0, device));
+	for (int n = 0; n < ENDS; n++) {
+		load(modules);
+		for (int i = 0; i < MODULES; i++)
+			CHECK_DRV(cuModuleUnload(modules[i]));
+	}
+	CHECK_DRV(cuCtxDestroy(mine));
+	return arg;
+}
+
+/* A context's modules go with it while other threads load and unload theirs. */
+static void an_end_beside_other_threads(void)
+{
+	CUmodule modules[MODULES];
+	pthread_t t[2];
+	CUcontext mine;
+
+	for (int i = 0; i < 2; i++)
+		if (pthread_create(&t[i], NULL, loads, NULL))
+			fail("no thread");
+	for (int i = 0; i < ENDS; i++) {
+		CHECK_DRV(cuCtxCreate(&mine, NULL, 0, device));
+		load(modules);
+		CHECK_DRV(cuCtxDestroy(mine));
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+}
+
 static void a_reset_leaves_a_context_to_go_on_with(void)
 {
 	unsigned int flags;
@@ -310,6 +353,7 @@ int main(void)
 	CHECK_DRV(cuCtxSetCurrent(primary));
 	threads_have_their_own();
 	limits();
+	an_end_beside_other_threads();
 	contexts_are_apart();
 	questions();
 	launches_of_old();
