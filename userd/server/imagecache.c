@@ -57,8 +57,7 @@ void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigne
 {
 	char name[3 * VWIRE_NAME_MAX + 1];
 
-	c->dir = -1;
-	c->sm = sm;
+	*c = (struct imagecache){ .dir = -1, .sm = sm };
 	if (root < 0 || !*tenant || strlen(tenant) >= VWIRE_NAME_MAX)
 		return;
 	imagecache_folder(tenant, name);
