@@ -53,7 +53,7 @@ $(WORKER_DOUBLE): tests/unit/worker_double.c
 # The client's side of a session, which they share.
 WORKER_CLIENT := build/tests/unit/worker_client.o
 
-$(WORKER_CLIENT): tests/unit/worker_client.c
+$(WORKER_CLIENT): tests/unit/worker_client.c | build/gen/run_hand.gen.h
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) -c $< -o $@
