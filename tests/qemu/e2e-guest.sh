@@ -83,7 +83,7 @@ passes "badimage" any /cuda/badimage
 passes "forkfirst" any /cuda/forkfirst
 passes "forkfirst after the first use" any /cuda/forkfirst --after
 passes "kmeans of the digits, in 2 round trips an iteration" 60 /cuda/kmeans --csv /data/digits.csv.gz
-passes "large copies" any /cuda/bigcopy --seconds 3
+passes "large copies" any /cuda/bigcopy --seconds 3 ${SLOW:+--mib 8}
 check "a fault is the program's own" timeout 60 /cuda/fault
 check "everything was given back" all_given_back
 
@@ -118,7 +118,7 @@ check "killed, it leaves nothing" all_given_back
 killed_in_a_copy()
 {
 	rm -f /tmp/victim
-	/cuda/bigcopy --seconds 60 >/tmp/victim 2>&1 &
+	/cuda/bigcopy --seconds 60 ${SLOW:+--mib 8} >/tmp/victim 2>&1 &
 	pid=$!
 	wait_for $patience grep -q round /tmp/victim && wait_for 5 sessions_are 5
 	status=$?
@@ -131,7 +131,7 @@ check "kill -9 in a copy, over bulk connections, gives everything back" killed_i
 daemon_killed()
 {
 	rm -f /tmp/victim
-	/cuda/bigcopy --seconds 60 >/tmp/victim 2>&1 &
+	/cuda/bigcopy --seconds 60 ${SLOW:+--mib 8} >/tmp/victim 2>&1 &
 	pid=$!
 	wait_for $patience grep -q round /tmp/victim || { kill -9 $pid; return 1; }
 	kill -9 $vgpud_pid
