@@ -323,6 +323,8 @@ static CUresult list_here(struct vcuda_module *m, const struct vcuda_image *imag
 	r = make_kernels(m, c.nr_kernels);
 	if (!r && !take_cubin(m, &c))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r && atomic_load(&m->sent))
+		take_back(m);
 	if (!r) {
 		m->params = c.params;
 		c.params = NULL;

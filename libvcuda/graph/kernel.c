@@ -113,6 +113,15 @@ static CUresult kernel_put(const struct action *a, struct graph_wire *w)
 	return CUDA_SUCCESS;
 }
 
+/* A grid that is no multiple of its clusters is for the driver to refuse. */
+static bool has_clusters(const struct vcuda_kernel *k)
+{
+	return k->attributes[CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET] ||
+	       k->attributes[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH] ||
+	       k->attributes[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT] ||
+	       k->attributes[CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH];
+}
+
 /* What else attributes ask for, the device may not have. */
 bool kernel_is_sure(const struct action *a)
 {
@@ -122,7 +131,7 @@ bool kernel_is_sure(const struct action *a)
 
 	return !vcuda_kernel_get(own->function, &k) &&
 	       !(own->set & ~(1u << CU_LAUNCH_ATTRIBUTE_PRIORITY)) &&
-	       k->attribute_mask >> CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK & 1 &&
+	       k->attribute_mask == (1u << VWIRE_KERNEL_ATTRIBUTES) - 1 && !has_clusters(k) &&
 	       !check_shape(k, n);
 }
 
