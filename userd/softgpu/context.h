@@ -30,11 +30,11 @@ struct context {
 	bool primary;
 	bool active;		/* a primary context that nobody retained is not */
 	bool was_active;
-	bool closing;		/* being torn down: no new work, no new objects */
+	_Atomic bool closing;	/* being torn down: no new work, no new objects */
 	unsigned int retained;
 	unsigned int flags;
 	unsigned int version;	/* of the API it was made with */
-	CUresult error;		/* sticky: the first fault of a kernel */
+	_Atomic CUresult error;	/* sticky: the first fault of a kernel */
 	size_t limits[CU_LIMIT_MAX];	/* limit.h */
 	bool prints;		/* a kernel that can print was launched */
 	struct sg_heap *heap;	/* of kernels; NULL: none was launched that needs it */

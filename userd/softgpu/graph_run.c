@@ -47,8 +47,7 @@ CUresult plan_launch(const struct plan *p, struct run *run)
 
 static bool is_over(const struct run *run)
 {
-	return __atomic_load_n(&run->ctx->error, __ATOMIC_RELAXED) != CUDA_SUCCESS ||
-	       __atomic_load_n(&run->ctx->closing, __ATOMIC_RELAXED);
+	return run->ctx->error != CUDA_SUCCESS || run->ctx->closing;
 }
 
 static CUresult run_bodies(const struct plan_node *n, struct run *run)

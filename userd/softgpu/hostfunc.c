@@ -34,7 +34,7 @@ static CUresult host_run(struct work *w, struct context *ctx)
 		return CUDA_SUCCESS;
 	}
 	driver_host_function(true);
-	h->callback(h->stream, __atomic_load_n(&ctx->error, __ATOMIC_RELAXED), h->arg);
+	h->callback(h->stream, ctx->error, h->arg);
 	driver_host_function(false);
 	return CUDA_SUCCESS;
 }

@@ -104,8 +104,7 @@ static CUresult wait_value(const CUstreamBatchMemOpParams *op, struct context *c
 
 	/* Anybody may write it, the program's own threads as well: there is nothing to sleep on. */
 	while (!holds(op)) {
-		if (__atomic_load_n(&ctx->error, __ATOMIC_RELAXED) != CUDA_SUCCESS ||
-		    __atomic_load_n(&ctx->closing, __ATOMIC_RELAXED))
+		if (ctx->error != CUDA_SUCCESS || ctx->closing)
 			return CUDA_SUCCESS;
 		nanosleep(&ts, NULL);
 		if (ts.tv_nsec < SLEEP_NS_MAX)
