@@ -2,6 +2,9 @@
 /* softgpu_module_test.c - images and libraries that softgpu loads, and what kernels of nvcc's do there */
 #include "softgpu_driver_bench.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static void bad_images_are_refused(void **state)
 {
 	char log[256] = "untouched";
@@ -327,6 +330,110 @@ static void libraries_give_each_context_its_module(void **state)
 	FAILS(CUDA_ERROR_INVALID_HANDLE, cuLibraryUnload(lib));
 }
 
+struct unload {
+	CUlibrary lib;
+	CUkernel k;
+	CUgraphExec exec;	/* of k, in the context that was current */
+	CUfunction fn;		/* k there */
+	pthread_t thread;
+	CUresult r;
+	_Atomic bool over;
+};
+
+static void *unload_library(void *arg)
+{
+	struct unload *u = arg;
+
+	u->r = cuLibraryUnload(u->lib);
+	u->over = true;
+	return NULL;
+}
+
+static void load_with_graph(struct unload *u, const char *kernel, void **params)
+{
+	CUDA_KERNEL_NODE_PARAMS p = { .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 1,
+				      .blockDimY = 1, .blockDimZ = 1, .kernelParams = params };
+	CUgraphNode node;
+	CUgraph graph;
+
+	OK(cuLibraryLoadData(&u->lib, ptx, NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetKernel(&u->k, u->lib, kernel));
+	OK(cuKernelGetFunction(&u->fn, u->k));
+	p.func = u->fn;
+	OK(cuGraphCreate(&graph, 0));
+	OK(cuGraphAddKernelNode(&node, graph, NULL, 0, &p));
+	OK(cuGraphInstantiateWithFlags(&u->exec, graph, 0));
+	OK(cuGraphDestroy(graph));
+}
+
+/* Until it waits for what is queued. */
+static void begin_unload(struct unload *u)
+{
+	const char *name;
+
+	u->over = false;
+	assert_int_equal(pthread_create(&u->thread, NULL, unload_library, u), 0);
+	while (cuKernelGetName(&name, u->k) == CUDA_SUCCESS)
+		pause_ms(1);
+}
+
+static void end_unload(struct unload *u)
+{
+	pthread_join(u->thread, NULL);
+	OK(u->r);
+	OK(cuGraphExecDestroy(u->exec));
+}
+
+static void a_library_that_is_being_unloaded_takes_no_new_work(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t v = 10;
+	void *params[] = { &v };
+	struct unload u;
+	CUdeviceptr g;
+	CUstream s;
+
+	load_with_graph(&u, "bump", params);
+	OK(cuLibraryGetGlobal(&g, NULL, u.lib, "counter"));
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuGraphLaunch(u.exec, s));
+	close_gate(&f->gate, s);
+	begin_unload(&u);
+	FAILS(CUDA_ERROR_INVALID_HANDLE, cuGraphLaunch(u.exec, s));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, launch1(u.fn, 1, 1, s, &v));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD32Async(g, 0, 1, s));
+	open_gate(&f->gate);
+	end_unload(&u);
+	OK(cuStreamSynchronize(s));
+}
+
+static void a_library_outlives_its_kernels_in_another_contexts_streams(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t v = 5;
+	CUdeviceptr p;
+	void *params[] = { &p, &v };
+	struct unload u;
+	CUcontext other;
+	CUstream s;
+
+	OK(cuMemAlloc(&p, 4));
+	load_with_graph(&u, "put", params);
+	__atomic_store_n(f->gate.flag, 0, __ATOMIC_SEQ_CST);
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamWaitValue32(s, (CUdeviceptr)(uintptr_t)f->gate.flag, 1, CU_STREAM_WAIT_VALUE_EQ));
+	OK(cuGraphLaunch(u.exec, s));
+	begin_unload(&u);
+	pause_ms(20);
+	assert_false(u.over);
+	open_gate(&f->gate);
+	end_unload(&u);
+	OK(cuStreamSynchronize(s));
+	assert_int_equal(word_at(p), 5);
+	OK(cuCtxDestroy(other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +444,8 @@ int main(void)
 		CASE(blocks_of_a_cooperative_grid_meet),
 		CASE(traps_and_assertions_have_their_own_errors),
 		CASE(libraries_give_each_context_its_module),
+		CASE(a_library_that_is_being_unloaded_takes_no_new_work),
+		CASE(a_library_outlives_its_kernels_in_another_contexts_streams),
 	};
 
 	set_environment();

@@ -7,6 +7,13 @@
 #include "module.h"
 #include "newer.h"
 
+struct function *function_by_handle(const void *handle)
+{
+	struct function *f = HANDLE_FIND(handle, HANDLE_FUNCTION);
+
+	return f && !f->module->going && !f->module->ctx->closing ? f : NULL;
+}
+
 CUresult function_find(struct context *ctx, CUfunction handle, struct function **out)
 {
 	struct kernel *k = HANDLE_FIND(handle, HANDLE_KERNEL);
@@ -19,13 +26,13 @@ CUresult function_find(struct context *ctx, CUfunction handle, struct function *
 			*out = &m->functions[k->index];
 		return r;
 	}
-	*out = HANDLE_FIND(handle, HANDLE_FUNCTION);
+	*out = function_by_handle(handle);
 	return *out && (*out)->module->ctx == ctx ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 bool function_exists(CUfunction handle)
 {
-	return HANDLE_FIND(handle, HANDLE_KERNEL) || HANDLE_FIND(handle, HANDLE_FUNCTION);
+	return HANDLE_FIND(handle, HANDLE_KERNEL) || function_by_handle(handle);
 }
 
 /* What counts for f: set on it, else set on the kernel it comes from. */
@@ -62,7 +69,7 @@ CUresult function_enter(CUfunction handle, struct function **f)
 	if (r != CUDA_SUCCESS)
 		return r;
 	/* a kernel is a function in the current context, a function has its own */
-	*f = HANDLE_FIND(handle, HANDLE_FUNCTION);
+	*f = function_by_handle(handle);
 	if (*f)
 		r = (*f)->module->ctx->error;
 	else if (!HANDLE_FIND(handle, HANDLE_KERNEL))

@@ -25,7 +25,7 @@ static CUresult find_function(const CUgraphNodeParams *p, struct context **ctx,
 			      struct function **f)
 {
 	void *handle = p->kernel.func ? (void *)p->kernel.func : (void *)p->kernel.kern;
-	struct function *own = HANDLE_FIND(handle, HANDLE_FUNCTION);
+	struct function *own = function_by_handle(handle);
 	CUresult r = CUDA_SUCCESS;
 
 	/* A function knows its context; a kernel takes the one that is named, or current. */
@@ -102,7 +102,7 @@ static CUresult kernel_launch(struct action *a, struct run *run)
 	const struct kernel_action *k = a->data;
 
 	(void)run;
-	return HANDLE_FIND(k->function, HANDLE_FUNCTION) ? launch_begin(k->launch)
+	return function_by_handle(k->function) ? launch_begin(k->launch)
 							 : CUDA_ERROR_INVALID_HANDLE;
 }
 
@@ -138,7 +138,7 @@ int graph_kernel_priority(const struct action *a)
 const char *graph_kernel_name(const struct action *a)
 {
 	const struct kernel_action *k = a->data;
-	const struct function *f = HANDLE_FIND(k->function, HANDLE_FUNCTION);
+	const struct function *f = function_by_handle(k->function);
 
 	return f ? sg_kernel_info(f->code)->name : NULL;
 }
@@ -151,7 +151,7 @@ static CUresult set_attribute(struct action *a, const CUlaunchAttribute *attr)
 	CUresult r = launch_attribute(attr, &g);
 
 	if (r == CUDA_SUCCESS)
-		r = launch_check(HANDLE_FIND(k->function, HANDLE_FUNCTION), &g);
+		r = launch_check(function_by_handle(k->function), &g);
 	if (r != CUDA_SUCCESS)
 		return r;
 	k->geometry = g;

@@ -130,8 +130,8 @@ static CUresult enter(CUlibrary handle, struct library **lib)
 }
 
 /*
- * Each context's launches end before its module goes. What came of them the context's own calls
- * tell: a library is of none.
+ * Launches end before their module goes. What came of them the context's own calls tell: a library
+ * is of none.
  */
 CUresult cuLibraryUnload(CUlibrary handle)
 {
@@ -144,11 +144,11 @@ CUresult cuLibraryUnload(CUlibrary handle)
 	handle_retire(&lib->obj);
 	for (size_t i = 0; i < lib->nr; i++)
 		handle_retire(&lib->kernels[i].obj);
+	LIST_FOREACH(m, &lib->modules, library_link)
+		module_retire(m);
 	while ((m = LIST_FIRST(&lib->modules))) {
-		struct context *ctx = m->ctx;
-
-		/* Its end takes the module along, and waits for nobody's library. */
-		if (context_drain(ctx) == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+		/* A context's end takes the module along, and waits for nobody's library. */
+		if (module_empty(m) == CUDA_ERROR_CONTEXT_IS_DESTROYED)
 			driver_wait();
 		else
 			module_destroy(m);

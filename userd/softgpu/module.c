@@ -65,6 +65,24 @@ CUresult module_create(struct context *ctx, struct sg_module *code, struct libra
 	return CUDA_SUCCESS;
 }
 
+void module_retire(struct module *m)
+{
+	const char *name;
+	uint64_t addr;
+	size_t size;
+
+	m->going = true;
+	for (size_t i = 0; i < sg_module_nr_globals(m->code); i++) {
+		sg_module_global(m->code, i, &name, &addr, &size);
+		mem_retire(addr, MEM_MODULE);
+	}
+}
+
+CUresult module_empty(struct module *m)
+{
+	return context_drain_all(m->ctx);
+}
+
 void module_destroy(struct module *m)
 {
 	for (size_t i = 0; i < m->nr; i++) {
@@ -171,7 +189,7 @@ static CUresult enter(CUmodule handle, struct module **m)
 	if (r != CUDA_SUCCESS)
 		return r;
 	*m = HANDLE_FIND(handle, HANDLE_MODULE);
-	r = *m ? (*m)->ctx->error : CUDA_ERROR_INVALID_HANDLE;
+	r = *m && !(*m)->going ? (*m)->ctx->error : CUDA_ERROR_INVALID_HANDLE;
 	return r == CUDA_SUCCESS ? r : context_leave(r);
 }
 
@@ -185,14 +203,15 @@ CUresult cuModuleUnload(CUmodule handle)
 	if (m->library)
 		return context_leave(CUDA_ERROR_NOT_PERMITTED);
 	r = capture_unsafe();
-	/* Launches that are queued still use it; another thread may unload it meanwhile. */
-	if (r == CUDA_SUCCESS)
-		r = context_drain(m->ctx);
+	if (r != CUDA_SUCCESS)
+		return context_leave(r);
+	module_retire(m);
+	r = module_empty(m);
 	m = HANDLE_FIND(handle, HANDLE_MODULE);
-	if (r == CUDA_SUCCESS && !m)
-		r = CUDA_ERROR_INVALID_HANDLE;
 	if (r == CUDA_SUCCESS)
 		module_destroy(m);
+	else if (m)
+		m->going = false;	/* its context's error is what all calls tell */
 	driver_unlock();
 	print_flush();
 	return r;

@@ -42,6 +42,7 @@ struct module {
 	struct sg_module *code;
 	struct function *functions;	/* one for each of the code's kernels, in its order */
 	size_t nr;
+	bool going;			/* being unloaded: no new work uses it */
 };
 
 struct kernel {
@@ -66,6 +67,13 @@ struct library {
 /* All with the lock held. Takes code over on success. */
 CUresult module_create(struct context *ctx, struct sg_module *code, struct library *lib,
 		       struct module **out);
+/*
+ * Before its end: no new work finds its functions and variables, and module_empty() waits for what
+ * there is, in all contexts: a kernel may be in another's graph, and a variable in another's copies.
+ * As context_drain_all().
+ */
+void module_retire(struct module *m);
+CUresult module_empty(struct module *m);
 /* Nothing may be running in it. */
 void module_destroy(struct module *m);
 /* Gives f its handle. */
@@ -78,6 +86,8 @@ CUresult library_module(struct library *lib, struct context *ctx, struct module 
 /* Code of the library in any context, or in none. */
 CUresult library_code(struct library *lib, struct sg_module **out);
 
+/* NULL: there is none, or its module or context is going. */
+struct function *function_by_handle(const void *handle);
 /* A function of ctx by its handle, or that of a kernel, which CUDA takes in its place. */
 CUresult function_find(struct context *ctx, CUfunction handle, struct function **out);
 /* A function or a kernel of any context. */
