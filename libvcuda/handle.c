@@ -102,9 +102,24 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 	return number ? MAGIC << 40 | (uint64_t)kind << 32 | number : 0;
 }
 
-bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle)
+/* So do some addresses of a program's. */
+static bool looks_like_one(enum cuda_handle_kind kind, const void *handle)
 {
 	return (uintptr_t)handle >> 32 == (MAGIC << 8 | kind);
+}
+
+bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle)
+{
+	uint32_t number = (uint32_t)(uintptr_t)handle, i = number & SLOT_MASK;
+	struct table *t = &tables[kind];
+	bool given;
+
+	if (!looks_like_one(kind, handle))
+		return false;
+	pthread_mutex_lock(&t->lock);
+	given = i && i < t->used && number >> SLOT_BITS <= slot_at(t, i)->generation;
+	pthread_mutex_unlock(&t->lock);
+	return given;
 }
 
 static struct slot *find(enum cuda_handle_kind kind, const void *handle)
@@ -113,7 +128,7 @@ static struct slot *find(enum cuda_handle_kind kind, const void *handle)
 	uint32_t number = h;
 	struct slot *s;
 
-	if (!vcuda_handle_was_given(kind, handle))
+	if (!looks_like_one(kind, handle))
 		return NULL;
 	s = slot_at(&tables[kind], number & SLOT_MASK);
 	if (!number || !s || atomic_load_explicit(&s->number, memory_order_acquire) != number)
@@ -154,7 +169,7 @@ static struct slot *find_last(enum cuda_handle_kind kind, const void *handle)
 	uint32_t number = (uint32_t)(uintptr_t)handle;
 	struct slot *s;
 
-	if (!vcuda_handle_was_given(kind, handle))
+	if (!looks_like_one(kind, handle))
 		return NULL;
 	s = slot_at(&tables[kind], number & SLOT_MASK);
 	if (!s || atomic_load(&s->number) || ((s->generation - 1) & GEN_MASK) != number >> SLOT_BITS)

@@ -179,7 +179,7 @@ uint64_t vcuda_handle_new(enum cuda_handle_kind kind, struct vcuda_object **obj)
 /* The object, NULL when the handle is not live or of another kind. */
 struct vcuda_object *vcuda_handle_get(enum cuda_handle_kind kind, const void *handle);
 void vcuda_handle_del(enum cuda_handle_kind kind, const void *handle);
-/* It looks like one that was given out, and may be stale: not so garbage. */
+/* It was given out once, and may be stale: not so garbage, an address that looks like one included. */
 bool vcuda_handle_was_given(enum cuda_handle_kind kind, const void *handle);
 /*
  * Notes of a handle that is not live any more that its object went with its context, and when, as the

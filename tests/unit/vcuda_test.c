@@ -94,6 +94,20 @@ static void garbage_is_no_handle(void **state)
 			assert_null(vcuda_handle_get(kind, (void *)garbage[i]));
 }
 
+static void what_was_given_is_told_from_an_address_that_looks_like_it(void **state)
+{
+	uintptr_t h = vcuda_handle_new(CUDA_HANDLE_event, NULL);
+
+	(void)state;
+	assert_true(vcuda_handle_was_given(CUDA_HANDLE_event, (void *)h));
+	assert_false(vcuda_handle_was_given(CUDA_HANDLE_stream, (void *)h));
+	vcuda_handle_del(CUDA_HANDLE_event, (void *)h);
+	assert_true(vcuda_handle_was_given(CUDA_HANDLE_event, (void *)h));
+	assert_false(vcuda_handle_was_given(CUDA_HANDLE_event, (void *)((h & ~0xffffffffull) | 0x0c0d4060)));
+	assert_false(vcuda_handle_was_given(CUDA_HANDLE_event, (void *)(h + 0x80000000u)));
+	assert_false(vcuda_handle_was_given(CUDA_HANDLE_event, (void *)(h & ~0xffffffffull)));
+}
+
 static void a_hundred_thousand_handles_are_all_different(void **state)
 {
 	static void *h[100000];
@@ -390,6 +404,7 @@ int main(void)
 		cmocka_unit_test(a_handle_is_found_by_its_kind_alone),
 		cmocka_unit_test(a_deleted_handle_is_not_found_though_its_slot_is_used_again),
 		cmocka_unit_test(garbage_is_no_handle),
+		cmocka_unit_test(what_was_given_is_told_from_an_address_that_looks_like_it),
 		cmocka_unit_test(a_hundred_thousand_handles_are_all_different),
 		cmocka_unit_test(the_version_asked_for_chooses_the_variant),
 		cmocka_unit_test(an_unknown_name_is_not_found_and_gives_null),
