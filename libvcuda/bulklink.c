@@ -21,6 +21,7 @@
 #include "lane.h"
 #include "net.h"
 #include "ring.h"
+#include "stripe.h"
 #include "zerocopy.h"
 
 #define LINKS	  4
@@ -29,11 +30,6 @@
 #define SETTLE_MS 100
 
 enum state { NONE, OFFERED, OPENING, READY };
-
-struct stripe_head {
-	struct vwire_frame frame;
-	struct vwire_data data;
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* all of it */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* state */
@@ -110,12 +106,7 @@ static bool send_stripe(int link, const struct vcuda_outbound *o, uint32_t i)
 	static const uint8_t zeros[8];
 	uint64_t offset = (uint64_t)i * VWIRE_STRIPE, left = o->bytes - offset;
 	size_t len = left < VWIRE_STRIPE ? left : VWIRE_STRIPE;
-	struct stripe_head h = {
-		.frame = { .size = htole32(sizeof(h) + vwire_pad(len)),
-			   .op = htole16(VWIRE_OP_DATA),
-			   .seq = htole64(o->seq) },
-		.data = { .offset = htole64(offset), .len = htole64(len) },
-	};
+	struct stripe_head h = stripe_head(o->seq, offset, len);
 	struct iovec iov[] = {
 		{ &h, sizeof(h) },
 		{ (void *)(o->src + offset), len },
@@ -235,15 +226,6 @@ static bool receive(int link, void *p, size_t n)
 			      : vcuda_bulksock_receive(&sockets[link], p, n);
 }
 
-static bool head_is_right(const struct stripe_head *h)
-{
-	uint64_t len = le64toh(h->data.len);
-
-	return le16toh(h->frame.op) == VWIRE_OP_DATA && !h->frame.flags && len &&
-	       len <= VWIRE_STRIPE && le64toh(h->data.offset) % VWIRE_STRIPE == 0 &&
-	       le32toh(h->frame.size) == sizeof(*h) + vwire_pad(len);
-}
-
 static bool receive_stripe(int link)
 {
 	struct stripe_head h;
@@ -258,7 +240,7 @@ static bool receive_stripe(int link)
 	}
 	seq = le64toh(h.frame.seq);
 	len = le64toh(h.data.len);
-	if (head_is_right(&h))
+	if (stripe_head_is_right(&h))
 		dst = vcuda_bulk_claim(seq, le64toh(h.data.offset), len);
 	if (!dst) {
 		vcuda_session_lose(CUDA_ERROR_DEVICE_UNAVAILABLE,

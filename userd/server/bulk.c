@@ -16,6 +16,7 @@
 #include "log.h"
 #include "net.h"
 #include "run.h"
+#include "stripe.h"
 #include "worker.h"
 
 #define NAP_NS	   20000 /* between two looks at a flag that the device raises */
@@ -31,11 +32,6 @@
 struct link {
 	struct worker *w;
 	int fd;
-};
-
-struct stripe_head {
-	struct vwire_frame frame;
-	struct vwire_data data;
 };
 
 /* ---- the end ---- */
@@ -220,15 +216,6 @@ static bool throw_away(int fd, size_t n)
 	return true;
 }
 
-static bool head_is_right(const struct stripe_head *h)
-{
-	uint64_t len = le64toh(h->data.len);
-
-	return le16toh(h->frame.op) == VWIRE_OP_DATA && !h->frame.flags && len &&
-	       len <= VWIRE_STRIPE && le64toh(h->data.offset) % VWIRE_STRIPE == 0 &&
-	       le32toh(h->frame.size) == sizeof(*h) + vwire_pad(len);
-}
-
 /*
  * The copy that a stripe is of; its request may be on its way yet. NULL: there is none, or it has
  * that stripe already.
@@ -272,7 +259,7 @@ static bool receive_stripe(struct link *l)
 
 	if (!receive(l->fd, &h, sizeof(h)))
 		return false;
-	if (!head_is_right(&h)) {
+	if (!stripe_head_is_right(&h)) {
 		violation(l->w, "a frame that is no stripe");
 		return false;
 	}
@@ -342,12 +329,7 @@ static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
 {
 	static const uint8_t zeros[8];
 	size_t len = bulk_stripe_bytes(c, i);
-	struct stripe_head h = {
-		.frame = { .size = htole32(sizeof(h) + vwire_pad(len)),
-			   .op = htole16(VWIRE_OP_DATA),
-			   .seq = htole64(c->seq) },
-		.data = { .offset = htole64((uint64_t)i * VWIRE_STRIPE), .len = htole64(len) },
-	};
+	struct stripe_head h = stripe_head(c->seq, (uint64_t)i * VWIRE_STRIPE, len);
 	struct iovec iov[] = {
 		{ &h, sizeof(h) },
 		{ bulk_slot(&l->w->bulk.out, c->first + i), len },
