@@ -105,7 +105,6 @@ int vcuda_bulksock_connected(struct zerocopy *z, int fd, const struct vwire_bulk
 		struct vwire_bulk bulk;
 	} ask = { .frame = { .size = htole32(sizeof(ask)), .op = htole16(VWIRE_OP_BULK) },
 		  .bulk = *offer };
-	const char *env = getenv("VGPU_ZEROCOPY");
 	struct vwire_frame answer;
 	uint64_t end = net_now() + OPEN_MS;
 	int err;
@@ -124,6 +123,6 @@ int vcuda_bulksock_connected(struct zerocopy *z, int fd, const struct vwire_bulk
 	if (!err && fcntl(fd, F_SETFL, 0) < 0)
 		err = -errno;
 	if (!err)
-		zerocopy_init(z, fd, !env || *env != '0');
+		zerocopy_init(z, fd, zerocopy_is_wanted());
 	return err;
 }

@@ -4,8 +4,16 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+bool zerocopy_is_wanted(void)
+{
+	const char *env = getenv("VGPU_ZEROCOPY");
+
+	return !env || *env != '0';
+}
 
 void zerocopy_init(struct zerocopy *z, int fd, bool wanted)
 {

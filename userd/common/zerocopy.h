@@ -36,6 +36,8 @@ struct zerocopy {
 
 /* wanted: false, sends as usual. */
 void zerocopy_init(struct zerocopy *z, int fd, bool wanted);
+/* The environment has nothing against it: VGPU_ZEROCOPY=0. */
+bool zerocopy_is_wanted(void);
 /* It is worth it, as far as is known. */
 bool zerocopy_is_on(struct zerocopy *z);
 /*

@@ -246,11 +246,10 @@ static void ended_early(struct pump *p, int err)
 static int prepare(struct lane *l)
 {
 	struct fwd_ring ring = l->pump.fwd.ring;
-	const char *env = getenv("VGPU_ZEROCOPY");
 	int err = fwd_init(&l->pump.fwd, &ring, l->sock, &ops, l);
 
 	net_bulk_options(l->sock);
-	zerocopy_init(&l->zero, l->sock, !env || *env != '0');
+	zerocopy_init(&l->zero, l->sock, zerocopy_is_wanted());
 	fwd_zerocopy(&l->pump.fwd, &l->zero);
 	if (!err)
 		err = fwd_prefix(&l->pump.fwd, l->frame, l->frame_len);
