@@ -6,11 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRAPPER_MAGIC	0x466243b1u
-#define FATBIN_MAGIC	0xba55ed50u
 #define FATBIN_HEADER	16u
 #define ENTRY_HEADER	64u	/* at least */
-#define KIND_ELF	2u
 
 struct fatbin {
 	uint32_t magic;
@@ -78,7 +75,7 @@ static uint64_t entry_bytes(const uint8_t *p, uint64_t left)
 		return 0;
 	if (le32toh(e.packed_bytes) > e.bytes)
 		return 0;
-	if (le16toh(e.kind) == KIND_ELF && !e.packed_bytes &&
+	if (le16toh(e.kind) == FATBIN_ELF && !e.packed_bytes &&
 	    !elf_is_whole(p + e.header_bytes, e.bytes))
 		return 0;
 	return e.header_bytes + e.bytes;
@@ -119,11 +116,11 @@ static uint64_t fatbin_bytes(const uint8_t *p, uint64_t left)
 
 static void wrap(struct image_source *s, const void *fatbin)
 {
-	s->wrapper = (struct image_wrapper){
-		.magic = WRAPPER_MAGIC,
+	s->wrapper = (struct fatbin_wrapper){
+		.magic = FATBIN_WRAPPER_MAGIC,
 		.version = 2,
 		.data = fatbin,
-		.more = s->fatbins,
+		.list = s->fatbins,
 	};
 	s->code = &s->wrapper;
 }

@@ -12,17 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fatbin.h"
+
 #define IMAGE_PAD	128u	/* zero bytes that stand behind an image in memory */
 
-/* The wrapper of fatbinary_section.h. */
-struct image_wrapper {
-	uint32_t magic, version;
-	const void *data;
-	const void *more;	/* version 2: NULL-terminated list of relocatable fatbins */
-};
-
 struct image_source {
-	struct image_wrapper wrapper;
+	struct fatbin_wrapper wrapper;
 	const void **fatbins;
 	const void *code;	/* for the driver: the wrapper, or the bytes */
 };

@@ -61,21 +61,25 @@ static void find_cubin(struct load *l)
 	}
 }
 
-CUresult load_take(struct load *l)
+/* What is kept of the image: the library, or its cubin. */
+static bool take_kept(struct load *l)
 {
 	struct worker *w = l->rq->w;
+
+	if (load_is(l, VWIRE_MODULE_F_LIBRARY) &&
+	    preload_take(w, l->head.hash, &l->ready, &l->unpacked))
+		return true;
+	l->unpacked = imagecache_get_cubin(&w->cache, l->head.hash, IMAGE_PAD, &l->cubin_bytes);
+	l->cubin = l->unpacked;
+	return l->cubin;
+}
+
+CUresult load_take(struct load *l)
+{
 	CUresult r;
 
-	if (load_is(l, VWIRE_MODULE_F_CACHED) && load_is(l, VWIRE_MODULE_F_LIBRARY) &&
-	    wants_cubin(l) && preload_take(w, l->head.hash, &l->ready, &l->unpacked))
+	if (load_is(l, VWIRE_MODULE_F_CACHED) && wants_cubin(l) && take_kept(l))
 		return CUDA_SUCCESS;
-	if (load_is(l, VWIRE_MODULE_F_CACHED) && wants_cubin(l)) {
-		l->unpacked = imagecache_get_cubin(&w->cache, l->head.hash, IMAGE_PAD,
-						   &l->cubin_bytes);
-		l->cubin = l->unpacked;
-		if (l->cubin)
-			return CUDA_SUCCESS;
-	}
 	r = load_is(l, VWIRE_MODULE_F_CACHED) ? take_cached(l) : take_sent(l);
 	if (r == CUDA_SUCCESS && wants_cubin(l))
 		find_cubin(l);
@@ -117,23 +121,20 @@ CUresult load_library(CUlibrary *library, const void *cubin, size_t n)
 static CUresult load_cubin(struct load *l)
 {
 	struct module *m = l->module;
-	CUresult r;
+	CUresult r = CUDA_SUCCESS;
 
 	if (!load_is(l, VWIRE_MODULE_F_LIBRARY))
 		return is_whole_cubin(l->cubin, l->cubin_bytes) ? driver_load(l, l->cubin)
 								: CUDA_ERROR_INVALID_IMAGE;
-	r = load_library(&m->library, l->cubin, l->cubin_bytes);
-	if (r == CUDA_SUCCESS)
+	if (l->ready)
+		m->library = l->ready;
+	else
+		r = load_library(&m->library, l->cubin, l->cubin_bytes);
+	if (r == CUDA_SUCCESS) {
 		m->kept = l->unpacked ? l->unpacked : l->image;
-	return r;
-}
-
-static void note_use(struct load *l)
-{
-	struct module *m = l->module;
-
-	if (m->kept)
 		m->recent = recent_add(&l->rq->w->preload.used, l->head.hash);
+	}
+	return r;
 }
 
 /* Where the driver does not take the cubin it may have a use for the PTX, and knows what is wrong. */
@@ -142,17 +143,9 @@ CUresult load_image(struct load *l)
 	struct image_source s;
 	CUresult r;
 
-	if (l->ready) {
-		l->module->library = l->ready;
-		l->module->kept = l->unpacked;
-		note_use(l);
-		return CUDA_SUCCESS;
-	}
-	r = l->cubin ? load_cubin(l) : CUDA_ERROR_NOT_FOUND;
-	if (r == CUDA_SUCCESS) {
-		note_use(l);
+	r = l->ready || l->cubin ? load_cubin(l) : CUDA_ERROR_NOT_FOUND;
+	if (r == CUDA_SUCCESS)
 		return r;
-	}
 	/* of a cubin that the program has brought itself it says nothing about others */
 	l->rq->w->takes_no_cubin |= r == CUDA_ERROR_NO_BINARY_FOR_GPU && l->cubin != l->image;
 	l->cubin_is_new = false;
