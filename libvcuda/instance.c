@@ -7,6 +7,7 @@
  * same image. Here its kernels are as the library's own are, under numbers of their own.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "load.h"
 
@@ -48,6 +49,8 @@ static struct vcuda_module *make(struct vcuda_module *m, CUcontext ctx)
 	i->image = m->image;
 	i->image_bytes = m->image_bytes;
 	i->code = m->code;
+	i->is_hashed = m->is_hashed;
+	memcpy(i->hash, m->hash, sizeof(i->hash));
 	i->handle = vcuda_handle_new(CUDA_HANDLE_library, &o);
 	if (!i->handle || !copy_kernels(i)) {
 		vcuda_handle_del(CUDA_HANDLE_library, (void *)(uintptr_t)i->handle);

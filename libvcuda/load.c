@@ -30,11 +30,22 @@ static bool server_has(const uint8_t hash[16])
 	return false;
 }
 
+/* Of the module's image, which is large: reckoned once. */
+static const uint8_t *hash_of(struct vcuda_module *m, const struct vcuda_image *image)
+{
+	if (!m->is_hashed)
+		vcuda_image_hash(image, m->hash);
+	m->is_hashed = true;
+	return m->hash;
+}
+
 /* ---- the request ---- */
+
+static const struct vcuda_jit no_options;
 
 /* w: NULL for one without an answer. */
 static CUresult request(struct vcuda_module *m, const struct vcuda_image *image, bool cached,
-			const uint8_t hash[16], const struct vcuda_jit *j, struct vcuda_wait *w)
+			const struct vcuda_jit *j, struct vcuda_wait *w)
 {
 	struct vwire_module_load h = {
 		.module = htole32((uint32_t)m->handle),
@@ -48,7 +59,7 @@ static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
 				    { j->options, j->nr * sizeof(j->options[0]) } };
 	CUresult r = CUDA_SUCCESS;
 
-	memcpy(h.hash, hash, 16);
+	memcpy(h.hash, hash_of(m, image), sizeof(h.hash));
 	vcuda_submit_lock();
 	if (!cached)
 		r = vcuda_image_send(image);
@@ -60,12 +71,12 @@ static CUresult request(struct vcuda_module *m, const struct vcuda_image *image,
 }
 
 static CUresult ask(struct vcuda_module *m, const struct vcuda_image *image, bool cached,
-		    const uint8_t hash[16], const struct vcuda_jit *j, struct vcuda_wait *w)
+		    const struct vcuda_jit *j, struct vcuda_wait *w)
 {
 	CUresult r;
 
 	memset(w, 0, sizeof(*w));
-	r = request(m, image, cached, hash, j, w);
+	r = request(m, image, cached, j, w);
 	return r ? r : vcuda_wait(w);
 }
 
@@ -192,21 +203,21 @@ static CUresult set_again(const struct vcuda_module *m)
 }
 
 static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *image,
-			   const uint8_t hash[16], struct vcuda_jit *j)
+			   struct vcuda_jit *j)
 {
 	uint64_t start = vcuda_now_ns();
-	bool cached = server_has(hash);
+	bool cached = server_has(hash_of(m, image));
 	struct vcuda_table *t = NULL;
 	struct vcuda_wait w;
 	CUresult r;
 
-	r = ask(m, image, cached, hash, j, &w);
+	r = ask(m, image, cached, j, &w);
 	if (r == CUDA_ERROR_NOT_FOUND && cached && w.reserved & VWIRE_MODULE_F_SEND) {
 		free(w.reply);
-		r = ask(m, image, false, hash, j, &w);
+		r = ask(m, image, false, j, &w);
 	}
 	if (!r && !asks_more(j))
-		t = vcuda_table_new(hash, w.reply, w.reply_len);
+		t = vcuda_table_new(m->hash, w.reply, w.reply_len);
 	r = take_table(m, &w, j, vcuda_now_ns() - start, r);
 	free(w.reply);
 	if (!r && vcuda_module_is_whole(m))
@@ -222,14 +233,14 @@ static CUresult list_there(struct vcuda_module *m, const struct vcuda_image *ima
 /* ---- the same from an earlier answer ---- */
 
 /* CUDA_ERROR_NOT_FOUND: there is none. */
-static CUresult list_again(struct vcuda_module *m, const uint8_t hash[16])
+static CUresult list_again(struct vcuda_module *m)
 {
 	struct vcuda_wait w = { 0 };
 	struct vcuda_jit none = { 0 };
 	unsigned int i;
 	CUresult r;
 
-	w.reply = vcuda_table_copy(hash, &w.reply_len);
+	w.reply = vcuda_table_copy(m->hash, &w.reply_len);
 	if (!w.reply)
 		return CUDA_ERROR_NOT_FOUND;
 	r = take_table(m, &w, &none, 0, CUDA_SUCCESS);
@@ -250,20 +261,16 @@ static unsigned int device_sm(void)
 	       d[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR];
 }
 
-static const struct vcuda_jit no_options;
 
 /* An image that the server has costs a few bytes to name: it loads it while it is unpacked here. */
 static CUresult send_ahead(struct vcuda_module *m, const struct vcuda_image *image)
 {
-	uint8_t hash[16];
 	CUresult r;
 
-	if (!nr_at_server || !vcuda_image_is_packed(image, device_sm()))
+	if (!nr_at_server || !vcuda_image_is_packed(image, device_sm()) ||
+	    !server_has(hash_of(m, image)))
 		return CUDA_SUCCESS;
-	vcuda_image_hash(image, hash);
-	if (!server_has(hash))
-		return CUDA_SUCCESS;
-	r = request(m, image, true, hash, &no_options, NULL);
+	r = request(m, image, true, &no_options, NULL);
 	if (!r)
 		atomic_store(&m->sent, true);
 	return r;
@@ -346,24 +353,22 @@ static CUresult keep_image(struct vcuda_module *m, const struct vcuda_image *ima
 CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, struct vcuda_jit *j)
 {
 	bool again = m->kernels;
-	uint8_t hash[16];
 	CUresult r;
 
 	m->image_bytes = image->bytes;
 	r = again ? CUDA_ERROR_NOT_FOUND : list_here(m, image);
 	if (r == CUDA_ERROR_NOT_FOUND) {
 		m->no_barriers = vcuda_image_has_no_barriers(image);
-		vcuda_image_hash(image, hash);
-		memcpy(&m->code, hash, sizeof(m->code));
+		memcpy(&m->code, hash_of(m, image), sizeof(m->code));
 		if (!again && !asks_more(j))
-			r = list_again(m, hash);
+			r = list_again(m);
 	}
 	if (!r) {
 		vcuda_jit_give(j, (struct vcuda_iov){ 0 }, (struct vcuda_iov){ 0 }, 0);
 		m->read_here = true;
 		r = keep_image(m, image);
 	} else if (r == CUDA_ERROR_NOT_FOUND) {
-		r = list_there(m, image, hash, j);
+		r = list_there(m, image, j);
 		if (!r && m->library && !asks_more(j))
 			r = keep_image(m, image);
 	}
@@ -376,13 +381,11 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 
 CUresult vcuda_module_send(struct vcuda_module *m)
 {
-	uint8_t hash[16];
 	CUresult r;
 
 	if (atomic_load(&m->sent))
 		return CUDA_SUCCESS;
-	vcuda_image_hash(&m->image, hash);
-	r = request(m, &m->image, server_has(hash), hash, &no_options, NULL);
+	r = request(m, &m->image, server_has(hash_of(m, &m->image)), &no_options, NULL);
 	if (r)
 		return r;
 	if (!m->library) {

@@ -33,6 +33,8 @@ struct vcuda_module {
 	struct vcuda_image image;
 	void *kept;
 	uint64_t image_bytes;
+	uint8_t hash[16];		/* of the image, once is_hashed */
+	bool is_hashed;
 	uint64_t code;			/* part of the image's hash, where the server listed it */
 	unsigned int nr_kernels;
 	struct vcuda_kernel *kernels;
