@@ -72,27 +72,30 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 }
 static DEVICE_ATTR_RO(state);
 
-static ssize_t server_show(struct device *dev, struct device_attribute *attr, char *buf)
+/* A line that the daemon reports. */
+static ssize_t show_text(const char *text, char *buf)
 {
-	struct vgpu_device *device = dev_get_drvdata(dev);
 	ssize_t length;
 
 	mutex_lock(&vgpu_lock);
-	length = sysfs_emit(buf, "%s\n", device->server);
+	length = sysfs_emit(buf, "%s\n", text);
 	mutex_unlock(&vgpu_lock);
 	return length;
+}
+
+static ssize_t server_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct vgpu_device *device = dev_get_drvdata(dev);
+
+	return show_text(device->server, buf);
 }
 static DEVICE_ATTR_RO(server);
 
 static ssize_t name_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct vgpu_device *device = dev_get_drvdata(dev);
-	ssize_t length;
 
-	mutex_lock(&vgpu_lock);
-	length = sysfs_emit(buf, "%s\n", device->name);
-	mutex_unlock(&vgpu_lock);
-	return length;
+	return show_text(device->name, buf);
 }
 static DEVICE_ATTR_RO(name);
 
