@@ -529,6 +529,18 @@ static void a_number_taken_twice_is_an_error(void **state)
 	assert_exits();
 }
 
+/* A command that has to succeed. */
+__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
+{
+	char command[160];
+	va_list list;
+
+	va_start(list, format);
+	assert_in_range(vsnprintf(command, sizeof(command), format, list), 0, sizeof(command) - 1);
+	va_end(list);
+	assert_int_equal(system(command), 0);
+}
+
 static void start_cached(const char *dir, const char *tenant)
 {
 	client_start(&client, dir);
@@ -558,7 +570,7 @@ static size_t images_told(uint8_t hash[16])
 static void an_image_is_kept_for_the_tenant_and_only_for_it(void **state)
 {
 	static const char text[] = "// a text to keep";
-	char dir[] = "/tmp/worker_cache_XXXXXX", command[64];
+	char dir[] = "/tmp/worker_cache_XXXXXX";
 	uint8_t hash[16], want[16];
 	struct vwire_rd rd;
 	uint64_t seq;
@@ -588,8 +600,7 @@ static void an_image_is_kept_for_the_tenant_and_only_for_it(void **state)
 		((const struct vwire_reply *)(client.frame + sizeof(struct vwire_frame)))->reserved,
 		VWIRE_MODULE_F_SEND);
 	assert_int_equal(client_end(&client), 0);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	assert_int_equal(system(command), 0);
+	shell("rm -r %s", dir);
 }
 
 /* A fatbin with one cubin for the double's device, packed: a head that says it has no sections. */
@@ -643,7 +654,7 @@ static uint32_t kernels_of(const char *dir, const void *image, size_t n, uint32_
 
 static void a_packed_cubin_is_kept_unpacked(void **state)
 {
-	char dir[] = "/tmp/worker_cache_XXXXXX", command[160];
+	char dir[] = "/tmp/worker_cache_XXXXXX";
 	uint8_t image[1024];
 	size_t n = make_packed(image, sizeof(image), 0);
 
@@ -651,31 +662,24 @@ static void a_packed_cubin_is_kept_unpacked(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(kernels_of(dir, image, n, 0), 2);
 	/* the hash and 4096 bytes */
-	snprintf(command, sizeof(command), "[ $(stat -c %%s %s/one/*-90) = 4112 ]", dir);
-	assert_int_equal(system(command), 0);
+	shell("[ $(stat -c %%s %s/one/*-90) = 4112 ]", dir);
 	/* The next session loads it before it is asked for. */
-	snprintf(command, sizeof(command), "[ $(wc -c < %s/one/recent) = 33 ]", dir);
-	assert_int_equal(system(command), 0);
+	shell("[ $(wc -c < %s/one/recent) = 33 ]", dir);
 	/* What is needed is in it alone. */
-	snprintf(command, sizeof(command), "for f in %s/one/*[!-]??; do [ $f != ${f%%-90} ] || : > $f; done", dir);
-	assert_int_equal(system(command), 0);
+	shell("for f in %s/one/*[!-]??; do [ $f != ${f%%-90} ] || : > $f; done", dir);
 	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 2);
 	/* A damaged one is made anew. */
-	snprintf(command, sizeof(command), "rm %s/one/*", dir);
-	assert_int_equal(system(command), 0);
+	shell("rm %s/one/*", dir);
 	assert_int_equal(kernels_of(dir, image, n, 0), 2);
-	snprintf(command, sizeof(command), "printf x | dd of=$(echo %s/one/*-90) conv=notrunc status=none", dir);
-	assert_int_equal(system(command), 0);
+	shell("printf x | dd of=$(echo %s/one/*-90) conv=notrunc status=none", dir);
 	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 2);
-	snprintf(command, sizeof(command), "[ $(head -c 1 %s/one/*-90) != x ]", dir);
-	assert_int_equal(system(command), 0);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	assert_int_equal(system(command), 0);
+	shell("[ $(head -c 1 %s/one/*-90) != x ]", dir);
+	shell("rm -r %s", dir);
 }
 
 static void a_cubin_that_the_driver_refuses_is_left_to_it(void **state)
 {
-	char dir[] = "/tmp/worker_cache_XXXXXX", command[96];
+	char dir[] = "/tmp/worker_cache_XXXXXX";
 	uint8_t image[1024];
 	size_t n = make_packed(image, sizeof(image), 1);
 
@@ -683,8 +687,7 @@ static void a_cubin_that_the_driver_refuses_is_left_to_it(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(kernels_of(dir, image, n, 0), 3);
 	assert_int_equal(kernels_of(dir, image, n, VWIRE_MODULE_F_CACHED), 3);
-	snprintf(command, sizeof(command), "[ $(ls %s/one | wc -l) = 1 ]; rm -r %s", dir, dir);
-	assert_int_equal(system(command), 0);
+	shell("[ $(ls %s/one | wc -l) = 1 ]; rm -r %s", dir, dir);
 }
 
 /* A cubin that a program brings for another GPU says nothing about those of libraries. */
