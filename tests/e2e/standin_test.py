@@ -26,6 +26,7 @@ class Proxy:
 
     def __init__(self, port):
         self.port, self.refuses, self.cut_after, self.bulk = port, 0, None, []
+        self.lock = threading.Lock()        # connections come at once, each with a thread
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         threading.Thread(target=self.accept, daemon=True).start()
@@ -41,16 +42,20 @@ class Proxy:
     def serve(self, client):
         server = socket.create_connection(("127.0.0.1", self.port))
         head = client.recv(16, socket.MSG_WAITALL)
-        is_bulk = len(head) == 16 and struct.unpack("<IHHQ", head)[1] == dgsf.OP_BULK
-        if is_bulk and self.refuses:
-            self.refuses -= 1
-            client.close()
-            server.close()
-            return
-        if is_bulk:
-            self.bulk.append(client)
+        limit = None
+        if len(head) == 16 and struct.unpack("<IHHQ", head)[1] == dgsf.OP_BULK:
+            with self.lock:
+                refused = self.refuses > 0
+                if refused:
+                    self.refuses -= 1
+                else:
+                    limit = None if self.bulk else self.cut_after
+                    self.bulk.append(client)
+            if refused:
+                client.close()
+                server.close()
+                return
         server.sendall(head)
-        limit = self.cut_after if is_bulk and len(self.bulk) == 1 else None
         threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
         self.pump(client, server, limit)
 
