@@ -8,7 +8,7 @@ libvcuda_graph := $(wildcard userd/graph/*.c libvcuda/graph/*.c)
 libvcuda_driver := $(wildcard userd/driver/*.c)
 
 libvcuda_src := $(wildcard libvcuda/*.c) build/gen/stubs.gen.c build/gen/ids.gen.c build/gen/procaddr.gen.c build/gen/asserts.gen.c \
-	userd/common/forward.c userd/common/net.c userd/common/zerocopy.c userd/common/env.c $(wildcard userd/image/*.c) $(wildcard userd/cudart/*.c) \
+	userd/common/forward.c userd/common/net.c userd/common/zerocopy.c userd/common/env.c userd/common/halt_poll.c $(wildcard userd/image/*.c) $(wildcard userd/cudart/*.c) \
 	$(libvcuda_graph) $(libvcuda_driver)
 libvcuda_obj := $(patsubst %.c,build/libvcuda/obj/%.o,$(libvcuda_src))
 libvcuda_cflags := -fPIC -fvisibility=hidden -pthread -Ilibvcuda -Ilibvcuda/graph -Iuserd/graph -Iuserd/driver -Iuapi -Ibuild/gen -Iuserd/common -Iuserd/image -Iuserd/cudart -I$(CUDA_HOME)/include

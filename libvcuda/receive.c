@@ -542,20 +542,23 @@ void vcuda_receive_peer_gone(void)
 			   "vgpud, or the connection to the GPU server, has gone");
 }
 
-static bool comes_soon(const struct vcuda_transport *t)
+static bool comes_soon(const struct halt_poll *p, uint64_t look)
 {
-	uint64_t start = t->spin_ns ? vcuda_now_ns() : 0;
+	uint64_t start = look ? vcuda_now_ns() : 0, looked = 0;
 
-	while (t->spin_ns && !available() && !vcuda_session_error())
-		if (vcuda_now_ns() - start > t->spin_ns)
+	while (look && !available() && !vcuda_session_error()) {
+		looked = vcuda_now_ns() - start;
+		if (looked > look)
 			return false;
-	return t->spin_ns;
+		halt_poll_pause(p, looked);
+	}
+	return look;
 }
 
 /* The reader's turn. */
-static bool read_some(void)
+static bool read_some(uint64_t look)
 {
-	return read_frames() || (comes_soon(vcuda_transport()) && read_frames());
+	return read_frames() || (comes_soon(&vcuda_transport()->poll, look) && read_frames());
 }
 
 /* false: the peer has gone. */
@@ -600,10 +603,10 @@ static bool wait_over(const struct vcuda_wait *w, uint64_t freed)
 }
 
 /*
- * With the lock: frames, or a sleep until somebody has handled some. Nobody could wake a thread that
- * sleeps on the module's device.
+ * With the lock: frames, or, after a look for so many nanoseconds, a sleep until somebody has handled
+ * some. Nobody could wake a thread that sleeps on the module's device.
  */
-static void read_once(void)
+static void read_once(uint64_t look)
 {
 	bool any, lends = vcuda_transport()->direct, there = true;
 
@@ -613,7 +616,7 @@ static void read_once(void)
 	}
 	reading = true;
 	pthread_mutex_unlock(&lock);
-	any = read_some();
+	any = read_some(look);
 	if (!any && !lends)
 		there = sleep_for_frames();
 	pthread_mutex_lock(&lock);
@@ -633,16 +636,18 @@ static void read_once(void)
  */
 static void watch_reader(const struct vcuda_wait *w)
 {
-	uint64_t spin = vcuda_transport()->spin_ns, start = vcuda_now_ns();
+	struct halt_poll *p = &vcuda_transport()->poll;
+	uint64_t look = halt_poll_ns(p), start = vcuda_now_ns(), looked = 0;
 
-	if (!(reading || dozing) || watching || !spin || w->done)
+	if (!(reading || dozing) || watching || !look || w->done)
 		return;
 	watching = true;
 	pthread_mutex_unlock(&lock);
-	while (!w->done && (reading || dozing) && vcuda_now_ns() - start < spin) {
+	while (!w->done && (reading || dozing) && looked < look) {
 		if (!reading)
 			vcuda_drain();
-		__builtin_ia32_pause();
+		halt_poll_pause(p, looked);
+		looked = vcuda_now_ns() - start;
 	}
 	pthread_mutex_lock(&lock);
 	watching = false;
@@ -651,18 +656,23 @@ static void watch_reader(const struct vcuda_wait *w)
 /* Until w is done, or, without w, until vcuda_freed() has reached freed. */
 static void wait_for(const struct vcuda_wait *w, uint64_t freed)
 {
-	uint64_t start = vcuda_now_ns();
+	struct vcuda_transport *t = vcuda_transport();
+	uint64_t start = vcuda_now_ns(), took;
 
+	t->nr_waiting++;
 	pthread_mutex_lock(&lock);
 	if (w)
 		watch_reader(w);
 	while (!wait_over(w, freed))
-		read_once();
+		read_once(halt_poll_ns(&t->poll));
 	/* The session is lost: the reader may still be writing to what w names. It leaves soon. */
 	while (w && !w->done && reading)
 		pthread_cond_wait(&cond, &lock);
 	pthread_mutex_unlock(&lock);
-	vcuda_stats_round_trip(vcuda_now_ns() - start);
+	t->nr_waiting--;
+	took = vcuda_now_ns() - start;
+	halt_poll_note(&t->poll, took);
+	vcuda_stats_round_trip(took);
 }
 
 void vcuda_receive_wake(void)
@@ -674,7 +684,7 @@ void vcuda_receive_until(bool (*over)(void))
 {
 	pthread_mutex_lock(&lock);
 	while (!over() && !vcuda_session_error())
-		read_once();
+		read_once(vcuda_transport()->poll.least);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -209,11 +209,20 @@ static void wait_for_work(struct vcuda_transport *t)
 		eventfd_clear(t->kick);
 }
 
-/* Sleeping and being woken costs more than a short answer takes: after work, look on for a while. */
+/*
+ * Sleeping and being woken costs more than a short answer takes: after work, look on for a while;
+ * where somebody waits, for as long as waits take.
+ */
+static uint64_t patience(struct vcuda_transport *t)
+{
+	return atomic_load_explicit(&t->nr_waiting, memory_order_relaxed) ? halt_poll_ns(&t->poll) :
+									    t->poll.least;
+}
+
 static void *forward(void *arg)
 {
 	struct vcuda_transport *t = arg;
-	uint64_t busy = vcuda_now_ns();
+	uint64_t busy = vcuda_now_ns(), idle;
 	char text[128];
 	int n;
 
@@ -226,12 +235,14 @@ static void *forward(void *arg)
 				  VWIRE_REASON_LOST, text);
 			break;
 		}
-		if (n) {
-			busy = vcuda_now_ns();
-		} else if (!t->spin_ns || vcuda_now_ns() - busy > t->spin_ns) {
-			wait_for_work(t);
-			busy = vcuda_now_ns();
+		idle = n ? 0 : vcuda_now_ns() - busy;
+		if (!n && idle < patience(t)) {
+			halt_poll_pause(&t->poll, idle);
+			continue;
 		}
+		if (!n)
+			wait_for_work(t);
+		busy = vcuda_now_ns();
 	}
 	atomic_store(&t->gone, 1);
 	eventfd_add(t->fd);
@@ -306,7 +317,7 @@ int vcuda_transport_open(struct vcuda_transport *t, char *why, size_t why_len)
 
 	memset(t, 0, sizeof(*t));
 	t->fd = t->sock = t->kick = t->room = t->nudge = -1;
-	t->spin_ns = env_spin_ns();
+	halt_poll_init(&t->poll);
 	if (server && *server)
 		return open_direct(t, server, why, why_len);
 	return open_first_device(t, why, why_len);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "forward.h"
+#include "halt_poll.h"
 
 #define VCUDA_PATH_MAX	256
 
@@ -20,8 +21,8 @@ struct vcuda_transport {
 	int fd;
 	char path[VCUDA_PATH_MAX];	/* of /dev/vgpuN; empty: too long */
 	int nudge;			/* eventfd, with /dev/vgpuN: who reads looks again */
-	/* a side looks that long for more before it sleeps, nanoseconds */
-	uint64_t spin_ns;
+	struct halt_poll poll;		/* how long a side looks for more before it sleeps */
+	_Atomic unsigned int nr_waiting;	/* threads that wait for the server */
 	uint64_t mem_limit;		/* bytes, of the virtual GPU; 0: none */
 	/* Direct mode only. */
 	bool direct;

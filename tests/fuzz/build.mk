@@ -17,7 +17,7 @@ fuzz_CFLAGS = $(COMMON_CFLAGS) -Wno-deprecated-declarations -Wno-unknown-warning
 FUZZ_SECONDS ?= 600
 
 fuzz_worker_C := $(filter-out userd/server/worker.c,$(WORKER_SRC:%=userd/server/%.c)) $(WORKER_GEN:%=build/gen/%.gen.c) \
-	userd/common/log.c userd/common/net.c userd/common/env.c $(wildcard userd/image/*.c) tests/fuzz/worker_driver.c
+	userd/common/log.c userd/common/net.c userd/common/env.c userd/common/halt_poll.c $(wildcard userd/image/*.c) tests/fuzz/worker_driver.c
 fuzz_worker_CFLAGS = $(WORKER_CFLAGS) -DFUZZ_CUDA='"$(CURDIR)/build/softgpu/libcuda.so.1"'
 fuzz_worker_LIBS := -Wl,--wrap=recv,--wrap=sendmsg,--wrap=poll,--wrap=gen_dispatch_find $(WORKER_LIBS)
 fuzz_worker_MAX := 400000

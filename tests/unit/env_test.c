@@ -51,8 +51,24 @@ static void looking_is_as_long_as_is_said(void **state)
 	assert_int_equal(env_spin_ns(), 20000000);
 	setenv("VGPU_SPIN_US", "0", 1);
 	assert_int_equal(env_spin_ns(), 0);
+	assert_int_equal(env_spin_most_ns(), 0);
 	unsetenv("VGPU_SPIN_US");
 	assert_true(env_spin_ns() <= 200000);
+}
+
+static void the_longest_look_is_never_less(void **state)
+{
+	(void)state;
+	setenv("VGPU_SPIN_US", "70", 1);
+	setenv("VGPU_SPIN_MOST_US", "3000", 1);
+	assert_int_equal(env_spin_most_ns(), 3000000);
+	setenv("VGPU_SPIN_MOST_US", "50000", 1);
+	assert_int_equal(env_spin_most_ns(), 20000000);
+	setenv("VGPU_SPIN_MOST_US", "0", 1);
+	assert_int_equal(env_spin_most_ns(), 70000);
+	unsetenv("VGPU_SPIN_MOST_US");
+	assert_true(env_spin_most_ns() == 70000 || env_spin_most_ns() == 5000000);
+	unsetenv("VGPU_SPIN_US");
 }
 
 static void bytes_have_units(void **state)
@@ -80,6 +96,7 @@ int main(void)
 		cmocka_unit_test(time_of_a_control_group),
 		cmocka_unit_test(numbers_stay_within_their_bounds),
 		cmocka_unit_test(looking_is_as_long_as_is_said),
+		cmocka_unit_test(the_longest_look_is_never_less),
 		cmocka_unit_test(bytes_have_units),
 	};
 

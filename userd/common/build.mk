@@ -15,7 +15,7 @@ COMPILED += $(COMMON_OBJS)
 
 # Unit tests need CMocka.
 COMMON_TESTS := build/tests/unit/forward_test build/tests/unit/conf_test build/tests/unit/env_test build/tests/unit/net_test \
-	build/tests/unit/zerocopy_test
+	build/tests/unit/zerocopy_test build/tests/unit/halt_poll_test
 UNIT_TESTS += $(COMMON_TESTS)
 
 $(COMMON_TESTS): build/tests/unit/%: tests/unit/%.c $(COMMON_OBJS)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPIN_MOST_US	20000
+
 int env_bytes(const char *name, uint64_t *v, char *why, size_t n)
 {
 	static const char units[] = "KMG";
@@ -84,5 +86,14 @@ uint64_t env_spin_ns(void)
 {
 	int n = processors();
 
-	return 1000 * env_number("VGPU_SPIN_US", 0, 20000, n >= 8 ? 200 : n >= 4 ? 50 : 0);
+	return 1000 * env_number("VGPU_SPIN_US", 0, SPIN_MOST_US, n >= 8 ? 200 : n >= 4 ? 50 : 0);
+}
+
+uint64_t env_spin_most_ns(void)
+{
+	uint64_t least = env_spin_ns(), most;
+
+	most = 1000 * env_number("VGPU_SPIN_MOST_US", 0, SPIN_MOST_US,
+				 least && processors() >= 8 ? 5000 : 0);
+	return most > least ? most : least;
 }

@@ -31,5 +31,10 @@ int env_cpu_max(const char *line);
  * count that the process may run on, and not more than its control group has the time of.
  */
 uint64_t env_spin_ns(void);
+/*
+ * As long at most where recent waits took that long, in nanoseconds: VGPU_SPIN_MOST_US. By default
+ * 5000 us with eight processors or more, unless VGPU_SPIN_US is 0; else, and at least, env_spin_ns().
+ */
+uint64_t env_spin_most_ns(void);
 
 #endif /* COMMON_ENV_H */

@@ -149,7 +149,7 @@ static void spin_ns(uint64_t ns)
 /* Between two looks. Most flags are raised sooner than a sleep and its end take. */
 static uint64_t nap(struct worker *w, unsigned int *naps, uint64_t ns)
 {
-	if (++*naps <= SPINS && worker_spin_ns()) {
+	if (++*naps <= SPINS && worker_poll()->least) {
 		spin_ns(SPIN_NS);
 		return ns;
 	}

@@ -3,13 +3,13 @@
  * session.c - the executor: a client's frames, from HELLO to the end of the connection
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "env.h"
 #include "log.h"
 #include "run.h"
 #include "worker.h"
@@ -57,13 +57,19 @@ static void protocol_error(struct worker *w, const char *what, const struct vwir
 		     (unsigned long long)le64toh(f->seq));
 }
 
-uint64_t worker_spin_ns(void)
-{
-	static _Atomic uint64_t known;	/* and 1 more */
+static struct halt_poll halt_poll;
 
-	if (!known)
-		known = env_spin_ns() + 1;
-	return known - 1;
+static void poll_init(void)
+{
+	halt_poll_init(&halt_poll);
+}
+
+struct halt_poll *worker_poll(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, poll_init);
+	return &halt_poll;
 }
 
 bool worker_has_input(struct worker *w)
@@ -75,17 +81,22 @@ bool worker_has_input(struct worker *w)
 
 /*
  * A client that waits for one answer after the other sends again within microseconds, and being
- * woken costs more than that: look for a while before sleeping.
+ * woken costs more than that: look for a while before sleeping; where it waits now, for as long as
+ * that takes, too.
  */
 static ssize_t receive(struct worker *w, void *p, size_t n)
 {
-	uint64_t end = worker_now_ns() + worker_spin_ns();
+	struct halt_poll *poll = worker_poll();
+	uint64_t start = worker_now_ns(), looked = 0;
+	uint64_t look = poll->least + (w->wait.nr_jobs ? halt_poll_ns(poll) : 0);
 	ssize_t got;
 
-	while (worker_now_ns() < end) {
+	while (poll->least && looked < look) {
 		got = recv(w->fd, p, n, MSG_DONTWAIT);
 		if (got >= 0 || errno != EAGAIN)
 			return got;
+		halt_poll_pause(poll, looked);
+		looked = worker_now_ns() - start;
 	}
 	return recv(w->fd, p, n, 0);
 }

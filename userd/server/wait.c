@@ -232,16 +232,20 @@ static CUresult job_query(const struct job *job)
 /* Most waits of a busy program are short: a sleep and its wake-up would cost more than they do. */
 static CUresult event_wait(CUevent event)
 {
-	uint64_t end = worker_now_ns() + worker_spin_ns();
-	CUresult r;
+	struct halt_poll *p = worker_poll();
+	uint64_t start = worker_now_ns(), look = halt_poll_enter(p), looked = 0;
+	CUresult r = real.cuEventQuery(event);
 
-	do {
+	while (r == CUDA_ERROR_NOT_READY && looked < look) {
+		halt_poll_pause(p, looked);
 		r = real.cuEventQuery(event);
-		if (r != CUDA_ERROR_NOT_READY)
-			return r;
-		__builtin_ia32_pause();
-	} while (worker_now_ns() < end);
-	return real.cuEventSynchronize(event);
+		looked = worker_now_ns() - start;
+	}
+	halt_poll_leave(p, look);
+	if (r == CUDA_ERROR_NOT_READY)
+		r = real.cuEventSynchronize(event);
+	halt_poll_note(p, worker_now_ns() - start);
+	return r;
 }
 
 static void note_lost(struct worker *w, CUresult *r)
@@ -465,10 +469,10 @@ static bool is_over(struct worker *w, const struct queue *q, const struct job *j
  */
 static void linger(struct worker *w, const struct queue *q, const struct job *job)
 {
-	uint64_t end = worker_now_ns() + worker_spin_ns();
+	uint64_t least = worker_poll()->least, end = worker_now_ns() + least;
 	bool alone;
 
-	if (!job->is_wait || job->is_slow || !worker_spin_ns())
+	if (!job->is_wait || job->is_slow || !least)
 		return;
 	pthread_mutex_lock(&w->wait.lock);
 	alone = !(q && q->head) && !w->wait.data_head;

@@ -101,7 +101,8 @@ struct wait {
 	pthread_cond_t ready;	/* a queue has become ready */
 	pthread_cond_t ended;	/* a job has ended, and nr_ended_waiters wants to know */
 	struct queue *ready_head, **ready_tail;
-	unsigned int nr_threads, nr_idle, nr_covering, nr_ended_waiters, nr_jobs;
+	unsigned int nr_threads, nr_idle, nr_covering, nr_ended_waiters;
+	_Atomic unsigned int nr_jobs;	/* changed with the lock */
 	uint64_t last_order;
 	struct job *data_head, **data_tail;
 	struct mark *marks;		/* to reuse */

@@ -22,6 +22,7 @@
 #include "copy.h"
 #include "device.h"
 #include "function.h"
+#include "halt_poll.h"
 #include "handles.h"
 #include "hostcall.h"
 #include "imagecache.h"
@@ -82,8 +83,8 @@ extern struct realcuda real;
  * control_end.
  */
 uint32_t worker_serve(struct worker *w);
-/* How long a thread asks for what it waits for before it sleeps, as env_spin_ns(). */
-uint64_t worker_spin_ns(void);
+/* How long a thread asks for what it waits for before it sleeps. */
+struct halt_poll *worker_poll(void);
 /* More of the client is there, or its end. Executor only. */
 bool worker_has_input(struct worker *w);
 /* Closes the session: text names the row. On the executor, or bulk.c's threads, which wake it. */

@@ -8,7 +8,7 @@ WORKER_SRC := worker session run context handles memory vmm share module load pr
 WORKER_IMAGE_OBJS := $(patsubst userd/image/%.c,$(WORKER_OUT)/image_%.o,$(wildcard userd/image/*.c))
 WORKER_GEN := dispatch ids realcuda
 WORKER_OBJS := $(WORKER_SRC:%=$(WORKER_OUT)/%.o) $(WORKER_IMAGE_OBJS) $(WORKER_GEN:%=$(WORKER_OUT)/%.gen.o)
-WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o $(COMMON_OUT)/env.o
+WORKER_COMMON := $(COMMON_OUT)/log.o $(COMMON_OUT)/net.o $(COMMON_OUT)/env.o $(COMMON_OUT)/halt_poll.o
 WORKER_CFLAGS := $(COMMON_CFLAGS) -Iuserd/server -Iuserd/image -Ibuild/gen -I$(CUDA_HOME)/include
 
 WORKER_LIBS := -l:libzstd.a -l:liblz4.a -ldl -lpthread
