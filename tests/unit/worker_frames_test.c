@@ -702,7 +702,6 @@ static void a_cubin_for_another_device_is_the_programs_error(void **state)
 	uint64_t seq;
 
 	(void)state;
-	client_start(&client, NULL);
 	client_open(&client);
 	seq = client_image(&client, &other, sizeof(other), 1, VWIRE_MODULE_F_LIBRARY, 0);
 	assert_int_equal(client_reply(&client, seq, NULL), CUDA_ERROR_NO_BINARY_FOR_GPU);
@@ -722,7 +721,6 @@ static void a_library_that_is_not_unloaded_keeps_its_code(void **state)
 	uint64_t seq;
 
 	(void)state;
-	client_start(&client, NULL);
 	client_open(&client);
 	client_kernels(&client, 1, 0, ids);
 	seq = client_image(&client, image, n, 2, VWIRE_MODULE_F_LIBRARY, 0);

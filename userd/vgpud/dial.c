@@ -75,7 +75,8 @@ void dial_start(struct dial *d, struct event_loop *loop, const struct net_addr *
 	dial_cancel(d);
 	d->loop = loop;
 	d->nr_addrs = nr_addrs < DIAL_ADDRS ? nr_addrs : DIAL_ADDRS;
-	memcpy(d->addrs, addrs, d->nr_addrs * sizeof(*addrs));
+	if (d->nr_addrs > 0)
+		memcpy(d->addrs, addrs, d->nr_addrs * sizeof(*addrs));
 	d->next = 0;
 	d->timeout_ms = timeout_ms;
 	d->result = -EHOSTUNREACH;
