@@ -14,6 +14,7 @@
 # make check-tsan     check-vcuda under ThreadSanitizer
 # make check-runtimes  of make check what runs on libcudart of other versions
 # make fuzz       FUZZ_SECONDS for every decoder: fuzz-worker, fuzz-client, fuzz-wire, fuzz-image, fuzz-vgpud, fuzz-softgpu
+# make fuzz-check     each of them for 15 s, over its seeds first: a part of .ci/run; skipped without clang
 # make fuzz-rows      which rows of cuda.def the fuzzer of the worker reaches
 # make fuzz-softgpu   softgpu's parser under libFuzzer, random programs against a plain interpreter
 # make gpulibraries  there too: PyTorch and the CUDA libraries through DGSF

@@ -121,4 +121,10 @@ fuzz-rows: $(fuzz_OUT)/worker/worker_fuzz fuzz-seeds
 
 fuzz: fuzz-softgpu $(fuzz_TARGETS:%=fuzz-%)
 
-.PHONY: fuzz fuzz-rows fuzz-seeds
+# A short time for each, in tests/run.py's limit for one with its build.
+FUZZ_CHECK_SECONDS ?= 15
+fuzz-check:
+	$(Q)DGSF_TEST_LIMIT=900 fuzz_CC=$(fuzz_CC) $(PYTHON3) tests/run.py \
+		$(foreach t,$(fuzz_TARGETS) softgpu,tests/fuzz/check.sh:$(t):$(FUZZ_CHECK_SECONDS))
+
+.PHONY: fuzz fuzz-check fuzz-rows fuzz-seeds
