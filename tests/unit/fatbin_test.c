@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <zstd.h>
 
+#include "code.h"
 #include "decompress.h"
 #include "fatbin.h"
 
@@ -239,10 +240,51 @@ static void lengths_of_entries_are_checked(void **state)
 		put(&b, 16 + bad[i].at, &bad[i].value, bad[i].n);
 		assert_int_equal(walk(at_edge(b.data, b.len), b.len), -1);
 	}
-	/* Both codecs at once, or a codec without a compressed size. */
+	/* A codec without a compressed size. */
 	begin(&b);
-	add(&b, FATBIN_PTX, 80, FATBIN_F_LZ4 | FATBIN_F_ZSTD, lz4_block, sizeof(lz4_block), 26);
+	add(&b, FATBIN_PTX, 80, FATBIN_F_LZ4, lz4_block, sizeof(lz4_block), 0);
 	assert_int_equal(walk(at_edge(b.data, b.len), b.len), -1);
+}
+
+/* It may be for another driver than ours, and for another architecture. */
+static void an_unknown_codec_hides_no_other_entry(void **state)
+{
+	static const uint64_t codecs[] = { 0, FATBIN_F_LZ4 | FATBIN_F_ZSTD };
+	struct fatbin_entry e;
+	struct fatbin_walk w;
+	struct builder b;
+	char out[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+		begin(&b);
+		add(&b, FATBIN_ELF, 80, codecs[i], lz4_block, sizeof(lz4_block), 26);
+		add(&b, FATBIN_ELF, 75, FATBIN_F_LZ4, lz4_block, sizeof(lz4_block), 26);
+		assert_true(fatbin_begin(&w, at_edge(b.data, b.len), b.len));
+		assert_int_equal(fatbin_next(&w, &e), 1);
+		assert_int_equal(e.codec, FATBIN_UNKNOWN);
+		assert_false(fatbin_decompress(&e, out));
+		assert_int_equal(fatbin_next(&w, &e), 1);
+		assert_true(fatbin_decompress(&e, out));
+		assert_int_equal(fatbin_next(&w, &e), 0);
+		assert_true(code_find(at_edge(b.data, b.len), b.len, 75, &e));
+		assert_int_equal(e.codec, FATBIN_LZ4);
+		assert_false(code_find(at_edge(b.data, b.len), b.len, 86, &e));
+	}
+}
+
+/* No compiler writes any: what is there is too short for an entry. */
+static void nothing_stands_behind_the_last_entry(void **state)
+{
+	struct builder b;
+
+	(void)state;
+	for (size_t n = 1; n < 64; n++) {
+		build(&b);
+		b.len += n;
+		PUT(&b, 8, uint64_t, b.len - 16);
+		assert_int_equal(walk(at_edge(b.data, b.len), b.len), -1);
+	}
 }
 
 static bool lz4(const void *in, size_t in_size, void *out, size_t out_size)
@@ -340,6 +382,8 @@ int main(void)
 		cmocka_unit_test(totals_that_lie_are_refused),
 		cmocka_unit_test(damaged_fatbins_are_survived),
 		cmocka_unit_test(lengths_of_entries_are_checked),
+		cmocka_unit_test(an_unknown_codec_hides_no_other_entry),
+		cmocka_unit_test(nothing_stands_behind_the_last_entry),
 		cmocka_unit_test(damaged_lz4_is_refused),
 		cmocka_unit_test(forms_are_told_apart),
 		cmocka_unit_test(cubins_have_a_size),

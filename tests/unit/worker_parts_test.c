@@ -203,7 +203,7 @@ static void put_u64(struct image_case *c, size_t at, uint64_t v)
 static size_t add_elf(uint8_t *p)
 {
 	Elf64_Ehdr e = {
-		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64 },
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB },
 		.e_shoff = 80,
 		.e_shnum = 2,
 		.e_shentsize = 64,
@@ -264,6 +264,9 @@ static void a_fatbin_is_taken_whole_or_not_at_all(void **state)
 		assert_false(opens(&c, n, false));
 	/* More than the fatbin says. */
 	assert_false(opens(&c, c.n + 64, false));
+	/* More than its entries. */
+	put_u64(&c, 8, c.n - 16 + 8);
+	assert_false(opens(&c, c.n + 8, false));
 }
 
 static void lengths_in_a_fatbin_are_checked(void **state)

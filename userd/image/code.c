@@ -34,7 +34,7 @@ bool code_find(const void *fatbin, size_t n, unsigned int sm, struct fatbin_entr
 			found = preference(&e, sm);
 			*best = e;
 		}
-	return !r && found;
+	return !r && found && best->codec != FATBIN_UNKNOWN;
 }
 
 void *code_alloc(size_t n)

@@ -24,6 +24,8 @@ bool fatbin_decompress(const struct fatbin_entry *e, void *out)
 		return lz4_decompress(e, out);
 	case FATBIN_ZSTD:
 		return ZSTD_decompress(out, e->plain_size, e->data, e->size) == e->plain_size;
+	case FATBIN_UNKNOWN:
+		break;
 	}
 	return false;
 }

@@ -100,7 +100,10 @@ static bool extend(uint64_t offset, uint64_t len, size_t avail, uint64_t *end)
 	return true;
 }
 
-/* The file ends with the last of: section headers, program headers, contents of sections. */
+/*
+ * The file ends with the last of: section headers, program headers, contents of sections. One of no
+ * type has none, but what it says of them is checked too.
+ */
 static bool elf_size(const unsigned char *p, size_t avail, size_t *size)
 {
 	uint64_t end = sizeof(Elf64_Ehdr);
@@ -120,9 +123,11 @@ static bool elf_size(const unsigned char *p, size_t avail, size_t *size)
 	    !extend(eh.e_phoff, (uint64_t)eh.e_phnum * sizeof(Elf64_Phdr), avail, &end))
 		return false;
 	for (unsigned int i = 0; i < eh.e_shnum; i++) {
+		uint64_t none = 0;
+
 		memcpy(&sh, p + eh.e_shoff + i * sizeof(sh), sizeof(sh));
-		if (sh.sh_type != SHT_NOBITS && sh.sh_type != SHT_NULL &&
-		    !extend(sh.sh_offset, sh.sh_size, avail, &end))
+		if (sh.sh_type != SHT_NOBITS &&
+		    !extend(sh.sh_offset, sh.sh_size, avail, sh.sh_type ? &end : &none))
 			return false;
 	}
 	*size = end;
@@ -166,9 +171,12 @@ static bool set_codec(struct fatbin_entry *e, uint32_t compressed, uint64_t plai
 	e->plain_size = e->size;
 	if (!compressed)
 		return !lz4 && !zstd;
-	if (compressed > e->size || lz4 == zstd || plain_size > SIZE_MAX / 2)
+	if (compressed > e->size || plain_size > SIZE_MAX / 2)
 		return false;
-	e->codec = lz4 ? FATBIN_LZ4 : FATBIN_ZSTD;
+	if (lz4 == zstd)
+		e->codec = FATBIN_UNKNOWN;
+	else
+		e->codec = lz4 ? FATBIN_LZ4 : FATBIN_ZSTD;
 	e->size = compressed;
 	e->plain_size = plain_size;
 	return true;

@@ -36,7 +36,12 @@ struct fatbin_wrapper {
 
 enum fatbin_kind { FATBIN_PTX = 1, FATBIN_ELF = 2 };
 
-enum fatbin_codec { FATBIN_STORED, FATBIN_LZ4, FATBIN_ZSTD };
+enum fatbin_codec {
+	FATBIN_STORED,
+	FATBIN_LZ4,
+	FATBIN_ZSTD,
+	FATBIN_UNKNOWN,		/* the driver may know it, fatbin_decompress() does not */
+};
 
 #define FATBIN_F_64BIT		0x1
 #define FATBIN_F_LZ4		0x2000
@@ -50,7 +55,7 @@ struct fatbin_entry {
 	uint64_t flags;
 	enum fatbin_codec codec;
 	const void *data;		/* the payload */
-	size_t size; /* its bytes, compressed or not, without padding if compressed */
+	size_t size;			/* its bytes, without the padding if compressed */
 	size_t plain_size;		/* after decompression */
 };
 
