@@ -17,37 +17,33 @@
 #define OPEN_MS	5000
 #define BOUNCE	(64u << 10)
 
-static ssize_t send_some(int fd, struct iovec *iov, int nr)
+/*
+ * Of memory whose pages the kernel cannot have (-EFAULT): they are the program's, or its handler's
+ * of faults, to be asked for, which a copy of ours does.
+ */
+static bool send_bounced(int fd, struct iovec *iov)
 {
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = nr };
 	uint8_t bounce[BOUNCE];
-	size_t n;
-	ssize_t r = sendmsg(fd, &m, MSG_NOSIGNAL);
+	size_t n = iov->iov_len < sizeof(bounce) ? iov->iov_len : sizeof(bounce);
+	struct iovec copy = { bounce, n };
 
-	if (r >= 0 || errno != EFAULT)
-		return r;
-	/* a page that the program, or a handler of its faults, is to be asked for */
-	n = iov->iov_len < sizeof(bounce) ? iov->iov_len : sizeof(bounce);
 	memcpy(bounce, iov->iov_base, n);
-	return send(fd, bounce, n, MSG_NOSIGNAL);
+	iov->iov_base = (uint8_t *)iov->iov_base + n;
+	iov->iov_len -= n;
+	return !net_send(fd, &copy, 1, 0);
 }
 
 static bool send_all(int fd, struct iovec *iov, int nr)
 {
-	ssize_t n;
+	int err;
 
-	while (nr) {
-		n = send_some(fd, iov, nr);
-		if (n < 0 && errno != EINTR)
+	while ((err = net_send(fd, iov, nr, 0)) == -EFAULT) {
+		for (; !iov->iov_len; iov++)
+			nr--;
+		if (!send_bounced(fd, iov))
 			return false;
-		for (; nr && n >= (ssize_t)iov->iov_len; iov++, nr--)
-			n -= iov->iov_len;
-		if (n > 0) {
-			iov->iov_base = (uint8_t *)iov->iov_base + n;
-			iov->iov_len -= n;
-		}
 	}
-	return true;
+	return !err;
 }
 
 /* The head is copied, as it does not stay; the data is not. */
@@ -76,26 +72,28 @@ bool vcuda_bulksock_send(struct zerocopy *z, struct iovec *iov)
 	return zerocopy_is_on(z) ? send_pages(z, iov) : send_all(z->fd, iov, 3);
 }
 
+static bool receive_bounced(int fd, struct iovec *to)
+{
+	uint8_t bounce[BOUNCE];
+	size_t n = to->iov_len < sizeof(bounce) ? to->iov_len : sizeof(bounce);
+
+	if (net_receive(fd, &(struct iovec){ bounce, n }))
+		return false;
+	memcpy(to->iov_base, bounce, n);
+	to->iov_base = (uint8_t *)to->iov_base + n;
+	to->iov_len -= n;
+	return true;
+}
+
 bool vcuda_bulksock_receive(struct zerocopy *z, void *p, size_t n)
 {
-	uint8_t bounce[BOUNCE], *at = p;
-	ssize_t got;
+	struct iovec to = { p, n };
+	int err;
 
-	while (n) {
-		got = recv(z->fd, at, n, MSG_WAITALL);
-		if (got < 0 && errno == EFAULT) {
-			got = recv(z->fd, bounce, n < sizeof(bounce) ? n : sizeof(bounce), 0);
-			if (got > 0)
-				memcpy(at, bounce, got);
-		}
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
+	while ((err = net_receive(z->fd, &to)) == -EFAULT)
+		if (!receive_bounced(z->fd, &to))
 			return false;
-		at += got;
-		n -= got;
-	}
-	return true;
+	return !err;
 }
 
 int vcuda_bulksock_connected(struct zerocopy *z, int fd, const struct vwire_bulk *offer)

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "net.h"
@@ -166,6 +167,70 @@ static void a_write_nobody_reads_gives_up(void **state)
 	close(pair[1]);
 }
 
+/* All that has come, to *got of to. */
+static void drain(int fd, uint8_t *to, size_t *got, size_t room)
+{
+	ssize_t n;
+
+	while ((n = recv(fd, to + *got, room - *got, MSG_DONTWAIT)) > 0)
+		*got += n;
+}
+
+static void parts_are_sent_to_the_last_byte(void **state)
+{
+	static uint8_t out[1 << 20], in[sizeof(out)];
+	struct iovec iov[] = { { out, 10 }, { out, 0 }, { out + 10, sizeof(out) - 13 }, { out + sizeof(out) - 3, 3 } };
+	unsigned int stops = 0;
+	size_t got = 0;
+	int s[2], err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = i ^ i >> 8;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	while ((err = net_send(s[0], iov, 4, MSG_DONTWAIT)) == -EAGAIN) {
+		drain(s[1], in, &got, sizeof(in));
+		stops++;
+	}
+	assert_int_equal(err, 0);
+	drain(s[1], in, &got, sizeof(in));
+	assert_true(stops > 0);
+	assert_int_equal(got, sizeof(in));
+	assert_memory_equal(in, out, sizeof(out));
+	assert_int_equal(net_send(s[0], iov, 4, 0), 0);		/* nothing is left of them */
+	close(s[1]);
+	assert_int_equal(net_send(s[0], &(struct iovec){ out, 1 }, 1, 0), -EPIPE);
+	close(s[0]);
+}
+
+static void a_page_that_cannot_be_had_stops_no_stream(void **state)
+{
+	char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), in[7];
+	struct iovec iov[] = { { "abc", 3 }, { page, 4 } }, to = { page, 3 };
+	int s[2];
+
+	(void)state;
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	assert_int_equal(net_send(s[0], iov, 2, 0), -EFAULT);
+	assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
+	memcpy(page, "defg", 4);
+	assert_int_equal(net_send(s[0], iov, 2, 0), 0);
+	assert_int_equal(net_receive(s[1], &(struct iovec){ in, 7 }), 0);
+	assert_memory_equal(in, "abcdefg", 7);
+
+	assert_int_equal(mprotect(page, 4096, PROT_NONE), 0);
+	assert_int_equal(net_send(s[0], &(struct iovec){ "xyz", 3 }, 1, 0), 0);
+	assert_int_equal(net_receive(s[1], &to), -EFAULT);
+	close(s[0]);
+	assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(net_receive(s[1], &to), 0);
+	assert_memory_equal(page, "xyz", 3);
+	assert_int_equal(net_receive(s[1], &(struct iovec){ in, 1 }), -ECONNRESET);
+	close(s[1]);
+	munmap(page, 4096);
+}
+
 static void the_lease_frame_is_as_the_wire_says(void **state)
 {
 	struct { struct vwire_frame h; struct vwire_lease l; } f;
@@ -199,6 +264,8 @@ int main(void)
 		cmocka_unit_test(connecting_gives_up_at_the_time),
 		cmocka_unit_test(reads_are_whole_or_fail_in_time),
 		cmocka_unit_test(a_write_nobody_reads_gives_up),
+		cmocka_unit_test(parts_are_sent_to_the_last_byte),
+		cmocka_unit_test(a_page_that_cannot_be_had_stops_no_stream),
 		cmocka_unit_test(the_lease_frame_is_as_the_wire_says),
 	};
 

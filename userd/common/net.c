@@ -346,6 +346,51 @@ int net_write(int fd, const void *buf, size_t n, uint64_t deadline)
 	return 0;
 }
 
+/* Past n bytes, which are done. */
+static void advance(struct iovec *iov, size_t n)
+{
+	iov->iov_base = (uint8_t *)iov->iov_base + n;
+	iov->iov_len -= n;
+}
+
+int net_send(int fd, struct iovec *iov, int nr, int flags)
+{
+	ssize_t n;
+
+	for (;;) {
+		for (; nr && !iov->iov_len; iov++)
+			nr--;
+		if (!nr)
+			return 0;
+		n = sendmsg(fd, &(struct msghdr){ .msg_iov = iov, .msg_iovlen = nr },
+			    MSG_NOSIGNAL | flags);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; n > 0; i++) {
+			size_t part = (size_t)n < iov[i].iov_len ? (size_t)n : iov[i].iov_len;
+
+			advance(&iov[i], part);
+			n -= part;
+		}
+	}
+}
+
+int net_receive(int fd, struct iovec *to)
+{
+	ssize_t n;
+
+	while (to->iov_len) {
+		n = recv(fd, to->iov_base, to->iov_len, MSG_WAITALL);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (!n)
+			return -ECONNRESET;
+		if (n > 0)
+			advance(to, n);
+	}
+	return 0;
+}
+
 int net_lease_frame(void *buf, size_t n, uint64_t features, uint64_t mem_limit, uint32_t wait_ms,
 		    const char *tenant)
 {

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #define NET_NAME_MAX	256	/* host:port, NUL included */
 
@@ -83,6 +84,14 @@ int net_left(uint64_t deadline);
  */
 int net_read(int fd, void *buf, size_t n, uint64_t deadline);
 int net_write(int fd, const void *buf, size_t n, uint64_t deadline);
+
+/*
+ * All nr parts, and all of to, as long as it takes: 0 or -errno, -ECONNRESET at the end of the
+ * stream. The parts are moved past what is done; so after -EAGAIN (flags: MSG_DONTWAIT), or after
+ * -EFAULT, one can go on.
+ */
+int net_send(int fd, struct iovec *iov, int nr, int flags);
+int net_receive(int fd, struct iovec *to);
 
 /*
  * A VWIRE_OP_LEASE frame into buf: its length, or -EINVAL where the tenant's name is too long,

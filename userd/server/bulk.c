@@ -4,7 +4,6 @@
  */
 #include "bulk.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -188,19 +187,7 @@ static bool wait_flag(struct worker *w, const uint32_t *flag, uint32_t turn)
 /* false: the connection is gone. */
 static bool receive(int fd, void *p, size_t n)
 {
-	uint8_t *at = p;
-	ssize_t got;
-
-	while (n) {
-		got = recv(fd, at, n, MSG_WAITALL);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		at += got;
-		n -= got;
-	}
-	return true;
+	return !net_receive(fd, &(struct iovec){ p, n });
 }
 
 static bool throw_away(int fd, size_t n)
@@ -305,26 +292,6 @@ static void *receiver(void *arg)
 
 /* ---- to the host ---- */
 
-static bool send_all(int fd, struct iovec *iov, int nr)
-{
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = nr };
-	ssize_t n;
-
-	while (m.msg_iovlen) {
-		n = sendmsg(fd, &m, MSG_NOSIGNAL);
-		if (n < 0 && errno != EINTR)
-			return false;
-		for (; m.msg_iovlen && n >= (ssize_t)m.msg_iov->iov_len;
-		     m.msg_iov++, m.msg_iovlen--)
-			n -= m.msg_iov->iov_len;
-		if (n > 0) {
-			m.msg_iov->iov_base = (uint8_t *)m.msg_iov->iov_base + n;
-			m.msg_iov->iov_len -= n;
-		}
-	}
-	return true;
-}
-
 static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
 {
 	static const uint8_t zeros[8];
@@ -336,7 +303,7 @@ static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
 		{ (void *)zeros, vwire_pad(len) - len },
 	};
 
-	return send_all(l->fd, iov, 3);
+	return !net_send(l->fd, iov, 3, 0);
 }
 
 /* With the lock: the first copy whose next stripe is in its slot; *any: there is one to wait for. */

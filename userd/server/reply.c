@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "net.h"
 #include "run.h"
 #include "worker.h"
 
@@ -19,7 +20,6 @@
 struct message {
 	struct iovec iov[NR_IOV];
 	int nr;
-	size_t bytes;
 };
 
 static void message_add(struct message *m, const void *p, size_t n)
@@ -27,19 +27,15 @@ static void message_add(struct message *m, const void *p, size_t n)
 	if (!n)
 		return;
 	m->iov[m->nr++] = (struct iovec){ .iov_base = (void *)p, .iov_len = n };
-	m->bytes += n;
 }
 
-static void message_sent(struct message *m, size_t n)
+static size_t message_bytes(const struct message *m)
 {
-	m->bytes -= n;
-	for (int i = 0; i < m->nr; i++) {
-		size_t part = n < m->iov[i].iov_len ? n : m->iov[i].iov_len;
+	size_t n = 0;
 
-		m->iov[i].iov_base = (char *)m->iov[i].iov_base + part;
-		m->iov[i].iov_len -= part;
-		n -= part;
-	}
+	for (int i = 0; i < m->nr; i++)
+		n += m->iov[i].iov_len;
+	return n;
 }
 
 /*
@@ -47,18 +43,9 @@ static void message_sent(struct message *m, size_t n)
  */
 static bool message_send(struct message *m, int fd, int flags)
 {
-	while (m->bytes) {
-		struct msghdr h = { .msg_iov = m->iov, .msg_iovlen = m->nr };
-		ssize_t n = sendmsg(fd, &h, MSG_NOSIGNAL | flags);
+	int err = net_send(fd, m->iov, m->nr, flags);
 
-		if (n >= 0)
-			message_sent(m, n);
-		else if (errno == EAGAIN && (flags & MSG_DONTWAIT))
-			return true;
-		else if (errno != EINTR)
-			return false;
-	}
-	return true;
+	return !err || (err == -EAGAIN && flags & MSG_DONTWAIT);
 }
 
 /* With the lock. The executor sees it as the end of its input. */
@@ -137,10 +124,10 @@ static void send_or_keep(struct worker *w, struct message *m)
 	if (!o->sending && !o->len) {
 		if (!message_send(m, w->fd, MSG_DONTWAIT))
 			output_die(w);
-		if (!m->bytes)
+		if (!message_bytes(m))
 			return;
 	}
-	while (REPLY_BACKLOG - o->len < m->bytes && !o->dead)
+	while (REPLY_BACKLOG - o->len < message_bytes(m) && !o->dead)
 		pthread_cond_wait(&o->turn, &o->lock);
 	backlog_add(o, m);
 }
