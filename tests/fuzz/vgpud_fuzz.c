@@ -343,7 +343,7 @@ static void start(void)
 	log_init("vgpud_fuzz");
 	log_set_level(getenv("FUZZ_LOG") ? log_level_parse(getenv("FUZZ_LOG")) : -1);
 	TAILQ_INIT(&v.sessions);
-	mover_init(&v.mover, &v.loop, &v.conf.spin_us);
+	mover_init(&v.mover, &v.loop, &v.look);
 	must(!event_loop_init(&v.loop));
 	v.conf.server = server;
 	v.conf.tenant = tenant;

@@ -91,6 +91,21 @@ static void one_thread_at_a_time_looks_long(void **state)
 	assert_int_equal(halt_poll_enter(h), 2500 * US);
 }
 
+static void other_bounds_keep_what_they_allow(void **state)
+{
+	struct halt_poll *h = *state;
+
+	note(h, 1, 2000 * US);
+	halt_poll_bounds(h, 30 * US, 4000 * US);
+	assert_int_equal(halt_poll_ns(h), 2500 * US);
+	halt_poll_bounds(h, 30 * US, 1000 * US);
+	assert_int_equal(halt_poll_ns(h), 1000 * US);
+	halt_poll_bounds(h, 1500 * US, 0);
+	assert_int_equal(halt_poll_ns(h), 1500 * US);
+	halt_poll_bounds(h, 0, 0);
+	assert_int_equal(halt_poll_ns(h), 0);
+}
+
 static void without_a_look_it_stays_so(void **state)
 {
 	struct halt_poll h;
@@ -113,6 +128,7 @@ int main(void)
 		cmocka_unit_test_setup(waits_that_outlast_all_looking_end_it, set_up),
 		cmocka_unit_test_setup(it_falls_to_what_waits_take_now, set_up),
 		cmocka_unit_test_setup(one_thread_at_a_time_looks_long, set_up),
+		cmocka_unit_test_setup(other_bounds_keep_what_they_allow, set_up),
 		cmocka_unit_test(without_a_look_it_stays_so),
 	};
 

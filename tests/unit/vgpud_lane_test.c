@@ -551,7 +551,7 @@ int main(void)
 	log_init("vgpud");
 	log_set_level(getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : -1);
 	TAILQ_INIT(&v.sessions);
-	mover_init(&v.mover, &v.loop, &v.conf.spin_us);
+	mover_init(&v.mover, &v.loop, &v.look);
 	v.conf.bulk_threads = 2;
 	v.conf.connect_timeout = LIMIT;
 	v.nr_devices = 1;

@@ -250,7 +250,7 @@ int main(void)
 		return 1;
 	log_init("vgpud");
 	TAILQ_INIT(&v.sessions);
-	mover_init(&v.mover, &v.loop, &v.conf.spin_us);
+	mover_init(&v.mover, &v.loop, &v.look);
 	v.nr_devices = 1;
 	v.devices[0].vgpud = &v;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,17 +5,25 @@
 
 #include "env.h"
 
-void halt_poll_init(struct halt_poll *h)
-{
-	h->least = env_spin_ns();
-	h->most = env_spin_most_ns();
-	atomic_init(&h->recent, h->least);
-	atomic_init(&h->long_look, false);
-}
-
 uint64_t halt_poll_ns(struct halt_poll *h)
 {
 	return atomic_load_explicit(&h->recent, memory_order_relaxed);
+}
+
+void halt_poll_bounds(struct halt_poll *h, uint64_t least, uint64_t most)
+{
+	uint64_t recent = halt_poll_ns(h);
+
+	h->least = least;
+	h->most = most > least ? most : least;
+	h->recent = recent < least ? least : recent < h->most ? recent : h->most;
+}
+
+void halt_poll_init(struct halt_poll *h)
+{
+	atomic_init(&h->recent, 0);
+	atomic_init(&h->long_look, false);
+	halt_poll_bounds(h, env_spin_ns(), env_spin_most_ns());
 }
 
 /* Two that note at once may lose one of their notes, which the next wait makes again. */

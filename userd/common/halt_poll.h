@@ -23,6 +23,8 @@ struct halt_poll {
 
 /* least is env_spin_ns(), most env_spin_most_ns(). */
 void halt_poll_init(struct halt_poll *h);
+/* Other bounds, what waits took so far kept as they allow. Not while others ask. */
+void halt_poll_bounds(struct halt_poll *h, uint64_t least, uint64_t most);
 /* How long to look for what comes at the end of a wait. */
 uint64_t halt_poll_ns(struct halt_poll *h);
 /* A wait took so long, looking and sleeping. */

@@ -204,7 +204,7 @@ static int carrier_start(struct carrier *c, struct lanes *lanes)
 	c->nr_lanes = 0;
 	pthread_mutex_init(&c->lock, NULL);
 	TAILQ_INIT(&c->coming);
-	mover_init(&c->mover, &c->loop, &lanes->spin_us);
+	mover_init(&c->mover, &c->loop, &lanes->look);
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = fd < 0 ? -errno : event_add(&c->loop, &c->wake, fd, EPOLLIN, carrier_woken);
 	if (!err)
@@ -224,7 +224,7 @@ static struct carrier *pick(struct lanes *lanes)
 	struct carrier *best = NULL;
 
 	if (!lanes->nr_carriers)
-		lanes->spin_us = lanes->vgpud->conf.spin_us;
+		lanes->look.us = lanes->vgpud->look.us;
 	while (lanes->nr_carriers < want &&
 	       !carrier_start(&lanes->carriers[lanes->nr_carriers], lanes))
 		lanes->nr_carriers++;

@@ -52,6 +52,7 @@ struct carrier {
  * @all: of the main thread, as is all but @over
  * @over: those that their carrier has done with
  * @lock: @over
+ * @look: of the carriers, from when they were started
  * @told: eventfd; there are some in @over
  */
 struct lanes {
@@ -60,7 +61,8 @@ struct lanes {
 	pthread_mutex_t lock;
 	struct event told;
 	struct carrier carriers[LANE_CARRIERS_MAX];
-	uint32_t nr_carriers, spin_us;
+	uint32_t nr_carriers;
+	struct mover_look look;
 };
 
 /* 0 or -errno. The loop is there. */

@@ -81,9 +81,9 @@ static void swap_values(struct vgpud *v, struct reading *r)
 		v->devices[i].conf = r->devices[i];
 		r->devices[i] = device;
 	}
-	/* Spinning keeps the function from its only CPU. */
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		v->conf.spin_us = 0;
+	/* Spinning keeps the function from its only CPU, and spinning for long from one of few. */
+	v->look.us = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : v->conf.spin_us;
+	v->look.most_us = v->look.us && sysconf(_SC_NPROCESSORS_ONLN) >= 8 ? v->conf.spin_most_us : 0;
 	log_set_level(log_level_parse(v->conf.log_level));
 }
 
@@ -186,7 +186,7 @@ static int start(struct vgpud *v)
 
 	if (err)
 		return err;
-	mover_init(&v->mover, &v->loop, &v->conf.spin_us);
+	mover_init(&v->mover, &v->loop, &v->look);
 	err = watch_signals(v);
 	if (!err)
 		err = lanes_init(&v->lanes, v);

@@ -6,10 +6,10 @@
 
 #define NO_SPIN_TIMES	8
 
-void mover_init(struct mover *m, struct event_loop *loop, const uint32_t *spin_us)
+void mover_init(struct mover *m, struct event_loop *loop, const struct mover_look *look)
 {
 	m->loop = loop;
-	m->spin_us = spin_us;
+	m->look = look;
 	TAILQ_INIT(&m->busy);
 }
 
@@ -24,37 +24,55 @@ static void set_busy(struct pump *p, bool busy)
 		TAILQ_REMOVE(&p->mover->busy, p, busy_link);
 }
 
-static uint64_t now_us(void)
+static uint64_t now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* There was something to move until now. */
+static void start_looking(struct pump *p, uint64_t now)
+{
+	const struct mover_look *look = p->mover->look;
+
+	halt_poll_bounds(&p->poll, look->us * 1000ull, look->most_us * 1000ull);
+	p->idle_ns = now;
+	p->look_ns = halt_poll_ns(&p->poll);
+	if (p->look_ns <= p->poll.least && p->no_spin) {
+		p->no_spin--;
+		p->look_ns = 0;
+	}
 }
 
 /*
  * A short look for more work saves the two system calls of a doorbell and its poll, when work comes
- * that soon. When it did not, the next few times are not spent on it.
+ * that soon. When it did not, the next few times are not spent on it. Where a function waits longer
+ * than that for its answers, the look is as long as its waits were.
  */
 static bool spin(struct pump *p)
 {
-	uint32_t spin_us = *p->mover->spin_us;
-	uint64_t now;
+	uint64_t now = now_ns(), looked;
 
-	if (!spin_us)
-		return false;
-	if (!p->idle_us && p->no_spin) {
-		p->no_spin--;
-		return false;
-	}
-	now = now_us();
-	if (!p->idle_us)
-		p->idle_us = now;
-	if (now - p->idle_us < spin_us)
+	if (!p->idle_ns)
+		start_looking(p, now);
+	looked = now - p->idle_ns;
+	if (looked < p->look_ns) {
+		halt_poll_pause(&p->poll, looked);
 		return true;
-	p->idle_us = 0;
-	p->no_spin = NO_SPIN_TIMES;
+	}
+	if (p->look_ns && p->look_ns <= p->poll.least)
+		p->no_spin = NO_SPIN_TIMES;
+	p->look_ns = 0;
 	return false;
+}
+
+static void moved(struct pump *p)
+{
+	if (p->idle_ns)
+		halt_poll_note(&p->poll, now_ns() - p->idle_ns);
+	p->idle_ns = 0;
 }
 
 static void run(struct pump *p)
@@ -64,7 +82,7 @@ static void run(struct pump *p)
 	if (r < 0)
 		p->over(p, r);
 	else if (r > 0)
-		p->idle_us = 0;
+		moved(p);
 	else if (!spin(p) && fwd_sleep(&p->fwd))
 		set_busy(p, false);
 }

@@ -14,16 +14,25 @@
 
 #include "event.h"
 #include "forward.h"
+#include "halt_poll.h"
+
+/**
+ * struct mover_look - how long to look for more before sleeping; may change
+ * @us: microseconds; 0: not at all
+ * @most_us: where more came that late
+ */
+struct mover_look {
+	uint32_t us, most_us;
+};
 
 /**
  * struct mover
  * @busy: those that may have something to move; while there are any the loop does not sleep
- * @spin_us: to look for more before sleeping; may change
  */
 struct mover {
 	struct event_loop *loop;
 	TAILQ_HEAD(, pump) busy;
-	const uint32_t *spin_us;
+	const struct mover_look *look;
 };
 
 /**
@@ -36,7 +45,9 @@ struct mover {
  * @told: the function has rung, or has submitted something, and it does not run yet
  * @over: it has ended: -EPROTO, an error of the socket, or -ESHUTDOWN where the function has closed.
  *	  pump_stop() is the callee's
- * @idle_us: since when there has been nothing to move; 0: there was just now
+ * @poll: how long there was nothing to move, lately
+ * @idle_ns: since when there has been nothing; 0: there was just now
+ * @look_ns: to look on from then before sleeping
  * @no_spin: times to go to sleep at once, because spinning brought nothing
  */
 struct pump {
@@ -47,11 +58,12 @@ struct pump {
 	struct fwd fwd;
 	void (*told)(struct pump *p);
 	void (*over)(struct pump *p, int err);
-	uint64_t idle_us;
+	struct halt_poll poll;
+	uint64_t idle_ns, look_ns;
 	unsigned int no_spin;
 };
 
-void mover_init(struct mover *m, struct event_loop *loop, const uint32_t *spin_us);
+void mover_init(struct mover *m, struct event_loop *loop, const struct mover_look *look);
 /* Moves what can be moved, for all that are busy. */
 void mover_run(struct mover *m);
 

@@ -35,6 +35,8 @@
 	  "how often a server that does not answer is tried")                                      \
 	X(T, spin_us, INT, "30", 0, 1000,                                                          \
 	  "microseconds to look for work before sleeping; 0: none")                                \
+	X(T, spin_most_us, INT, "5000", 0, 20000,                                                  \
+	  "the same where work came that late; with 8 processors or more")                         \
 	X(T, bulk_threads, INT, "4", 0, LANE_CARRIERS_MAX,                                         \
 	  "threads for the data of large copies; 0: it goes with the requests")                    \
 	X(T, drain_timeout, MS, "30s", 0, 86400000, "time that SIGTERM leaves running sessions")   \
@@ -47,6 +49,7 @@ struct vgpud_conf { VGPUD_OPTIONS(CONF_MEMBER, ) };
 /**
  * struct vgpud - all of it
  * @mover: of the sessions that run
+ * @look: as @conf and the processors allow
  * @nr_sessions: in @sessions, all of them
  */
 struct vgpud {
@@ -58,6 +61,7 @@ struct vgpud {
 	uint32_t nr_devices;
 	TAILQ_HEAD(sessions, session) sessions;
 	struct mover mover;
+	struct mover_look look;
 	struct lanes lanes;
 	uint32_t nr_sessions;
 	bool draining;
