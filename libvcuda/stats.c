@@ -120,7 +120,7 @@ void vcuda_enter(struct vcuda_scope *s, enum cuda_id id, bool early)
 {
 	s->id = id;
 	s->err = early ? CUDA_SUCCESS : vcuda_session_check();
-	if (vcuda_hostcalls() && vcuda_in_hostcall() && !early)
+	if (!s->err && vcuda_hostcalls() && vcuda_in_hostcall() && !early)
 		s->err = CUDA_ERROR_NOT_PERMITTED;
 	if (vcuda_capturing() && !s->err)
 		s->err = vcuda_capture_check(id);

@@ -64,6 +64,10 @@ class ProcessTest(unittest.TestCase):
     def test_children_that_execute_something_or_end(self):
         self.case("fork_and_exec")
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer follows no threads of a forked child")
+    def test_a_child_of_a_host_function(self):
+        self.case("fork_in_host_function")
+
     def test_static_and_shared_runtimes_in_one_process_that_come_and_go(self):
         plugins = [os.path.join(PROCESS, f"libplugin_{kind}.so") for kind in ("static", "shared")]
         self.case("plugins", plugins[0])

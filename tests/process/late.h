@@ -15,7 +15,8 @@
 	X(alloc, "cuMemAlloc_v2");					\
 	X(memset8, "cuMemsetD8Async");					\
 	X(memset8_ptsz, "cuMemsetD8Async_ptsz");			\
-	X(copy_out, "cuMemcpyDtoH_v2")
+	X(copy_out, "cuMemcpyDtoH_v2");					\
+	X(launch_host_func, "cuLaunchHostFunc")
 
 struct late_calls {
 	CUresult (*init)(unsigned int flags);
@@ -28,6 +29,7 @@ struct late_calls {
 	CUresult (*memset8)(CUdeviceptr p, unsigned char v, size_t n, CUstream s);
 	CUresult (*memset8_ptsz)(CUdeviceptr p, unsigned char v, size_t n, CUstream s);
 	CUresult (*copy_out)(void *dst, CUdeviceptr src, size_t n);
+	CUresult (*launch_host_func)(CUstream s, CUhostFn fn, void *arg);
 };
 
 /* The destructor of liblate.so will make these calls and print their results. */

@@ -244,6 +244,35 @@ static void fork_and_exec(void)
 	}
 }
 
+/* A child is told that it has no driver, and a host function that it may not call it. */
+static void call_and_fork(void *arg)
+{
+	int *status = arg;
+	pid_t pid;
+
+	if (cu.synchronize() != CUDA_ERROR_NOT_PERMITTED)
+		return;
+	pid = fork();
+	if (!pid)
+		_exit(cu.synchronize() != CUDA_ERROR_NOT_INITIALIZED ||
+		      cu.init(0) != CUDA_ERROR_NOT_INITIALIZED);
+	waitpid(pid, status, 0);
+}
+
+static void fork_in_host_function(void)
+{
+	int status = -1;
+	CUstream s;
+
+	load();
+	use(6);
+	OK(cu.stream_create(&s, CU_STREAM_NON_BLOCKING));
+	OK(cu.launch_host_func(s, call_and_fork, &status));
+	OK(cu.stream_synchronize(s));
+	if (status)
+		fail("the child ended with status 0x%x", status);
+}
+
 struct plugin {
 	void *lib;
 	int *(*alloc)(int n);
@@ -315,6 +344,7 @@ int main(int argc, char **argv)
 		{ "fork_beside_threads", fork_beside_threads },
 		{ "calls_at_the_end", calls_at_the_end },
 		{ "fork_and_exec", fork_and_exec },
+		{ "fork_in_host_function", fork_in_host_function },
 	};
 
 	for (unsigned int i = 0; argc >= 2 && i < sizeof(cases) / sizeof(cases[0]); i++)
