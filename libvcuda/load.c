@@ -107,6 +107,16 @@ static bool set_params(struct vcuda_kernel *k, const struct vcuda_param *p, uint
 	return true;
 }
 
+/* Listed once more, of the same image: only the number is new. The program may hold what it was told. */
+static bool take_number(struct vcuda_kernel *k, const struct vwire_kernel *v, const char *name)
+{
+	size_t n = le32toh(v->name_len);
+
+	k->function = le32toh(v->function);
+	return k->function && le32toh(v->nr_params) == k->nr_params && strlen(k->name) == n &&
+	       !memcmp(k->name, name, n);
+}
+
 static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct vwire_rd *rd)
 {
 	const struct vwire_param *p;
@@ -123,21 +133,21 @@ static bool take_kernel(struct vcuda_module *m, struct vcuda_kernel *k, struct v
 	name = rd_bytes(rd, le32toh(v.name_len));
 	if (!p || !name)
 		return false;
+	if (k->name)
+		return take_number(k, &v, name);
 	/* the table is ours: turned into the machine's order in place */
 	own = (struct vcuda_param *)p;
 	for (i = 0; i < n; i++)
 		own[i] = (struct vcuda_param){ le32toh(p[i].offset), le32toh(p[i].size) };
 	if (!set_params(k, own, n))
 		return false;
-	free(k->name);
 	k->name = strndup(name, le32toh(v.name_len));
 	k->module = m;
 	k->function = le32toh(v.function);
 	k->attribute_mask = le32toh(v.attribute_mask);
 	k->barriers = m->no_barriers ? 0 : -1;
 	for (i = 0; i < VWIRE_KERNEL_ATTRIBUTES; i++)
-		if (!(k->set >> i & 1))
-			k->attributes[i] = (int)le32toh(v.attributes[i]);
+		k->attributes[i] = (int)le32toh(v.attributes[i]);
 	return k->name && k->function;
 }
 
@@ -162,8 +172,7 @@ static CUresult take_table(struct vcuda_module *m, struct vcuda_wait *w, struct 
 	log = rd_bytes(&rd, le32toh(v.log_bytes));
 	vcuda_jit_give(j, (struct vcuda_iov){ log, log ? le32toh(v.log_bytes) : 0 },
 		       (struct vcuda_iov){ 0 }, ns);
-	if (!result) {
-		free(m->params);
+	if (!result && !m->params) {
 		m->params = w->reply;
 		w->reply = NULL;
 	}

@@ -134,13 +134,32 @@ static void the_first_context_goes(void)
 	CHECK(cudaSetDevice(0));
 }
 
+/* A kernel is its library's, not a context's, and so is the name that the program was told. */
+static const char *name_of_add(void)
+{
+	cudaKernel_t kernel;
+	const char *name;
+
+	CHECK(cudaGetKernel(&kernel, (const void *)add));
+	CHECK_DRV(cuKernelGetName(&name, kernel));
+	return name;
+}
+
+static void expect_name(const char *name, const char *when)
+{
+	if (strcmp(name, "_Z3addPiPKii") || strcmp(name_of_add(), name))
+		fail("the kernel was %s, and is %s %s", name, name_of_add(), when);
+}
+
 int main(void)
 {
 	size_t before, after;
+	const char *name;
 
 	before = free_now();
 	is_active(1, "once it is used");
 	round_of_work(7, "at first");
+	name = name_of_add();
 	round_of_work(100, "with another bias");
 	if (free_now() + (100 << 20) > before)
 		fail("128 MiB more were free, and %zu of %zu are", free_now(), before);
@@ -152,6 +171,7 @@ int main(void)
 	is_active(1, "when it is used again");
 	/* Variables are what the program's image says. */
 	round_of_work(7, "after a reset");
+	expect_name(name, "after a reset");
 	CHECK(cudaDeviceReset());
 	CHECK(cudaDeviceReset());
 	round_of_work(7, "after two resets");
