@@ -25,6 +25,7 @@
 #define CUBIN_BYTES	(NAME_BYTES + 12)	/* "NAME-90" */
 #define CUBIN_MAX	(VWIRE_IMAGE_MAX + IMAGECACHE_HASH)	/* bytes of a file */
 #define TMP_OLD_S	600	/* an unfinished file of that age has lost its worker */
+#define LOCK_MS		100	/* for another session to remove what is too much */
 
 struct entry {
 	char name[NAME_BYTES];
@@ -53,6 +54,19 @@ void imagecache_folder(const char *tenant, char *out)
 	*out = 0;
 }
 
+/* Who may write to the folder may keep it locked: false, and it is done without. */
+static bool lock_shared(int dir)
+{
+	for (unsigned int ms = 0; flock(dir, LOCK_SH | LOCK_NB); ms++) {
+		if (errno != EWOULDBLOCK || ms == LOCK_MS) {
+			log_warn("image cache: not used, for want of a lock: %s", strerror(errno));
+			return false;
+		}
+		usleep(1000);
+	}
+	return true;
+}
+
 void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigned int sm)
 {
 	char name[3 * VWIRE_NAME_MAX + 1];
@@ -66,10 +80,12 @@ void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigne
 		return;
 	}
 	c->dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (c->dir < 0)
+	if (c->dir < 0) {
 		log_warn("image cache: cannot open %s: %s", name, strerror(errno));
-	else
-		flock(c->dir, LOCK_SH);
+	} else if (!lock_shared(c->dir)) {
+		close(c->dir);
+		c->dir = -1;
+	}
 }
 
 void imagecache_name(const uint8_t hash[IMAGECACHE_HASH], char name[NAME_BYTES])
@@ -175,25 +191,22 @@ static size_t read_entries(const struct imagecache *c, DIR *d, struct entry **ou
 /*
  * What another session was told of it may still ask for, and does not send again: so nothing goes
  * while there is one. Where there always is, the folder is full in the end, and no more is kept.
+ * false: anything may go from now on.
  */
-static void remove_rest(struct imagecache *c, const struct entry *list, size_t nr)
+static bool remove_rest(struct imagecache *c, const struct entry *list, size_t nr)
 {
 	if (!nr)
-		return;
+		return true;
 	/* which gives the other lock up, even where it is not to be had */
-	if (flock(c->dir, LOCK_EX | LOCK_NB)) {
-		flock(c->dir, LOCK_SH);
-		c->full = true;
-		return;
-	}
-	for (size_t i = 0; i < nr; i++) {
+	c->full = flock(c->dir, LOCK_EX | LOCK_NB);
+	for (size_t i = 0; i < nr && !c->full; i++) {
 		char cubin[CUBIN_BYTES];
 
 		cubin_name(c, list[i].name, cubin);
 		unlinkat(c->dir, cubin, 0);
 		unlinkat(c->dir, list[i].name, 0);
 	}
-	flock(c->dir, LOCK_SH);
+	return lock_shared(c->dir);
 }
 
 unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HASH])
@@ -217,7 +230,8 @@ unsigned int imagecache_list(struct imagecache *c, uint8_t (*list)[IMAGECACHE_HA
 		imagecache_hash_of(entries[nr_listed].name, list[nr_listed]);
 		nr_listed++;
 	}
-	remove_rest(c, entries + nr_listed, nr - nr_listed);
+	if (!remove_rest(c, entries + nr_listed, nr - nr_listed))
+		nr_listed = 0;
 	free(entries);
 	return nr_listed;
 }

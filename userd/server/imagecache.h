@@ -26,7 +26,7 @@ struct imagecache {
 };
 
 void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH]);
-/* root -1: no cache. sm: the device's compute capability, 90 for 9.0. */
+/* root -1: no cache; so is a folder that somebody keeps locked. sm: the device's compute capability, 90 for 9.0. */
 void imagecache_open(struct imagecache *c, int root, const char *tenant, unsigned int sm);
 /*
  * Hashes of the newest images into list, up to IMAGECACHE_LIST_MAX: there as long as the session is.
