@@ -8,11 +8,15 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -429,6 +433,39 @@ static void a_full_cache_keeps_what_others_were_told_of(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* Who may write there may lock it, too, and not let go. */
+static void a_folder_that_another_keeps_locked_is_done_without(void **state)
+{
+	char dir[] = "/tmp/worker_cache_XXXXXX", command[128];
+	uint8_t hash[16], list[IMAGECACHE_LIST_MAX][IMAGECACHE_HASH];
+	struct imagecache a, b;
+	int root, other;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	root = open(dir, O_RDONLY | O_DIRECTORY);
+	imagecache_open(&a, root, "t", 90);
+	imagecache_hash("hello", 5, hash);
+	imagecache_put(&a, hash, "hello", 5);
+	close(a.dir);
+	other = openat(root, "t", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(other, LOCK_EX), 0);
+	alarm(20);
+	imagecache_open(&b, root, "t", 90);
+	alarm(0);
+	assert_int_equal(b.dir, -1);
+	assert_int_equal(imagecache_list(&b, list), 0);
+	assert_null(imagecache_get(&b, hash, 5, 8));
+	imagecache_put(&b, hash, "hello", 5);
+	close(other);
+	imagecache_open(&b, root, "t", 90);
+	assert_int_equal(imagecache_list(&b, list), 1);
+	close(b.dir);
+	close(root);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 /* ---- what the last sessions used ---- */
 
 static char folder[] = "/tmp/worker_recent_XXXXXX";
@@ -681,6 +718,50 @@ static void nothing_is_loaded_once_the_session_is_over(void **state)
 	recent_free(&w->preload.last);
 }
 
+/* ---- bulk connections ---- */
+
+static pthread_t control_thread;
+static _Atomic bool control_slept;
+
+/* In the worker's place: a thread that gives a session up waits here for good. */
+int nanosleep(const struct timespec *t, struct timespec *left)
+{
+	(void)t, (void)left;
+	if (!control_thread)
+		return syscall(SYS_nanosleep, t, left);
+	if (pthread_equal(pthread_self(), control_thread)) {
+		control_slept = true;
+		return 0;
+	}
+	for (;;)
+		pause();
+}
+
+/* What its client has left is ended by another thread, after a while: control hears of the server's end. */
+static void the_control_thread_does_not_wait_for_a_client_that_has_left(void **state)
+{
+	struct worker *w = *state;
+	struct control_bulk msg = { .client = "test" };
+	bool broken = false;
+	int pair[2];
+
+	w->bulk.offered = true;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[0]);
+	control_thread = pthread_self();
+	alarm(20);
+	bulk_accept(w, &msg, pair[1]);
+	assert_false(control_slept);
+	while (!broken) {
+		pthread_mutex_lock(&w->bulk.lock);
+		broken = w->bulk.broken;
+		pthread_mutex_unlock(&w->bulk.lock);
+		sched_yield();
+	}
+	alarm(0);
+	control_thread = 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -702,6 +783,7 @@ int main(void)
 		cmocka_unit_test(tenants_get_folders_with_plain_names),
 		cmocka_unit_test(the_cache_gives_back_only_what_was_put),
 		cmocka_unit_test(a_full_cache_keeps_what_others_were_told_of),
+		cmocka_unit_test(a_folder_that_another_keeps_locked_is_done_without),
 		cmocka_unit_test_setup_teardown(what_was_used_is_told_the_next_session, open_folder,
 						close_folder),
 		cmocka_unit_test_setup_teardown(a_list_of_anything_is_read, open_folder, close_folder),
@@ -712,6 +794,8 @@ int main(void)
 						open_folder, close_folder),
 		cmocka_unit_test_setup_teardown(nothing_is_loaded_once_the_session_is_over, open_folder,
 						close_folder),
+		cmocka_unit_test_setup_teardown(
+			the_control_thread_does_not_wait_for_a_client_that_has_left, open_folder, close_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

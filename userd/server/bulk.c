@@ -279,17 +279,6 @@ static void enter(struct worker *w)
 	net_bulk_thread();
 }
 
-static void *receiver(void *arg)
-{
-	struct link *l = arg;
-
-	enter(l->w);
-	while (receive_stripe(l))
-		;
-	gone(l->w);
-	return NULL;
-}
-
 /* ---- to the host ---- */
 
 static bool send_stripe(struct link *l, const struct bulk_copy *c, uint32_t i)
@@ -398,6 +387,26 @@ static bool start(struct link *l, void *(*run)(void *))
 	return true;
 }
 
+/* Nothing goes out before that it is taken. */
+static bool welcome(struct link *l)
+{
+	struct vwire_frame yes = { .size = htole32(sizeof(yes)), .op = htole16(VWIRE_OP_BULK) };
+
+	return send(l->fd, &yes, sizeof(yes), MSG_NOSIGNAL) == sizeof(yes) && start(l, sender);
+}
+
+static void *receiver(void *arg)
+{
+	struct link *l = arg;
+
+	enter(l->w);
+	if (welcome(l))
+		while (receive_stripe(l))
+			;
+	gone(l->w);
+	return NULL;
+}
+
 /* The number of the connection is taken first: from then on it counts. */
 static bool admit(struct worker *w, const struct vwire_bulk *v, int fd)
 {
@@ -413,22 +422,29 @@ static bool admit(struct worker *w, const struct vwire_bulk *v, int fd)
 	return ok;
 }
 
+/* The last that was admitted. */
+static void dismiss(struct bulk *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->nr_connections--;
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* Its own thread answers: this one would hear of the server's end meanwhile. */
 void bulk_accept(struct worker *w, const struct control_bulk *msg, int fd)
 {
-	struct vwire_frame yes = { .size = htole32(sizeof(yes)), .op = htole16(VWIRE_OP_BULK) };
 	struct link *l = malloc(sizeof(*l));
 
-	if (!l || !admit(w, &msg->bulk, fd)) {
-		log_warn("lease %llu, %.79s: bulk connection refused: wrong token, or too many",
-			 (unsigned long long)w->lease.id, msg->client);
-		close(fd);
-		free(l);
-		return;
+	if (l && admit(w, &msg->bulk, fd)) {
+		*l = (struct link){ .w = w, .fd = fd };
+		net_options(fd); /* fails on what is not TCP, which is as well */
+		net_bulk_options(fd);
+		if (start(l, receiver))
+			return;
+		dismiss(&w->bulk);
 	}
-	*l = (struct link){ .w = w, .fd = fd };
-	net_options(fd); /* fails on what is not TCP, which is as well */
-	net_bulk_options(fd);
-	if (send(fd, &yes, sizeof(yes), MSG_NOSIGNAL) != sizeof(yes) || !start(l, receiver) ||
-	    !start(l, sender))
-		gone(w);
+	log_warn("lease %llu, %.79s: bulk connection refused: wrong token, too many, or no thread for it",
+		 (unsigned long long)w->lease.id, msg->client);
+	close(fd);
+	free(l);
 }
