@@ -24,6 +24,7 @@
 #include "handles.h"
 #include "image.h"
 #include "imagecache.h"
+#include "run.h"
 #include "worker.h"
 
 #define PAGE	(2ull << 20)
@@ -394,6 +395,12 @@ static void the_cache_gives_back_only_what_was_put(void **state)
 	assert_int_equal(system(command), 0);
 	assert_null(imagecache_get(&c, hash, 5, 8));
 	assert_int_equal(imagecache_list(&c, list), 0);
+	/* A session adds no more than so much. */
+	c.added = IMAGECACHE_SESSION_MAX - 4097;
+	imagecache_put(&c, hash, "hello", 5);
+	imagecache_put_cubin(&c, hash, "cubin", 5);
+	assert_int_equal(imagecache_list(&c, list), 1);
+	assert_null(imagecache_get_cubin(&c, hash, 8, &n));
 	close(c.dir);
 	close(root);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
@@ -718,6 +725,54 @@ static void nothing_is_loaded_once_the_session_is_over(void **state)
 	recent_free(&w->preload.last);
 }
 
+/* ---- how much of it there may be ---- */
+
+static const char named[] = "// a text by its name";
+
+static CUresult load_cached(struct worker *w, const uint8_t hash[IMAGECACHE_HASH], uint32_t module)
+{
+	struct vwire_module_load head = {
+		.module = module, .bytes = sizeof(named),
+		.flags = VWIRE_MODULE_F_CACHED | VWIRE_MODULE_F_LISTED,
+	};
+	struct request rq = { .w = w, .op = CUDA_ID_cuModuleLoadData, .seq = module };
+
+	memcpy(head.hash, hash, IMAGECACHE_HASH);
+	rq.in = rd_init(&head, sizeof(head));
+	gen_dispatch_find(rq.op)(&rq);
+	return handles_find(&w->handles, CUDA_HANDLE_module, module) ? CUDA_SUCCESS
+								     : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* What costs the client a name, not the image, counts like any other, as long as it is loaded. */
+static void code_that_is_named_has_a_limit(void **state)
+{
+	struct worker *w = *state;
+	struct request rq = { .w = w, .op = CUDA_ID_cuModuleUnload };
+	uint8_t hash[IMAGECACHE_HASH];
+	uint64_t number = 1;
+
+	imagecache_hash(named, sizeof(named), hash);
+	imagecache_put(&w->cache, hash, named, sizeof(named));
+	assert_int_equal(handles_init(&w->handles, 1), 0);
+	assert_int_equal(reply_init(w), 0);
+	assert_int_equal(wait_init(w), 0);
+	assert_int_equal(real.cuInit(0), 0);
+	w->modules.held = MODULES_BYTES_MAX - 2 * sizeof(named) - 1;
+	for (uint32_t i = 1; i <= 2; i++)
+		assert_int_equal(load_cached(w, hash, i), CUDA_SUCCESS);
+	assert_int_equal(load_cached(w, hash, 3), CUDA_ERROR_OUT_OF_MEMORY);
+	assert_int_equal(w->modules.held, MODULES_BYTES_MAX - 1);
+	rq.in = rd_init(&number, sizeof(number));
+	gen_dispatch_find(rq.op)(&rq);
+	alarm(20);
+	while (w->modules.held != MODULES_BYTES_MAX - 1 - sizeof(named))
+		usleep(1000);
+	alarm(0);
+	assert_int_equal(load_cached(w, hash, 3), CUDA_SUCCESS);
+	handles_fini(&w->handles);
+}
+
 /* ---- bulk connections ---- */
 
 static pthread_t control_thread;
@@ -794,6 +849,7 @@ int main(void)
 						open_folder, close_folder),
 		cmocka_unit_test_setup_teardown(nothing_is_loaded_once_the_session_is_over, open_folder,
 						close_folder),
+		cmocka_unit_test_setup_teardown(code_that_is_named_has_a_limit, open_folder, close_folder),
 		cmocka_unit_test_setup_teardown(
 			the_control_thread_does_not_wait_for_a_client_that_has_left, open_folder, close_folder),
 	};

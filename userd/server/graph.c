@@ -121,7 +121,6 @@ static CUresult build_from(struct build *b, CUgraph g, const struct vwire_graph_
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	b->rq->w->modules.arrived -= bytes;	/* it is not kept */
 	if (in->graph)
 		r = empty_graph(g);
 	if (r != CUDA_SUCCESS)

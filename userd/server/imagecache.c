@@ -25,6 +25,7 @@
 #define CUBIN_BYTES	(NAME_BYTES + 12)	/* "NAME-90" */
 #define CUBIN_MAX	(VWIRE_IMAGE_MAX + IMAGECACHE_HASH)	/* bytes of a file */
 #define TMP_OLD_S	600	/* an unfinished file of that age has lost its worker */
+#define PAGE		4096u	/* bytes on disk that any file takes */
 #define LOCK_MS		100	/* for another session to remove what is too much */
 
 struct entry {
@@ -371,11 +372,15 @@ static bool replace(const struct imagecache *c, const char *name, const void *he
 	return false;
 }
 
-static void put(const struct imagecache *c, const char *name, const void *head, size_t nr_head,
+static void put(struct imagecache *c, const char *name, const void *head, size_t nr_head,
 		const void *p, size_t n)
 {
-	if (faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW))
-		replace(c, name, head, nr_head, p, n);
+	uint64_t pages = (nr_head + n + PAGE - 1) / PAGE * PAGE;
+
+	if (c->added + pages <= IMAGECACHE_SESSION_MAX &&
+	    faccessat(c->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) &&
+	    replace(c, name, head, nr_head, p, n))
+		c->added += pages;
 }
 
 char *imagecache_read(const struct imagecache *c, const char *name, size_t most)

@@ -18,11 +18,13 @@
 #define IMAGECACHE_RECENT	"recent"	/* a file, see recent.h */
 #define IMAGECACHE_LIST_MAX	512u		/* the newest stay, older ones are removed */
 #define IMAGECACHE_BYTES_MAX	(8ull << 30)	/* of a tenant */
+#define IMAGECACHE_SESSION_MAX	(4ull << 30)	/* bytes that a session adds at most, in whole pages */
 
 struct imagecache {
 	int dir;	/* of the tenant, locked shared by each session; -1: no cache */
 	unsigned int sm;	/* what cubins are kept for */
 	bool full;	/* of what could not be removed */
+	uint64_t added;	/* bytes, by this session */
 };
 
 void imagecache_hash(const void *image, size_t n, uint8_t hash[IMAGECACHE_HASH]);

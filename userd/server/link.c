@@ -15,6 +15,7 @@
 struct link {
 	CUlinkState state;
 	struct jit jit;		/* the driver fills its logs until the link ends */
+	uint64_t held;		/* bytes of code */
 };
 
 static struct link *find(struct request *rq, uint32_t number)
@@ -58,10 +59,11 @@ static void reply(struct request *rq, const struct link *link, CUresult r, const
 	free(table);
 }
 
-static void link_free(struct link *link)
+static void link_free(struct worker *w, struct link *link)
 {
 	if (link->state)
 		real.cuLinkDestroy(link->state);
+	modules_let_go(w, link->held);
 	jit_fini(&link->jit);
 	free(link);
 }
@@ -96,14 +98,14 @@ void run_cuLinkCreate_v2(struct request *rq)
 	}
 	jit_take(&link->jit, rq, le32toh(head.nr_options));
 	if (!rd_end(&rq->in)) {
-		link_free(link);
+		link_free(rq->w, link);
 		run_bad(rq);
 		return;
 	}
 	r = rq->err ? rq->err : create(rq, link, &head);
 	reply(rq, link, r, NULL, 0);
 	if (r != CUDA_SUCCESS)
-		link_free(link);
+		link_free(rq->w, link);
 }
 
 /*
@@ -122,6 +124,14 @@ static bool is_whole(CUjitInputType type, const void *image, size_t n)
 	return whole;
 }
 
+static CUresult hold(struct worker *w, struct link *link, size_t n)
+{
+	if (!modules_hold(w, n))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	link->held += n;
+	return CUDA_SUCCESS;
+}
+
 static CUresult add(struct request *rq, struct link *link, const struct vwire_link_add *head,
 		    struct jit *jit, const char *name)
 {
@@ -131,6 +141,8 @@ static CUresult add(struct request *rq, struct link *link, const struct vwire_li
 
 	if (r == CUDA_SUCCESS && !is_whole(le32toh(head->type), image, n))
 		r = CUDA_ERROR_INVALID_IMAGE;
+	if (r == CUDA_SUCCESS)
+		r = hold(rq->w, link, n);
 	if (r == CUDA_SUCCESS)
 		r = real.cuLinkAddData_v2(link->state, le32toh(head->type), image, n, name, jit->nr,
 					  jit->options, jit->values);
@@ -194,6 +206,6 @@ void run_cuLinkDestroy(struct request *rq)
 		return;
 	}
 	handles_del(&rq->w->handles, CUDA_HANDLE_link, number);
-	link_free(link);
+	link_free(rq->w, link);
 	run_result(rq, CUDA_SUCCESS);
 }

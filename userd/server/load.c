@@ -74,7 +74,15 @@ static bool take_kept(struct load *l)
 	return l->cubin;
 }
 
-CUresult load_take(struct load *l)
+static CUresult hold(struct load *l, uint64_t bytes)
+{
+	if (!modules_hold(l->rq->w, bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	l->module->held += bytes;
+	return CUDA_SUCCESS;
+}
+
+static CUresult take(struct load *l)
 {
 	CUresult r;
 
@@ -84,6 +92,16 @@ CUresult load_take(struct load *l)
 	if (r == CUDA_SUCCESS && wants_cubin(l))
 		find_cubin(l);
 	return r;
+}
+
+/* One that was loaded ahead is of those few that preload.c counts. */
+CUresult load_take(struct load *l)
+{
+	CUresult r = take(l);
+
+	if (r != CUDA_SUCCESS || l->ready)
+		return r;
+	return hold(l, l->cubin ? l->cubin_bytes : l->bytes);
 }
 
 static CUresult driver_load(struct load *l, const void *code)
@@ -150,6 +168,8 @@ CUresult load_image(struct load *l)
 	l->rq->w->takes_no_cubin |= r == CUDA_ERROR_NO_BINARY_FOR_GPU && l->cubin != l->image;
 	l->cubin_is_new = false;
 	r = l->image ? CUDA_SUCCESS : take_cached(l);
+	if (r == CUDA_SUCCESS && l->cubin)
+		r = hold(l, l->bytes);
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (image_open(&s, l->image, l->bytes, load_is(l, VWIRE_MODULE_F_RDC)))

@@ -39,11 +39,14 @@ static inline bool load_is(const struct load *l, uint32_t flag)
 	return le32toh(l->head.flags) & flag;
 }
 
-/* The image that the request names. CUDA_ERROR_NOT_FOUND: not in the cache, the client has to send it. */
+/*
+ * The image that the request names, for l->module. CUDA_ERROR_NOT_FOUND: not in the cache, the client
+ * has to send it.
+ */
 CUresult load_take(struct load *l);
 /* A cubin of n bytes that stays where it is as long as the library is there. */
 CUresult load_library(CUlibrary *library, const void *cubin, size_t n);
-/* Has the driver load it: l->module is there. */
+/* Has the driver load it. */
 CUresult load_image(struct load *l);
 /* Into the cache what is not there: after the reply, which the client may wait for. */
 void load_keep(struct load *l);

@@ -38,10 +38,37 @@ static bool image_room(struct modules *m, uint64_t bytes)
 	return true;
 }
 
-static void image_add(struct modules *m, const void *data, uint64_t n)
+static bool has_room(struct worker *w, uint64_t bytes)
 {
-	m->arrived += n;
-	if (m->too_much || m->arrived > MODULES_BYTES_MAX || !image_room(m, m->have + n)) {
+	struct modules *m = &w->modules;
+
+	if (bytes <= MODULES_BYTES_MAX && m->held <= MODULES_BYTES_MAX - bytes)
+		return true;
+	if (!m->told)
+		log_warn("lease %llu, %.79s: more code than the %llu MiB that a session may load",
+			 (unsigned long long)w->lease.id, w->lease.client, MODULES_BYTES_MAX >> 20);
+	m->told = true;
+	return false;
+}
+
+bool modules_hold(struct worker *w, uint64_t bytes)
+{
+	if (!has_room(w, bytes))
+		return false;
+	w->modules.held += bytes;
+	return true;
+}
+
+void modules_let_go(struct worker *w, uint64_t bytes)
+{
+	w->modules.held -= bytes;
+}
+
+static void image_add(struct worker *w, const void *data, uint64_t n)
+{
+	struct modules *m = &w->modules;
+
+	if (m->too_much || !has_room(w, m->have + n) || !image_room(m, m->have + n)) {
 		m->too_much = true;
 		free(m->image);
 		m->image = NULL;
@@ -74,7 +101,7 @@ bool modules_part(struct worker *w, struct request *rq)
 	}
 	if (total != m->total || offset != m->have || n > total - offset)
 		return false;
-	image_add(m, data, n);
+	image_add(w, data, n);
 	return true;
 }
 
@@ -246,7 +273,7 @@ static void add_log(struct load *l)
 
 /* ---- the request ---- */
 
-static void driver_unload(struct module *m)
+static void driver_unload(struct worker *w, struct module *m)
 {
 	CUresult r = CUDA_SUCCESS;
 
@@ -255,8 +282,10 @@ static void driver_unload(struct module *m)
 	else if (m->module)
 		real.cuModuleUnload(m->module);
 	/* one that it has not let go of, in a context that is lost, it may read yet */
-	if (r == CUDA_SUCCESS)
+	if (r == CUDA_SUCCESS) {
 		free(m->kept);
+		modules_let_go(w, m->held);
+	}
 	free(m);
 }
 
@@ -312,7 +341,7 @@ static void load_fini(struct load *l, const void *kept)
 {
 	if (l->module) {
 		functions_del(&l->rq->w->functions, l->module->first, l->module->nr);
-		driver_unload(l->module);
+		driver_unload(l->rq->w, l->module);
 	}
 	jit_fini(&l->jit);
 	if (l->image != kept)
@@ -351,7 +380,7 @@ void run_cuModuleLoadData(struct request *rq)
 static void unloaded(struct worker *w, struct job *job, CUresult r)
 {
 	(void)r;	/* an error of the work before it is told where that was waited for */
-	driver_unload(job->module);
+	driver_unload(w, job->module);
 	if (job->is_wait)
 		reply_result(w, job->op, job->seq, CUDA_SUCCESS, NULL, 0);
 }
@@ -365,7 +394,7 @@ static void unload_later(struct request *rq, struct module *m)
 	struct job *job = wait_job(rq, unloaded);
 
 	if (!job) {
-		driver_unload(m);
+		driver_unload(rq->w, m);
 		run_result(rq, CUDA_SUCCESS);
 		return;
 	}

@@ -14,13 +14,14 @@
 struct worker;
 struct request;
 
-#define MODULES_BYTES_MAX	(4ull << 30)	/* of images that a session may send in all */
+#define MODULES_BYTES_MAX	(4ull << 30)	/* of code that a session may have loaded at once */
 
 struct module {
 	CUmodule module;
 	CUlibrary library;	/* one of the two */
 	struct recent_image *recent;	/* what is told the next session of it; NULL: nothing */
 	void *kept;		/* code that the driver reads as long as it has the library */
+	uint64_t held;		/* bytes of it */
 	uint32_t first, nr;	/* function ids */
 	uint32_t named;		/* the last function that the client named: function.previous */
 	bool has_refs;		/* texture and surface references of it have numbers */
@@ -33,10 +34,18 @@ struct module {
 struct modules {
 	uint8_t *image;
 	uint64_t room, have, total;
-	uint64_t arrived;	/* in the session */
 	/* the image at hand was not kept: no memory, or over MODULES_BYTES_MAX */
 	bool too_much;
+	bool told;		/* that there was too much */
+	_Atomic uint64_t held;	/* bytes of code that modules, libraries and links hold */
 };
+
+/*
+ * Code that is not sent with each load, but named, must not fill the host's memory either. false: over
+ * MODULES_BYTES_MAX. Executor only; what is held is let go of by any thread.
+ */
+bool modules_hold(struct worker *w, uint64_t bytes);
+void modules_let_go(struct worker *w, uint64_t bytes);
 
 /* A VWIRE_OP_IMAGE frame. false: malformed. */
 bool modules_part(struct worker *w, struct request *rq);
