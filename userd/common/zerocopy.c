@@ -43,7 +43,7 @@ void zerocopy_told(struct zerocopy *z, const struct sock_extended_err *e)
 }
 
 /* With the lock: all that the kernel has told so far. */
-static void look(struct zerocopy *z)
+static void listen_to(struct zerocopy *z)
 {
 	char control[128];
 	struct sock_extended_err e;
@@ -63,26 +63,31 @@ static void look(struct zerocopy *z)
 	}
 }
 
-bool zerocopy_is_on(struct zerocopy *z)
-{
+/* What is known now. */
+struct known {
 	bool on;
+	uint32_t sent, done, through;
+};
+
+static struct known look(struct zerocopy *z)
+{
+	struct known k;
 
 	pthread_mutex_lock(&z->lock);
-	look(z);
-	on = z->on;
+	listen_to(z);
+	k = (struct known){ z->on, z->sent, z->done, z->through };
 	pthread_mutex_unlock(&z->lock);
-	return on;
+	return k;
+}
+
+bool zerocopy_is_on(struct zerocopy *z)
+{
+	return look(z).on;
 }
 
 uint32_t zerocopy_through(struct zerocopy *z)
 {
-	uint32_t through;
-
-	pthread_mutex_lock(&z->lock);
-	look(z);
-	through = z->through;
-	pthread_mutex_unlock(&z->lock);
-	return through;
+	return look(z).through;
 }
 
 /* ENOBUFS: no more pages can be pinned, or too much is under way; those are copied. */
@@ -92,7 +97,7 @@ ssize_t zerocopy_send(struct zerocopy *z, const void *p, size_t n)
 
 	if (n < ZEROCOPY_MIN || !zerocopy_is_on(z))
 		return send(z->fd, p, n, MSG_NOSIGNAL);
-	/* it may be told of before send() returns here, and look() goes by what was sent */
+	/* it may be told of before send() returns here, and listen_to() goes by what was sent */
 	pthread_mutex_lock(&z->lock);
 	z->sent++;
 	pthread_mutex_unlock(&z->lock);
@@ -107,13 +112,9 @@ ssize_t zerocopy_send(struct zerocopy *z, const void *p, size_t n)
 
 static bool is_done(struct zerocopy *z, uint32_t sent)
 {
-	bool done;
+	struct known k = look(z);
 
-	pthread_mutex_lock(&z->lock);
-	look(z);
-	done = (int32_t)(z->done - sent) >= 0 || z->done == z->sent;
-	pthread_mutex_unlock(&z->lock);
-	return done;
+	return (int32_t)(k.done - sent) >= 0 || k.done == k.sent;
 }
 
 bool zerocopy_wait(struct zerocopy *z, int ms)
