@@ -1,133 +1,154 @@
 // SPDX-License-Identifier: MIT
 #include "graph_copy.h"
 
-#include <string.h>
-
 #include "worker.h"
 
-static CUresult take_side(struct request *rq, const struct vwire_graph_side *s, CUmemorytype *type,
-			  CUdeviceptr *ptr, CUarray *array)
-{
-	struct handle *h;
+/* Of a copy, as CUDA_MEMCPY3D has each twice. */
+struct side {
+	CUmemorytype type;
+	void *host;		/* where type is CU_MEMORYTYPE_HOST */
+	CUdeviceptr ptr;	/* and here then the client's token */
+	CUarray array;
+	uint64_t lod, pitch, height, x, y, z;
+};
 
-	*type = le32toh(s->type);
-	*ptr = le64toh(s->ptr);
-	if (*type == CU_MEMORYTYPE_HOST)
-		return CUDA_SUCCESS;
-	if (*type == CU_MEMORYTYPE_DEVICE)
-		return memory_check(&rq->w->memory, *ptr, 1);
-	if (*type != CU_MEMORYTYPE_ARRAY || *ptr > UINT32_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	h = handles_find(&rq->w->handles, CUDA_HANDLE_array, *ptr);
-	*array = h ? h->real : NULL;
-	return h ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
+struct node_copy {
+	struct side src, dst;
+	size_t width, height, depth;
+	bool fetch;
+};
 
 /* The span of a side in device memory. */
-static CUresult check_span(struct request *rq, CUdeviceptr base, uint64_t pitch, uint64_t height,
-			   uint64_t x, uint64_t y, uint64_t z, const CUDA_MEMCPY3D *c)
+static CUresult check_span(struct request *rq, const struct side *s, const struct node_copy *c)
 {
-	unsigned __int128 rows = (unsigned __int128)(z + c->Depth - 1) * height + y + c->Height - 1;
-	unsigned __int128 end = rows * pitch + x + c->WidthInBytes;
-	unsigned __int128 start = ((unsigned __int128)z * height + y) * pitch + x;
+	unsigned __int128 rows = (unsigned __int128)(s->z + c->depth - 1) * s->height + s->y +
+				 c->height - 1;
+	unsigned __int128 end = rows * s->pitch + s->x + c->width;
+	unsigned __int128 start = ((unsigned __int128)s->z * s->height + s->y) * s->pitch + s->x;
 
 	if (end > UINT64_MAX / 2 || start >= end)
 		return CUDA_ERROR_INVALID_VALUE;
-	return memory_check(&rq->w->memory, base + (uint64_t)start, (uint64_t)(end - start));
+	return memory_check(&rq->w->memory, s->ptr + (uint64_t)start, (uint64_t)(end - start));
 }
 
-static CUresult take_copy(struct request *rq, struct vwire_rd *in, CUDA_MEMCPY3D *c, bool *fetch)
+static CUresult take_array(struct request *rq, struct side *s)
+{
+	struct handle *h;
+
+	if (s->type != CU_MEMORYTYPE_ARRAY || s->ptr > UINT32_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	h = handles_find(&rq->w->handles, CUDA_HANDLE_array, s->ptr);
+	s->array = h ? h->real : NULL;
+	return h ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static CUresult take_side(struct request *rq, const struct vwire_graph_side *t,
+			  const struct node_copy *c, struct side *s)
+{
+	*s = (struct side){
+		.type = le32toh(t->type),
+		.ptr = le64toh(t->ptr),
+		.lod = le32toh(t->lod),
+		.pitch = le64toh(t->pitch),
+		.height = le64toh(t->height),
+		.x = le64toh(t->x),
+		.y = le64toh(t->y),
+		.z = le64toh(t->z),
+	};
+	if (s->type == CU_MEMORYTYPE_HOST)
+		return CUDA_SUCCESS;
+	return s->type == CU_MEMORYTYPE_DEVICE ? check_span(rq, s, c) : take_array(rq, s);
+}
+
+static CUresult take_copy(struct request *rq, struct vwire_rd *in, struct node_copy *c)
 {
 	struct vwire_graph_copy t;
 	CUresult r;
 
 	rd_copy(in, &t, sizeof(t));
-	memset(c, 0, sizeof(*c));
-	c->WidthInBytes = le64toh(t.width);
-	c->Height = le64toh(t.height);
-	c->Depth = le64toh(t.depth);
-	*fetch = le32toh(t.flags) & VWIRE_GRAPH_F_FETCH;
-	if (in->err || !c->WidthInBytes || !c->Height || !c->Depth)
+	*c = (struct node_copy){
+		.width = le64toh(t.width),
+		.height = le64toh(t.height),
+		.depth = le64toh(t.depth),
+		.fetch = le32toh(t.flags) & VWIRE_GRAPH_F_FETCH,
+	};
+	if (in->err || !c->width || !c->height || !c->depth)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = take_side(rq, &t.src, &c->srcMemoryType, &c->srcDevice, &c->srcArray);
-	if (r == CUDA_SUCCESS)
-		r = take_side(rq, &t.dst, &c->dstMemoryType, &c->dstDevice, &c->dstArray);
-	c->srcLOD = le32toh(t.src.lod);
-	c->srcPitch = le64toh(t.src.pitch);
-	c->srcHeight = le64toh(t.src.height);
-	c->srcXInBytes = le64toh(t.src.x);
-	c->srcY = le64toh(t.src.y);
-	c->srcZ = le64toh(t.src.z);
-	c->dstLOD = le32toh(t.dst.lod);
-	c->dstPitch = le64toh(t.dst.pitch);
-	c->dstHeight = le64toh(t.dst.height);
-	c->dstXInBytes = le64toh(t.dst.x);
-	c->dstY = le64toh(t.dst.y);
-	c->dstZ = le64toh(t.dst.z);
-	if (r == CUDA_SUCCESS && c->srcMemoryType == CU_MEMORYTYPE_DEVICE)
-		r = check_span(rq, c->srcDevice, c->srcPitch, c->srcHeight, c->srcXInBytes, c->srcY,
-			       c->srcZ, c);
-	if (r == CUDA_SUCCESS && c->dstMemoryType == CU_MEMORYTYPE_DEVICE)
-		r = check_span(rq, c->dstDevice, c->dstPitch, c->dstHeight, c->dstXInBytes, c->dstY,
-			       c->dstZ, c);
-	return r;
+	r = take_side(rq, &t.src, c, &c->src);
+	return r == CUDA_SUCCESS ? take_side(rq, &t.dst, c, &c->dst) : r;
 }
 
-/* The host's side is the node's own memory, in which rows are packed. */
-static void use_memory(CUDA_MEMCPY3D *c, struct host_node *h)
+static bool copy_bytes(const struct node_copy *c, size_t *bytes)
 {
-	if (h->fills) {
-		c->srcHost = h->mem;
-		c->srcPitch = c->WidthInBytes;
-		c->srcHeight = c->Height;
-		c->srcXInBytes = c->srcY = c->srcZ = 0;
-	} else {
-		c->dstHost = h->mem;
-		c->dstPitch = c->WidthInBytes;
-		c->dstHeight = c->Height;
-		c->dstXInBytes = c->dstY = c->dstZ = 0;
-	}
+	return !__builtin_mul_overflow(c->width, c->height, bytes) &&
+	       !__builtin_mul_overflow(*bytes, c->depth, bytes) && *bytes <= GRAPH_FED_MAX;
 }
 
-static bool copy_bytes(const CUDA_MEMCPY3D *c, size_t *bytes)
+/*
+ * A host node for the host's side, which is then that node's own memory, where rows are packed; none
+ * when there is none. Both sides: the client does that.
+ */
+static CUresult host_of_copy(struct request *rq, struct host_node **list, struct node_copy *c,
+			     struct host_node **out)
 {
-	return !__builtin_mul_overflow(c->WidthInBytes, c->Height, bytes) &&
-	       !__builtin_mul_overflow(*bytes, c->Depth, bytes) && *bytes <= GRAPH_FED_MAX;
-}
-
-/* A host node for the host's side; none when there is none. Both sides: the client does that. */
-static CUresult host_of_copy(struct request *rq, struct host_node **list, CUDA_MEMCPY3D *c,
-			     bool fetch, struct host_node **out)
-{
-	bool from = c->srcMemoryType == CU_MEMORYTYPE_HOST;
-	bool to = c->dstMemoryType == CU_MEMORYTYPE_HOST;
-	uint64_t token = from ? c->srcDevice : c->dstDevice;
+	bool from = c->src.type == CU_MEMORYTYPE_HOST;
+	bool to = c->dst.type == CU_MEMORYTYPE_HOST;
+	struct side *host = from ? &c->src : &c->dst;
 	size_t bytes;
 	CUresult r;
 
 	*out = NULL;
 	if (!from && !to)
 		return CUDA_SUCCESS;
-	if ((from && to) || token > UINT32_MAX || !copy_bytes(c, &bytes))
+	if ((from && to) || host->ptr > UINT32_MAX || !copy_bytes(c, &bytes))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = host_new(rq, list, token, bytes, out);
+	r = host_new(rq, list, host->ptr, bytes, out);
 	if (r != CUDA_SUCCESS)
 		return r;
 	(*out)->fills = from;
-	(*out)->fetch = fetch;
-	use_memory(c, *out);
+	(*out)->fetch = c->fetch;
+	*host = (struct side){
+		.type = CU_MEMORYTYPE_HOST, .host = (*out)->mem, .pitch = c->width, .height = c->height,
+	};
 	return CUDA_SUCCESS;
+}
+
+#define SIDE(name, s) \
+	.name##MemoryType = (s).type, .name##Host = (s).host, .name##Device = (s).ptr, \
+	.name##Array = (s).array, .name##LOD = (s).lod, .name##Pitch = (s).pitch, \
+	.name##Height = (s).height, .name##XInBytes = (s).x, .name##Y = (s).y, .name##Z = (s).z
+
+static CUDA_MEMCPY3D memcpy3d(const struct node_copy *c)
+{
+	return (CUDA_MEMCPY3D){
+		SIDE(src, c->src),
+		SIDE(dst, c->dst),
+		.WidthInBytes = c->width,
+		.Height = c->height,
+		.Depth = c->depth,
+	};
+}
+
+/* What the driver is told of a copy, and a host node for the host's side of it. */
+static CUresult read_copy(struct request *rq, struct vwire_rd *in, struct host_node **list,
+			  CUDA_MEMCPY3D *out, struct host_node **host)
+{
+	struct node_copy c;
+	CUresult r = take_copy(rq, in, &c);
+
+	if (r == CUDA_SUCCESS)
+		r = host_of_copy(rq, list, &c, host);
+	if (r == CUDA_SUCCESS)
+		*out = memcpy3d(&c);
+	return r;
 }
 
 CUresult copy_add(struct build *b, CUgraph g, struct vwire_rd *in, struct made_node *n,
 		  CUgraphNode ends[2])
 {
 	CUDA_MEMCPY3D c;
-	bool fetch;
-	CUresult r = take_copy(b->rq, in, &c, &fetch);
+	CUresult r = read_copy(b->rq, in, &b->hosts, &c, &n->host);
 
-	if (r == CUDA_SUCCESS)
-		r = host_of_copy(b->rq, &b->hosts, &c, fetch, &n->host);
 	if (r == CUDA_SUCCESS)
 		r = real.cuGraphAddMemcpyNode(&n->node, g, NULL, 0, &c, b->rq->w->ctx);
 	if (r != CUDA_SUCCESS || !n->host)
@@ -145,11 +166,8 @@ CUresult copy_update(struct request *rq, struct vwire_rd *in, CUgraphExec exec,
 {
 	struct host_node *h;
 	CUDA_MEMCPY3D c;
-	bool fetch;
-	CUresult r = take_copy(rq, in, &c, &fetch);
+	CUresult r = read_copy(rq, in, hosts, &c, &h);
 
-	if (r == CUDA_SUCCESS)
-		r = host_of_copy(rq, hosts, &c, fetch, &h);
 	if (r == CUDA_SUCCESS && (h != NULL) != (n->host != NULL))
 		r = CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
