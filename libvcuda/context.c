@@ -99,13 +99,6 @@ void context_ends(struct context *c)
 		vcuda_libraries_restart();
 }
 
-bool context_flags_ok(unsigned int flags)
-{
-	unsigned int sched = flags & CU_CTX_SCHED_MASK;
-
-	return !(flags & ~CU_CTX_FLAGS_MASK) && !(sched & (sched - 1));
-}
-
 /* ---- values by key ---- */
 
 static CUresult cls_context(CUcontext ctx, struct context **c)

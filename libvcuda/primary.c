@@ -98,11 +98,6 @@ CUresult hand_cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuDevicePrimaryCtxRelease(CUdevice dev)
-{
-	return hand_cuDevicePrimaryCtxRelease_v2(dev);
-}
-
 /* Resetting does not release: those who retained it still owe a release. */
 CUresult hand_cuDevicePrimaryCtxReset_v2(CUdevice dev)
 {
@@ -118,11 +113,6 @@ CUresult hand_cuDevicePrimaryCtxReset_v2(CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
-CUresult hand_cuDevicePrimaryCtxReset(CUdevice dev)
-{
-	return hand_cuDevicePrimaryCtxReset_v2(dev);
-}
-
 CUresult hand_cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 {
 	struct context *c;
@@ -134,11 +124,6 @@ CUresult hand_cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 		return leave(CUDA_ERROR_INVALID_VALUE);
 	c->flags = flags;
 	return leave(CUDA_SUCCESS);
-}
-
-CUresult hand_cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
-{
-	return hand_cuDevicePrimaryCtxSetFlags_v2(dev, flags);
 }
 
 CUresult hand_cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)

@@ -40,7 +40,7 @@ CUresult context_current(struct context **c);
 CUresult context_named(CUcontext handle, struct context **c);
 /* With the lock. */
 struct context *context_new(CUdevice dev, unsigned int flags, bool primary);
-/* A device of the lease. */
+/* userd/driver: of cuCtxCreate() and cuDevicePrimaryCtxSetFlags(). */
 bool context_flags_ok(unsigned int flags);
 /*
  * With the lock. It can be used from here on, until context_ends(); none can after a fault, which ends what a process

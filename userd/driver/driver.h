@@ -15,6 +15,8 @@
 bool device_exists(CUdevice dev);
 /* Of the current context's device. */
 int device_attribute(CUdevice_attribute a);
+/* Of cuCtxCreate() and cuDevicePrimaryCtxSetFlags(). */
+bool context_flags_ok(unsigned int flags);
 /* One line on stderr, prefixed. */
 void driver_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

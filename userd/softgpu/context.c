@@ -6,6 +6,7 @@
 #include "array.h"
 #include "capture.h"
 #include "device.h"
+#include "driver.h"
 #include "event.h"
 #include "init.h"
 #include "limit.h"
@@ -261,13 +262,6 @@ CUresult context_drain_all(struct context *ctx)
 	return ctx->closing ? CUDA_ERROR_CONTEXT_IS_DESTROYED : ctx->error;
 }
 
-static bool flags_are_valid(unsigned int flags)
-{
-	unsigned int sched = flags & CU_CTX_SCHED_MASK;
-
-	return !(flags & ~CU_CTX_FLAGS_MASK) && !(sched & (sched - 1));
-}
-
 static CUresult context_create(CUcontext *out, unsigned int flags, CUdevice dev)
 {
 	struct context *ctx;
@@ -275,7 +269,7 @@ static CUresult context_create(CUcontext *out, unsigned int flags, CUdevice dev)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!out || !flags_are_valid(flags))
+	if (!out || !context_flags_ok(flags))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_exists(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
@@ -428,7 +422,7 @@ CUresult cuCtxSetFlags(unsigned int flags)
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if (!flags_are_valid(flags))
+	if (!context_flags_ok(flags))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	ctx->flags = flags;
 	return context_leave(CUDA_SUCCESS);

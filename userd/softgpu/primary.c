@@ -7,6 +7,7 @@
  */
 #include "context.h"
 #include "device.h"
+#include "driver.h"
 #include "init.h"
 #include "print.h"
 
@@ -71,11 +72,6 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
-CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
-{
-	return cuDevicePrimaryCtxRelease_v2(dev);
-}
-
 /* Resetting does not release: those who retained it still owe a release. */
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 {
@@ -89,11 +85,6 @@ CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 	driver_unlock();
 	print_flush();
 	return CUDA_SUCCESS;
-}
-
-CUresult cuDevicePrimaryCtxReset(CUdevice dev)
-{
-	return cuDevicePrimaryCtxReset_v2(dev);
 }
 
 CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
@@ -113,19 +104,13 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *acti
 
 CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 {
-	unsigned int sched = flags & CU_CTX_SCHED_MASK;
 	struct context *ctx;
 	CUresult r = enter_device(dev, &ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	if ((flags & ~CU_CTX_FLAGS_MASK) || (sched & (sched - 1)))
+	if (!context_flags_ok(flags))
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
 	ctx->flags = flags;
 	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
-{
-	return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
 }
