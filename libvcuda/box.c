@@ -190,30 +190,18 @@ static CUresult to_host(const struct end *dst, const struct end *src, const stru
 	struct vcuda_iov iov = { &h, sizeof(h) };
 	struct vcuda_rows rows = { b->width, dst->pitch, b->height, dst->slice };
 	struct vcuda_wait w = { .data = (void *)(uintptr_t)dst->addr, .rows = rows };
-	uint64_t seq;
 	CUresult r;
 
 	set_box(&h, b);
 	w.data_bytes = b->width * b->height * b->depth;
-	if (!async) {
-		r = vcuda_submit(CUDA_ID_cuMemcpy3DAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
-		if (!r)
-			r = vcuda_wait(&w);
-		if (!r)
-			vcuda_stream_waited(stream, w.seq);
-		return r;
-	}
-	vcuda_submit_lock();
-	seq = vcuda_next_seq();
-	r = vcuda_expect_rows(seq, w.data, w.data_bytes, &rows, dst->span);
-	if (!r) {
-		r = vcuda_submit_locked(CUDA_ID_cuMemcpy3DAsync_v2, 0, &iov, 1, NULL, NULL);
-		if (r)
-			vcuda_unexpect_data(seq);
-		else
-			vcuda_note_work(seq);
-	}
-	vcuda_submit_unlock();
+	if (async)
+		return vcuda_copy_expect(CUDA_ID_cuMemcpy3DAsync_v2, &iov, w.data, w.data_bytes,
+					 &rows, dst->span);
+	r = vcuda_submit(CUDA_ID_cuMemcpy3DAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
+	if (!r)
+		r = vcuda_wait(&w);
+	if (!r)
+		vcuda_stream_waited(stream, w.seq);
 	return r;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * copy.c - copies and memsets
+ * copy.c - copies of bytes in a row
  *
  * A copy to the device returns once its bytes are in the ring, as CUDA's does for pageable memory
  * once they are staged. A copy to the host waits; to pinned memory, in its asynchronous form, it
@@ -22,7 +22,7 @@
  * Where we know the allocation, the bytes must lie in it. What we know nothing of (a variable whose
  * address a kernel gave out) is for the device to judge.
  */
-static CUresult check_device(CUdeviceptr p, size_t n)
+CUresult vcuda_check_device(CUdeviceptr p, size_t n)
 {
 	uint64_t start, size;
 	CUcontext ctx;
@@ -58,7 +58,7 @@ static bool is_managed(const void *p, size_t n)
 	return n && vcuda_has_views() && vcuda_is_device((uintptr_t)p);
 }
 
-static CUresult settle_view(uint64_t p, size_t n, CUstream stream)
+CUresult vcuda_view_settle(uint64_t p, size_t n, CUstream stream)
 {
 	return n && vcuda_view_overlaps(p, n) ? hand_cuStreamSynchronize(stream) : CUDA_SUCCESS;
 }
@@ -86,7 +86,7 @@ static CUresult capture(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool 
 CUresult vcuda_copy_settle(uint64_t p, size_t n, CUstream stream)
 {
 	return n && vcuda_is_sharing() ? hand_cuStreamSynchronize(stream)
-				       : settle_view(p, n, stream);
+				       : vcuda_view_settle(p, n, stream);
 }
 
 /* A wait shows it to who else has the memory: another process, or the program as managed memory. */
@@ -115,9 +115,9 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		return on_device(dst, (uintptr_t)src, n, stream);
 	r = begin(stream, &number);
 	if (!r)
-		r = settle_view((uintptr_t)src, n, stream);
-	if (!r)
-		r = n && !src ? CUDA_ERROR_INVALID_VALUE : n ? check_device(dst, n) : CUDA_SUCCESS;
+		r = vcuda_view_settle((uintptr_t)src, n, stream);
+	if (!r && n)
+		r = src ? vcuda_check_device(dst, n) : CUDA_ERROR_INVALID_VALUE;
 	/* what is not pinned is read at the call, whatever a function still has to write there */
 	if (!r && n && vcuda_host_may_change() && vcuda_is_pinned(src, n))
 		return vcuda_hostcall_copy(dst, src, n, stream);
@@ -157,8 +157,8 @@ static CUresult to_host_begin(void *dst, CUdeviceptr src, size_t n, CUstream str
 	uint32_t number;
 	CUresult r = begin(stream, &number);
 
-	if (!r)
-		r = n && !dst ? CUDA_ERROR_INVALID_VALUE : n ? check_device(src, n) : CUDA_SUCCESS;
+	if (!r && n)
+		r = dst ? vcuda_check_device(src, n) : CUDA_ERROR_INVALID_VALUE;
 	*h = (struct vwire_copy_out){ .src = htole64(src),
 				      .bytes = htole64(n),
 				      .stream = htole32(number) };
@@ -243,6 +243,26 @@ static CUresult to_host(void *dst, CUdeviceptr src, size_t n, CUstream stream)
  * The place for the data is registered before the request is visible: the answer may be quicker
  * than this thread.
  */
+CUresult vcuda_copy_expect(enum cuda_id id, const struct vcuda_iov *head, void *dst, uint64_t bytes,
+			   const struct vcuda_rows *rows, uint64_t span)
+{
+	uint64_t seq;
+	CUresult r;
+
+	vcuda_submit_lock();
+	seq = vcuda_next_seq();
+	r = vcuda_expect_rows(seq, dst, bytes, rows, span);
+	if (!r) {
+		r = vcuda_submit_locked(id, 0, head, 1, NULL, NULL);
+		if (r)
+			vcuda_unexpect_data(seq);
+		else
+			vcuda_note_work(seq);
+	}
+	vcuda_submit_unlock();
+	return r;
+}
+
 static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream stream)
 {
 	struct vwire_copy_out h;
@@ -261,18 +281,8 @@ static CUresult to_host_async(void *dst, CUdeviceptr src, size_t n, CUstream str
 	vcuda_hostcall_throttle(n);
 	if (vcuda_bulk_takes(n, true))
 		return vcuda_bulk_out(dst, src, n, le32toh(h.stream), true, &seq);
-	vcuda_submit_lock();
-	seq = vcuda_next_seq();
-	r = vcuda_expect_data(seq, dst, n);
-	if (!r) {
-		r = vcuda_submit_locked(CUDA_ID_cuMemcpyDtoHAsync_v2, 0, &iov, 1, NULL, NULL);
-		if (r)
-			vcuda_unexpect_data(seq);
-		else
-			vcuda_note_work(seq);
-	}
-	vcuda_submit_unlock();
-	return r;
+	return vcuda_copy_expect(CUDA_ID_cuMemcpyDtoHAsync_v2, &iov, dst, n,
+				 &(struct vcuda_rows){ 0 }, n);
 }
 
 static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
@@ -282,9 +292,9 @@ static CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream s
 
 	if (!n)
 		return vcuda_need_context();
-	r = check_device(dst, n);
+	r = vcuda_check_device(dst, n);
 	if (!r)
-		r = check_device(src, n);
+		r = vcuda_check_device(src, n);
 	if (r)
 		return r;
 	vcuda_begin(&c, CUDA_ID_cuMemcpyDtoDAsync_v2);
@@ -354,8 +364,8 @@ static CUresult host_to_host(void *dst, const void *src, size_t n, CUstream stre
 }
 
 /* async: the bytes may arrive after the return, which CUDA allows for pinned memory alone. */
-static CUresult copy_any(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
-			 size_t n, CUstream stream, bool async)
+CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			size_t n, CUstream stream, bool async)
 {
 	if (!n)
 		return vcuda_need_context();
@@ -376,14 +386,15 @@ CUresult hand_cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stre
 	CUresult r = vcuda_capture_refuse(stream);
 
 	if (!r)
-		r = copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream, false);
+		r = vcuda_copy_run(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
+				   false);
 	return r ? r : vcuda_copy_settle(dst, n, stream);
 }
 
 CUresult hand_cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream)
 {
-	return copy_any(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
-			vcuda_is_pinned(host(dst), n));
+	return vcuda_copy_run(dst, vcuda_is_device(dst), src, vcuda_is_device(src), n, stream,
+			      vcuda_is_pinned(host(dst), n));
 }
 
 CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n)
@@ -391,115 +402,8 @@ CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n)
 	CUresult r = dst && src && n ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 
 	if (!r && vcuda_is_device(dst))
-		r = check_device(dst, n);
+		r = vcuda_check_device(dst, n);
 	if (!r && vcuda_is_device(src))
-		r = check_device(src, n);
+		r = vcuda_check_device(src, n);
 	return r;
-}
-
-/* ---- for box.c ---- */
-
-CUresult vcuda_check_device(CUdeviceptr p, size_t n)
-{
-	return check_device(p, n);
-}
-
-CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
-			size_t n, CUstream stream, bool async)
-{
-	return copy_any(dst, dst_device, src, src_device, n, stream, async);
-}
-
-/* ---- memsets: the device's own do not wait either ---- */
-
-/* A module's variables are set in the module's context only; other memory in any. */
-CUresult vcuda_check_set(CUdeviceptr p, CUstream stream)
-{
-	CUcontext of = vcuda_several_contexts() ? vcuda_mem_global_context(p) : NULL;
-
-	return of && of != vcuda_stream_context(stream) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
-
-static CUresult set(enum cuda_id id, CUdeviceptr dst, unsigned int value, size_t n,
-		    unsigned int width, CUstream stream)
-{
-	struct vcuda_call c;
-	CUresult r = vcuda_need_context();
-
-	if (r || !n)
-		return r;
-	r = n <= SIZE_MAX / width ? check_device(dst, n * width) : CUDA_ERROR_INVALID_VALUE;
-	if (r || dst % width || vcuda_check_set(dst, stream))
-		return CUDA_ERROR_INVALID_VALUE;
-	vcuda_begin(&c, id);
-	vcuda_put_u64(&c, dst);
-	vcuda_put_u64(&c, value);
-	vcuda_put_u64(&c, n);
-	vcuda_put_stream(&c, stream);
-	r = vcuda_async(&c);
-	return r ? r : settle_view(dst, n * width, stream);
-}
-
-CUresult hand_cuMemsetD8_v2(CUdeviceptr dst, unsigned char v, size_t n, CUstream stream)
-{
-	return set(CUDA_ID_cuMemsetD8Async, dst, v, n, 1, stream);
-}
-
-CUresult hand_cuMemsetD16_v2(CUdeviceptr dst, unsigned short v, size_t n, CUstream stream)
-{
-	return set(CUDA_ID_cuMemsetD16Async, dst, v, n, 2, stream);
-}
-
-CUresult hand_cuMemsetD32_v2(CUdeviceptr dst, unsigned int v, size_t n, CUstream stream)
-{
-	return set(CUDA_ID_cuMemsetD32Async, dst, v, n, 4, stream);
-}
-
-CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
-			  unsigned int size)
-{
-	size_t bytes, span;
-
-	if (__builtin_mul_overflow(width, size, &bytes) ||
-	    __builtin_mul_overflow(pitch, height - 1, &span) ||
-	    __builtin_add_overflow(span, bytes, &span))
-		return CUDA_ERROR_INVALID_VALUE;
-	return check_device(p, span);
-}
-
-static CUresult set_2d(enum cuda_id id, CUdeviceptr dst, size_t pitch, unsigned int v, size_t width,
-		       size_t height, unsigned int size, CUstream stream)
-{
-	struct vcuda_call c;
-	CUresult r;
-
-	if (!width || !height)
-		return vcuda_need_context();
-	vcuda_begin(&c, id);
-	vcuda_put_u64(&c, dst);
-	vcuda_put_u64(&c, pitch);
-	vcuda_put_u64(&c, v);
-	vcuda_put_u64(&c, width);
-	vcuda_put_u64(&c, height);
-	vcuda_put_stream(&c, stream);
-	r = vcuda_async(&c);
-	return r ? r : settle_view(dst, pitch * (height - 1) + width * size, stream);
-}
-
-CUresult hand_cuMemsetD2D8_v2(CUdeviceptr dst, size_t pitch, unsigned char v, size_t w, size_t h,
-			      CUstream stream)
-{
-	return set_2d(CUDA_ID_cuMemsetD2D8Async, dst, pitch, v, w, h, 1, stream);
-}
-
-CUresult hand_cuMemsetD2D16_v2(CUdeviceptr dst, size_t pitch, unsigned short v, size_t w, size_t h,
-			       CUstream stream)
-{
-	return set_2d(CUDA_ID_cuMemsetD2D16Async, dst, pitch, v, w, h, 2, stream);
-}
-
-CUresult hand_cuMemsetD2D32_v2(CUdeviceptr dst, size_t pitch, unsigned int v, size_t w, size_t h,
-			       CUstream stream)
-{
-	return set_2d(CUDA_ID_cuMemsetD2D32Async, dst, pitch, v, w, h, 4, stream);
 }

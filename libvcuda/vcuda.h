@@ -268,10 +268,36 @@ void vcuda_context_free_memory(CUcontext ctx);
 
 /* ---- copy.c ---- */
 
+/*
+ * Before the program goes on: where the device works on memory that it has too, the program is to
+ * see the end of that.
+ */
+CUresult vcuda_view_settle(uint64_t p, size_t n, CUstream stream);
 /* What the end of a synchronous copy to the device has to wait for. */
 CUresult vcuda_copy_settle(uint64_t p, size_t n, CUstream stream);
 /* What is known to be wrong with a copy between pointers of either kind, before it is begun. */
 CUresult vcuda_copy_check(CUdeviceptr dst, CUdeviceptr src, size_t n);
+/* CUDA_ERROR_INVALID_VALUE where it is known that the device has not all of it. */
+CUresult vcuda_check_device(CUdeviceptr p, size_t n);
+/* Memory of the lease, or a variable that was asked for. */
+bool vcuda_is_known(CUdeviceptr p);
+/* As cuMemcpyAsync(), of ends whose kind is known; async: to pinned memory. */
+CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
+			size_t n, CUstream stream, bool async);
+/*
+ * A copy to the host, head its arguments, whose data comes before the reply of whatever waits for
+ * it: rows of it, spread over span bytes.
+ */
+CUresult vcuda_copy_expect(enum cuda_id id, const struct vcuda_iov *head, void *dst, uint64_t bytes,
+			   const struct vcuda_rows *rows, uint64_t span);
+
+/* ---- memset.c ---- */
+
+/* vcuda_check_device(), of rows of width elements; pitch in bytes. */
+CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
+			  unsigned int size);
+/* CUDA_ERROR_INVALID_VALUE where p is a variable that the stream's context cannot set. */
+CUresult vcuda_check_set(CUdeviceptr p, CUstream stream);
 
 /* ---- mempool.c ---- */
 
@@ -287,21 +313,6 @@ bool vcuda_is_sharing(void);
 
 /* A managed variable of a module: the program has its memory at the device's address. */
 CUresult vcuda_managed_variable(uint64_t addr, uint64_t size);
-
-/* ---- copy.c ---- */
-
-/* CUDA_ERROR_INVALID_VALUE where it is known that the device has not all of it. */
-CUresult vcuda_check_device(CUdeviceptr p, size_t n);
-/* The same for rows of width elements; pitch in bytes. */
-CUresult vcuda_check_rows(CUdeviceptr p, size_t pitch, size_t width, size_t height,
-			  unsigned int size);
-/* The same where p is a variable that the stream's context cannot set. */
-CUresult vcuda_check_set(CUdeviceptr p, CUstream stream);
-/* Memory of the lease, or a variable that was asked for. */
-bool vcuda_is_known(CUdeviceptr p);
-/* As cuMemcpyAsync(), of ends whose kind is known; async: to pinned memory. */
-CUresult vcuda_copy_run(CUdeviceptr dst, bool dst_device, CUdeviceptr src, bool src_device,
-			size_t n, CUstream stream, bool async);
 
 /* ---- host.c ---- */
 

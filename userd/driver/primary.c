@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * primary.c - of primary contexts: calls that are others by an older name, and which flags there are
+ * primary.c - of primary contexts: calls that are others by an older name; which flags there are
  */
 #include "driver.h"
 

@@ -85,8 +85,8 @@ static bool copy_bytes(const struct node_copy *c, size_t *bytes)
 }
 
 /*
- * A host node for the host's side, which is then that node's own memory, where rows are packed; none
- * when there is none. Both sides: the client does that.
+ * A host node for the host's side, which is then that node's own memory, where rows are packed;
+ * none when there is none. Both sides: the client does that.
  */
 static CUresult host_of_copy(struct request *rq, struct host_node **list, struct node_copy *c,
 			     struct host_node **out)
@@ -108,7 +108,10 @@ static CUresult host_of_copy(struct request *rq, struct host_node **list, struct
 	(*out)->fills = from;
 	(*out)->fetch = c->fetch;
 	*host = (struct side){
-		.type = CU_MEMORYTYPE_HOST, .host = (*out)->mem, .pitch = c->width, .height = c->height,
+		.type = CU_MEMORYTYPE_HOST,
+		.host = (*out)->mem,
+		.pitch = c->width,
+		.height = c->height,
 	};
 	return CUDA_SUCCESS;
 }
