@@ -277,7 +277,7 @@ static CUresult make_room(uint64_t bytes)
 		vcuda_arena_reap();
 		if (bytes <= limit && used <= limit - bytes)
 			return CUDA_SUCCESS;
-		vcuda_memory_shrink();
+		vcuda_chunks_shrink();
 		vcuda_pools_shrink();
 		seq = last_pending();
 		if (!seq)

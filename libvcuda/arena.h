@@ -17,7 +17,7 @@
 enum arena_kind {
 	ARENA_FREE,
 	ARENA_DEVICE,		/* one large allocation: memory.c */
-	ARENA_CHUNK,		/* small ones: memory.c */
+	ARENA_CHUNK,		/* small ones: chunk.c */
 	ARENA_POOL,		/* a pool's segment: mempool.c */
 	ARENA_MANAGED,		/* managed.c */
 	ARENA_PINNED,		/* the program's memory, which the device could see here: host.c */
@@ -81,7 +81,7 @@ void vcuda_arena_uncharge(uint64_t bytes);
 uint64_t vcuda_arena_free_bytes(void);
 
 /* Memory is short: whoever keeps some that is not in use lets it leave. */
-void vcuda_memory_shrink(void);
+void vcuda_chunks_shrink(void);
 void vcuda_pools_shrink(void);
 
 /* What an address belongs to. */

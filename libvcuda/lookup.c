@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "load.h"
+#include "variable.h"
 
 static CUresult find_kernel(enum cuda_handle_kind kind, const void *handle, const char *name,
 			    CUfunction *out)
@@ -121,7 +122,7 @@ static CUresult global(CUdeviceptr *ptr, size_t *bytes, enum cuda_handle_kind ki
 	r = vcuda_memo(&c);
 	if (r)
 		return r;
-	vcuda_mem_note_global(addr, size, is_managed ? NULL : m->ctx ?: vcuda_current());
+	vcuda_variable_note(addr, size, is_managed ? NULL : m->ctx ?: vcuda_current());
 	if (is_managed)
 		r = vcuda_managed_variable(addr, size);
 	if (r)

@@ -2,12 +2,12 @@
 /*
  * memset.c - memsets, which the program waits for as little as for copies on the device
  */
-#include "vcuda.h"
+#include "variable.h"
 
 /* A module's variables are set in the module's context only; other memory in any. */
 CUresult vcuda_check_set(CUdeviceptr p, CUstream stream)
 {
-	CUcontext of = vcuda_several_contexts() ? vcuda_mem_global_context(p) : NULL;
+	CUcontext of = vcuda_several_contexts() ? vcuda_variable_context(p) : NULL;
 
 	return of && of != vcuda_stream_context(stream) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }

@@ -319,7 +319,7 @@ CUresult vcuda_session_init(void)
 	pthread_mutex_lock(&lock);
 	r = open_once();
 	if (atomic_load(&state) == OPEN) {
-		vcuda_memory_init();
+		vcuda_arena_init();
 		mask_managed();
 		atomic_compare_exchange_strong(&state, &open, READY);
 	}

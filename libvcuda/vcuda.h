@@ -259,11 +259,6 @@ CUresult vcuda_mem_free(CUdeviceptr ptr);
 bool vcuda_is_device(uint64_t addr);
 /* Base, size and context of the live allocation around addr. */
 bool vcuda_mem_range(uint64_t addr, uint64_t *base, uint64_t *size, CUcontext *ctx);
-/* A variable of a module, which is outside the lease's range. ctx: NULL for one of all contexts. */
-void vcuda_mem_note_global(uint64_t addr, uint64_t size, CUcontext ctx);
-/* The context of the variable around addr; NULL: of all, or it is none. */
-CUcontext vcuda_mem_global_context(uint64_t addr);
-void vcuda_memory_init(void);
 void vcuda_context_free_memory(CUcontext ctx);
 
 /* ---- copy.c ---- */
