@@ -2,8 +2,7 @@
 /*
  * view.c - the program's memory and the device's copy of it, kept alike at launches and waits
  *
- * What goes out and what a fault fetches goes over a stream of the library's own, which waits for
- * no other; streams that start work wait for its event, once after each change.
+ * What goes out and what a fault fetches goes over the library's own stream (ownstream.h).
  */
 #include "view.h"
 
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ownstream.h"
 #include "watch.h"
 
 #define GAP	256u	/* unchanged bytes that may go along between changed ones */
@@ -31,89 +31,7 @@ _Atomic unsigned int vcuda_nr_views;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vcuda_view *views;	/* compared */
 static uint64_t last_id;
-static uint64_t own_stream, own_event;	/* handles; 0: not made */
-static uint64_t epoch;			/* changes sent so far */
-static uint64_t legacy_epoch;		/* of them, those that the legacy stream waits for */
 static _Atomic uint64_t clean;		/* work up to here has been fetched */
-
-/* ---- frames on the library's own stream; all under lock ---- */
-
-static CUresult send(enum cuda_id id, const uint64_t *args, unsigned int n)
-{
-	uint64_t wire[4];
-	struct vcuda_iov iov = { wire, n * sizeof(*wire) };
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		wire[i] = htole64(args[i]);
-	return vcuda_submit(id, 0, &iov, 1, NULL, NULL);
-}
-
-/* Not made as the program's are: it must not count as one that the legacy stream ignores. */
-static CUresult own_ready(void)
-{
-	CUresult r = CUDA_SUCCESS;
-
-	if (own_stream && own_event)
-		return CUDA_SUCCESS;
-	own_stream = vcuda_handle_new(CUDA_HANDLE_stream, NULL);
-	own_event = vcuda_handle_new(CUDA_HANDLE_event, NULL);
-	if (!own_stream || !own_event)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = send(CUDA_ID_cuStreamCreate,
-		 (uint64_t[]){ (uint32_t)own_stream, CU_STREAM_NON_BLOCKING }, 2);
-	if (!r)
-		r = send(CUDA_ID_cuEventCreate,
-			 (uint64_t[]){ (uint32_t)own_event, CU_EVENT_DISABLE_TIMING }, 2);
-	return r;
-}
-
-uint32_t vcuda_view_stream(void)
-{
-	return own_stream;
-}
-
-CUresult vcuda_view_send(uint64_t dst, const uint8_t *src, uint64_t n)
-{
-	struct vwire_copy_in h = { .stream = htole32((uint32_t)own_stream) };
-	struct vcuda_iov iov[2] = { { &h, sizeof(h) } };
-	uint64_t chunk = vcuda_chunk(), done, part;
-	CUresult r = CUDA_SUCCESS;
-
-	for (done = 0; !r && done < n; done += part) {
-		part = n - done < chunk ? n - done : chunk;
-		h.dst = htole64(dst + done);
-		h.bytes = htole64(part);
-		iov[1] = (struct vcuda_iov){ src + done, part };
-		r = vcuda_submit(CUDA_ID_cuMemcpyHtoDAsync_v2, 0, iov, 2, NULL, NULL);
-	}
-	return r;
-}
-
-/* An error of other work is for the program's next call to tell. */
-static CUresult wait_quietly(struct vcuda_wait *w)
-{
-	CUresult r = vcuda_wait(w);
-
-	if (r && w->done && !w->result) {
-		vcuda_async_error(r, false);
-		return CUDA_SUCCESS;
-	}
-	return r;
-}
-
-CUresult vcuda_view_get(uint8_t *dst, uint64_t src, uint64_t n)
-{
-	struct vwire_copy_out h = {
-		.src = htole64(src), .bytes = htole64(n),
-		.stream = htole32((uint32_t)own_stream),
-	};
-	struct vcuda_iov iov = { &h, sizeof(h) };
-	struct vcuda_wait w = { .data = dst, .data_bytes = n };
-	CUresult r = vcuda_submit(CUDA_ID_cuMemcpyDtoHAsync_v2, VWIRE_F_WAIT, &iov, 1, &w, NULL);
-
-	return r ? r : wait_quietly(&w);
-}
 
 /* ---- the set ---- */
 
@@ -128,22 +46,6 @@ static CUresult twin_make(struct vcuda_view *v)
 	return CUDA_SUCCESS;
 }
 
-/* Work that starts from now on starts behind what has been put on the own stream. */
-static CUresult changed(void)
-{
-	epoch++;
-	return send(CUDA_ID_cuEventRecord,
-		    (uint64_t[]){ (uint32_t)own_event, (uint32_t)own_stream }, 2);
-}
-
-static CUresult zero(const struct vcuda_view *v)
-{
-	CUresult r = send(CUDA_ID_cuMemsetD8Async,
-			  (uint64_t[]){ v->dev, 0, v->bytes, (uint32_t)own_stream }, 4);
-
-	return r ? r : changed();
-}
-
 CUresult vcuda_view_add(struct vcuda_view *v, bool device_first)
 {
 	CUresult r = twin_make(v);
@@ -151,9 +53,10 @@ CUresult vcuda_view_add(struct vcuda_view *v, bool device_first)
 	if (r)
 		return r;
 	pthread_mutex_lock(&lock);
-	r = own_ready();
+	r = vcuda_own_ready();
 	if (!r)
-		r = device_first ? vcuda_view_get(v->twin, v->dev, v->bytes) : zero(v);
+		r = device_first ? vcuda_own_get(v->twin, v->dev, v->bytes)
+				 : vcuda_own_zero(v->dev, v->bytes);
 	if (!r) {
 		if (device_first)
 			memcpy(v->host, v->twin, v->bytes);
@@ -173,9 +76,9 @@ CUresult vcuda_view_watch(struct vcuda_view *v)
 	CUresult r;
 
 	pthread_mutex_lock(&lock);
-	r = own_ready();
+	r = vcuda_own_ready();
 	if (!r)
-		r = zero(v);
+		r = vcuda_own_zero(v->dev, v->bytes);
 	if (!r)
 		r = vcuda_watch_add(v);
 	if (!r)
@@ -288,30 +191,9 @@ static CUresult flush_compared(struct vcuda_view *v, bool *sent)
 			same = 0;
 		/* the program may be writing: what goes out is what the twin says went out */
 		memcpy(v->twin + at, v->host + at, n);
-		r = vcuda_view_send(v->dev + at, v->twin + at, n);
+		r = vcuda_own_send(v->dev + at, v->twin + at, n);
 		*sent = true;
 	}
-	return r;
-}
-
-static CUresult wait_for_own(CUstream stream)
-{
-	struct vcuda_object *o;
-	uint64_t *seen = &legacy_epoch;
-	uint32_t number;
-	CUresult r = vcuda_stream_number(stream, &number);
-
-	if (r)
-		return r;
-	if (number != VWIRE_STREAM_LEGACY) {
-		o = vcuda_stream_object(stream);
-		seen = o ? &o->stream.view_epoch : NULL;
-	}
-	if (seen && *seen == epoch)
-		return CUDA_SUCCESS;
-	r = send(CUDA_ID_cuStreamWaitEvent, (uint64_t[]){ number, (uint32_t)own_event, 0 }, 3);
-	if (!r && seen)
-		*seen = epoch;
 	return r;
 }
 
@@ -338,9 +220,9 @@ CUresult vcuda_views_flush(CUstream stream)
 	if (!r)
 		r = vcuda_watch_flush(&sent);
 	if (!r && sent)
-		r = changed();
-	if (!r && epoch)
-		r = wait_for_own(stream);
+		r = vcuda_own_changed();
+	if (!r)
+		r = vcuda_own_precede(stream);
 	pthread_mutex_unlock(&lock);
 	return r;
 }
@@ -487,9 +369,9 @@ CUresult vcuda_views_waited(void)
 	if (!f)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	else if (bytes)
-		r = request(f->data, own_stream, &w);
+		r = request(f->data, vcuda_own_stream(), &w);
 	if (!r && bytes)
-		r = wait_quietly(&w);
+		r = vcuda_own_wait(&w);
 	if (!r)
 		apply(f);
 	pthread_mutex_unlock(&lock);

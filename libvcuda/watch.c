@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ownstream.h"
+
 #define BLOCK		(64u << 10)
 #define AHEAD_MAX	64u		/* blocks */
 
@@ -165,7 +167,7 @@ static CUresult send_touched(struct vcuda_view *v, off_t at, off_t end)
 		hole = lseek(v->fd, at, SEEK_HOLE);
 		if (hole < 0 || hole > end)
 			hole = end;
-		r = vcuda_view_send(v->dev + at, v->alias + at, hole - at);
+		r = vcuda_own_send(v->dev + at, v->alias + at, hole - at);
 		at = hole;
 	}
 	return r;
@@ -233,7 +235,7 @@ static void fetch(struct vcuda_view *v, uint64_t i)
 	uint64_t n = window(v, i), at = i * BLOCK;
 	uint64_t end = (i + n) * BLOCK < v->bytes ? (i + n) * BLOCK : v->bytes;
 
-	if (vcuda_view_get(v->alias + at, v->dev + at, end - at))
+	if (vcuda_own_get(v->alias + at, v->dev + at, end - at))
 		set(v, i, n, FRESH);
 	else
 		set(v, i, n, CLEAN);

@@ -9,11 +9,7 @@
 
 #include "view.h"
 
-/* Of view.c. */
-uint32_t vcuda_view_stream(void);
-CUresult vcuda_view_send(uint64_t dst, const uint8_t *src, uint64_t n);
-CUresult vcuda_view_get(uint8_t *dst, uint64_t src, uint64_t n);
-/* A fault of the program at addr; false: none of ours. */
+/* Of view.c: a fault of the program at addr; false: none of ours. */
 bool vcuda_view_fault(uint64_t addr);
 
 CUresult vcuda_watch_add(struct vcuda_view *v);
