@@ -41,8 +41,12 @@ struct vcuda_module {
 	void *params;			/* what kernels point into */
 };
 
-/* ---- module.c, for lookup.c ---- */
+/* ---- module.c, for lookup.c and kernel.c ---- */
 
+/* Of the list of modules, and while one is on its way. */
+extern pthread_mutex_t vcuda_module_lock;
+/* A library that waits for its first look-up is listed. */
+CUresult vcuda_module_ensure(struct vcuda_module *m);
 /* A module or a library whose kernels are known. */
 CUresult vcuda_module_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m);
 /* A listed one, as that context has it. */
@@ -51,6 +55,9 @@ CUresult vcuda_module_in(struct vcuda_module **m, CUcontext ctx);
 CUresult vcuda_module_sent(struct vcuda_module *m);
 /* The module that a library is in a context. */
 CUresult vcuda_module_alias(CUmodule *out, struct vcuda_module *m);
+
+/* ---- kernel.c, for lookup.c ---- */
+
 CUresult vcuda_kernel_out(struct vcuda_kernel *k, CUfunction *out);
 
 /* ---- load.c: all of these with the list's lock held ---- */

@@ -12,12 +12,11 @@
 #include "load.h"
 #include "texture.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the list; loading */
+pthread_mutex_t vcuda_module_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vcuda_module *modules;
 static _Atomic bool separate;		/* there have been several contexts at once */
 
-/* A library that waits for its first look-up. */
-static CUresult ensure_listed(struct vcuda_module *m)
+CUresult vcuda_module_ensure(struct vcuda_module *m)
 {
 	struct vcuda_jit none = { 0 };
 	struct vcuda_image image;
@@ -25,7 +24,7 @@ static CUresult ensure_listed(struct vcuda_module *m)
 
 	if (atomic_load_explicit(&m->listed, memory_order_acquire))
 		return CUDA_SUCCESS;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	if (!atomic_load(&m->listed)) {
 		r = m->failed;
 		if (!r && m->preserved)
@@ -36,19 +35,19 @@ static CUresult ensure_listed(struct vcuda_module *m)
 			r = vcuda_module_list(m, &image, &none);
 		m->failed = r;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	return r;
 }
 
 CUresult vcuda_module_sent(struct vcuda_module *m)
 {
-	CUresult r = ensure_listed(m);
+	CUresult r = vcuda_module_ensure(m);
 
 	if (r || atomic_load_explicit(&m->sent, memory_order_acquire))
 		return r;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	r = vcuda_module_send(m);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	return r;
 }
 
@@ -75,10 +74,10 @@ static struct vcuda_module *new_module(bool library, const void *preserved)
 		return NULL;
 	}
 	o->p = m;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	m->next = modules;
 	modules = m;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	return m;
 }
 
@@ -129,12 +128,11 @@ static CUresult unload(struct vcuda_module *m)
 			vcuda_texrefs_forget((CUmodule)(uintptr_t)m->handle);
 		vcuda_memo_forget();
 	}
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	forget(m);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	return r;
 }
-
 
 /* As it was before anything of it was used. */
 static void unsend(struct vcuda_module *m)
@@ -176,10 +174,10 @@ static struct vcuda_module *first_of(CUcontext ctx)
 {
 	struct vcuda_module *m;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	for (m = modules; m && (m->library || m->ctx != ctx); m = m->next)
 		;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	return m;
 }
 
@@ -190,11 +188,11 @@ void vcuda_context_unload(CUcontext ctx)
 
 	while ((m = first_of(ctx)))
 		unload(m);
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	for (m = modules; m; m = m->next)
 		if (m->library)
 			any |= leave(m, ctx);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	if (any)
 		vcuda_memo_forget();
 }
@@ -204,11 +202,11 @@ void vcuda_libraries_restart(void)
 	struct vcuda_module *m;
 	bool any = false;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	for (m = modules; m; m = m->next)
 		if (m->library)
 			any |= restart(m);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	if (any)
 		vcuda_memo_forget();
 }
@@ -217,12 +215,12 @@ void vcuda_libraries_separate(CUcontext first)
 {
 	struct vcuda_module *m;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	for (m = modules; m; m = m->next)
 		if (m->library && atomic_load(&m->sent) && !m->ctx)
 			m->ctx = first;
 	atomic_store(&separate, true);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 }
 
 static bool is_separate(const struct vcuda_module *m)
@@ -236,9 +234,9 @@ CUresult vcuda_module_in(struct vcuda_module **m, CUcontext ctx)
 
 	if (!is_separate(*m) || !ctx || (*m)->ctx == ctx)
 		return CUDA_SUCCESS;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	own = vcuda_instance(*m, ctx);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	if (own)
 		*m = own;
 	return own ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -262,11 +260,11 @@ static CUresult load_module(CUmodule *out, const void *image, struct vcuda_jit *
 	m = new_module(false, NULL);
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	r = vcuda_module_list(m, &im, j);
 	if (r)
 		forget(m);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	if (!r)
 		*out = (CUmodule)(uintptr_t)m->handle;
 	return r;
@@ -315,11 +313,11 @@ static CUresult load_library(CUlibrary *out, const void *code, bool preserved, s
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!preserved) {
-		pthread_mutex_lock(&lock);
+		pthread_mutex_lock(&vcuda_module_lock);
 		r = vcuda_sticky_error() ? set_aside(m, &im) : vcuda_module_list(m, &im, j);
 		if (r)
 			forget(m);
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_unlock(&vcuda_module_lock);
 	}
 	if (!r)
 		*out = (CUlibrary)(uintptr_t)m->handle;
@@ -419,38 +417,25 @@ CUresult hand_cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 	return CUDA_SUCCESS;
 }
 
-bool vcuda_kernel_is_of(const struct vcuda_kernel *k, CUcontext ctx)
-{
-	return (k->module->library && !k->module->of) || k->module->ctx == ctx;
-}
-
 /* ---- what others look for in them: lookup.c ---- */
 
 CUresult vcuda_module_listed(enum cuda_handle_kind kind, const void *handle, struct vcuda_module **m)
 {
 	*m = get(kind, handle);
-	return *m ? ensure_listed(*m) : CUDA_ERROR_INVALID_HANDLE;
-}
-
-CUresult vcuda_kernel_out(struct vcuda_kernel *k, CUfunction *out)
-{
-	pthread_mutex_lock(&lock);
-	*out = vcuda_kernel_handle(k);
-	pthread_mutex_unlock(&lock);
-	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+	return *m ? vcuda_module_ensure(*m) : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult vcuda_module_alias(CUmodule *out, struct vcuda_module *m)
 {
 	struct vcuda_object *o;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&vcuda_module_lock);
 	if (!m->alias) {
 		m->alias = (CUmodule)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_module, &o);
 		if (m->alias)
 			o->p = m;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&vcuda_module_lock);
 	*out = m->alias;
 	return m->alias ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -464,94 +449,10 @@ CUresult hand_cuLibraryGetModule(CUmodule *out, CUlibrary handle)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!m)
 		return CUDA_ERROR_INVALID_HANDLE;
-	r = is_separate(m) ? ensure_listed(m) : CUDA_SUCCESS;
+	r = is_separate(m) ? vcuda_module_ensure(m) : CUDA_SUCCESS;
 	if (!r)
 		r = vcuda_module_in(&m, vcuda_current());
 	return r ? r : vcuda_module_alias(out, m);
-}
-
-CUresult vcuda_kernel_in(CUcontext ctx, struct vcuda_kernel **k)
-{
-	struct vcuda_module *m = (*k)->module;
-	size_t n = *k - m->kernels;
-	CUresult r = vcuda_module_in(&m, ctx);
-
-	*k = &m->kernels[n];
-	return r;
-}
-
-CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
-{
-	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_function, handle);
-
-	if (!o)
-		return CUDA_ERROR_INVALID_HANDLE;
-	*k = o->p;
-	return ensure_listed((*k)->module);
-}
-
-/* What the program has set of it holds in each context, and lasts longer than that. */
-static CUresult name(struct vcuda_kernel *k)
-{
-	struct vcuda_module *m = k->module;
-	CUresult r = CUDA_SUCCESS;
-
-	pthread_mutex_lock(&lock);
-	if (!k->function) {
-		r = vcuda_module_send(m);
-		if (!r)
-			r = vcuda_kernel_name(k);
-		if (!r)
-			r = vcuda_kernel_set_again(k);
-	}
-	pthread_mutex_unlock(&lock);
-	return r;
-}
-
-CUresult vcuda_kernel_use_in(CUcontext ctx, const void *handle, struct vcuda_kernel **k)
-{
-	CUresult r = vcuda_kernel_get(handle, k);
-
-	if (!r)
-		r = vcuda_kernel_in(ctx, k);
-	if (r || atomic_load_explicit(&(*k)->function, memory_order_acquire))
-		return r;
-	return name(*k);
-}
-
-CUresult vcuda_kernel_use(const void *handle, struct vcuda_kernel **k)
-{
-	return vcuda_kernel_use_in(vcuda_current(), handle, k);
-}
-
-struct vcuda_kernel *vcuda_kernel_first(struct vcuda_kernel *k)
-{
-	struct vcuda_module *m = k->module;
-
-	return m->of ? &m->of->kernels[k - m->kernels] : k;
-}
-
-static CUresult set(struct vcuda_kernel *k, CUfunction_attribute which, int value)
-{
-	k->attributes[which] = value;
-	k->set |= 1u << which;
-	return k->function ? vcuda_kernel_send_attribute(k, which) : CUDA_SUCCESS;
-}
-
-CUresult vcuda_kernel_set(struct vcuda_kernel *k, CUfunction_attribute which, int value)
-{
-	struct vcuda_module *i;
-	size_t n;
-	CUresult r;
-
-	k = vcuda_kernel_first(k);
-	n = k - k->module->kernels;
-	pthread_mutex_lock(&lock);
-	r = set(k, which, value);
-	for (i = k->module->instances; !r && i; i = i->next)
-		r = set(&i->kernels[n], which, value);
-	pthread_mutex_unlock(&lock);
-	return r;
 }
 
 CUresult vcuda_module_use(CUmodule handle)
@@ -560,16 +461,4 @@ CUresult vcuda_module_use(CUmodule handle)
 	CUresult r = vcuda_module_listed(CUDA_HANDLE_module, handle, &m);
 
 	return r ? r : vcuda_module_sent(m);
-}
-
-struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n)
-{
-	struct vcuda_module *m = k->module;
-	unsigned int first = (k - m->kernels) / VWIRE_KERNELS_ASK * VWIRE_KERNELS_ASK;
-
-	*n = 1;
-	if (m->image_bytes > VWIRE_ASK_IMAGE_MAX)
-		return k;
-	*n = m->nr_kernels - first < VWIRE_KERNELS_ASK ? m->nr_kernels - first : VWIRE_KERNELS_ASK;
-	return &m->kernels[first];
 }
