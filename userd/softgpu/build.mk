@@ -8,7 +8,7 @@ softgpu_DIR := userd/softgpu
 softgpu_OUT := build/softgpu
 softgpu_LIB := $(softgpu_OUT)/libcuda.so.1
 
-softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo device error event \
+softgpu_NAMES := array arraycopy attribute context copy copy2d copy3d ctxinfo current device error event \
 	export funcattr function handle host hostfunc image init launch library malloc \
 	memory memset module occupancy pointer primary print procaddr profiler ptsz stream \
 	streamapi surface tensormap texture vmm

@@ -96,6 +96,9 @@ CUresult context_bad_handle(const void *handle, enum handle_kind kind);
 CUresult context_bad(CUcontext handle);
 /* A new stream of ctx waits for what cuCtxWaitEvent() said. */
 CUresult context_order(struct stream *s);
+/* Onto the calling thread's stack, where there is room. */
+bool context_has_room(void);
+void context_push(CUcontext handle);
 /* Takes ctx from the calling thread's stack if it is on top. */
 void context_uncurrent(struct context *ctx);
 
