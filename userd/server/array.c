@@ -68,10 +68,8 @@ static void create(struct request *rq, bool mipmapped)
 	levels = le32toh(in.levels);
 	if (!number || handles_find(&rq->w->handles, kind, number))
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	take_desc(&in, &desc);
 	if (!desc.Width || (mipmapped ? !levels || levels > TEXELS_LEVELS_MAX : levels != 0) ||
 	    !texel_bytes(desc.Format, desc.NumChannels)) {
@@ -113,10 +111,8 @@ void run_cuMipmappedArrayGetLevel(struct request *rq)
 
 	if (!h && !rq->err)
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	if (real.cuMipmappedArrayGetLevel)
 		r = real.cuMipmappedArrayGetLevel(&out, h->real, level);
 	if (r == CUDA_SUCCESS)
@@ -153,10 +149,8 @@ static void destroy(struct request *rq, enum cuda_handle_kind kind)
 
 	if (!h || !booked(h))
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	job = wait_job(rq, destroyed);
 	if (!job) {
 		run_result(rq, CUDA_ERROR_OUT_OF_MEMORY);

@@ -164,10 +164,8 @@ void run_cuMemcpy3DAsync_v2(struct request *rq)
 			rq->in.err = true;
 		data = rd_bytes(&rq->in, rq->in.err ? 0 : whole.bytes);
 	}
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	if (dst.kind == VWIRE_END_DATA) {
 		to_client(rq, q, &dst, &src, &whole);
 		return;

@@ -114,10 +114,8 @@ static void create(struct request *rq, bool has_priority)
 		if (!legacy && !rq->err)
 			rq->err = CUDA_ERROR_INVALID_HANDLE;
 	}
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	rq->w->wait.several |= context != VWIRE_STREAM_LEGACY;
 	r = make(&stream, context == VWIRE_STREAM_LEGACY ? flags : flags | CU_STREAM_NON_BLOCKING,
 		 priority, has_priority);
@@ -209,9 +207,7 @@ void run_cuCtxRecordEvent(struct request *rq)
 {
 	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
 
-	if (!run_ready(rq))
-		run_bad(rq);
-	else
+	if (run_args_ready(rq))
 		run_result(rq, real.cuCtxRecordEvent ? real.cuCtxRecordEvent(rq->w->ctx, event)
 						     : CUDA_ERROR_NOT_SUPPORTED);
 }
@@ -220,9 +216,7 @@ void run_cuCtxWaitEvent(struct request *rq)
 {
 	CUevent event = run_handle(rq, CUDA_HANDLE_event, false);
 
-	if (!run_ready(rq))
-		run_bad(rq);
-	else
+	if (run_args_ready(rq))
 		run_result(rq, real.cuCtxWaitEvent ? real.cuCtxWaitEvent(rq->w->ctx, event)
 						   : CUDA_ERROR_NOT_SUPPORTED);
 }

@@ -118,10 +118,8 @@ void run_cuMemcpyHtoDAsync_v2(struct request *rq)
 		rq->in.err = true;
 	data = rd_bytes(&rq->in, le64toh(in.bytes));
 	q = run_queue(rq, le32toh(in.stream));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = memory_check(&rq->w->memory, le64toh(in.dst), le64toh(in.bytes));
 	if (r == CUDA_SUCCESS)
 		r = copy_to_device(&rq->w->copy, &in, data, q->stream);
@@ -261,10 +259,8 @@ void run_cuMemcpyDtoHAsync_v2(struct request *rq)
 
 	rd_copy(&rq->in, &out, sizeof(out));
 	q = run_queue(rq, le32toh(out.stream));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = memory_check(&rq->w->memory, le64toh(out.src), le64toh(out.bytes));
 	if (r != CUDA_SUCCESS || !out.bytes)
 		copy_out_end(rq, q, r);

@@ -216,10 +216,8 @@ void run_cuModuleGetFunction(struct request *rq)
 		rq->in.err = true;
 	text = rd_bytes(&rq->in, rq->in.err ? 0 : n);
 	kind = le32toh(in.flags) & VWIRE_MODULE_F_LIBRARY ? CUDA_HANDLE_library : CUDA_HANDLE_module;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	h = handles_find(&rq->w->handles, kind, le32toh(in.module));
 	name = strndup(text, n);
 	run_result(rq, name ? name_function(rq, &in, h ? h->aux : NULL, name, &fn)

@@ -224,11 +224,8 @@ void run_cuGraphConditionalHandleCreate(struct request *rq)
 	CUgraphConditionalHandle out = 0;
 	CUresult r = CUDA_SUCCESS;
 
-	if (!run_ready(rq)) {
-		rq->flags |= VWIRE_F_WAIT;
-		run_bad(rq);
+	if (!run_args_end(rq))
 		return;
-	}
 	if (!h) {
 		r = real.cuGraphCreate(&g, 0);
 		if (r == CUDA_SUCCESS && !handles_add(&rq->w->handles, CUDA_HANDLE_graph, number, g))
@@ -248,10 +245,8 @@ void run_cuGraphDestroy(struct request *rq)
 	uint32_t number;
 	CUgraph g = run_del(rq, CUDA_HANDLE_graph, &number);
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	run_unbind(rq, CUDA_HANDLE_graph, number);
 	run_result(rq, real.cuGraphDestroy(g));
 }
@@ -263,10 +258,8 @@ static void launch(struct request *rq, CUresult (*fn)(CUgraphExec, CUstream))
 	struct executable *e = find(rq, rd_u32(&rq->in));
 	struct queue *q = run_queue(rq, rd_u32(&rq->in));
 
-	if (run_ready(rq))
+	if (run_args_ready(rq))
 		run_result(rq, fn(e->exec, q->stream));
-	else
-		run_bad(rq);
 }
 
 void run_cuGraphLaunch(struct request *rq)
@@ -328,10 +321,8 @@ void run_cuGraphNodeSetEnabled(struct request *rq)
 	struct executable *e = take_exec(rq, &in);
 	struct made_node *n;
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	n = &e->nodes[le32toh(in.node)];
 	if (n->host)
 		n->host->off = !in.value;
@@ -431,10 +422,8 @@ void run_cuGraphExecDestroy(struct request *rq)
 
 	rd_copy(&rq->in, &in, sizeof(in));
 	e = find(rq, le32toh(in.exec));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	handles_del(&rq->w->handles, CUDA_HANDLE_graph_exec, le32toh(in.exec));
 	retire(rq, e->hosts, e, le32toh(in.value));
 	run_result(rq, CUDA_SUCCESS);

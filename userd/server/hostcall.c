@@ -289,10 +289,8 @@ void run_cuLaunchHostFunc(struct request *rq)
 
 	rd_copy(&rq->in, &in, sizeof(in));
 	q = run_queue(rq, le32toh(in.stream));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	if (le32toh(in.flags) & VWIRE_HOST_F_FETCH) {
 		run_result(rq, fetch(rq, &in, q));
 		return;
@@ -338,10 +336,8 @@ void run_cuStreamBatchMemOp_v2(struct request *rq)
 		rq->in.err = true;
 	else
 		rd_copy(&rq->in, ops, nr * sizeof(*ops));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = hostcall_check_ops(rq->w, ops, nr);
 	if (r == CUDA_SUCCESS)
 		r = real.cuStreamBatchMemOp_v2

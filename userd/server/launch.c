@@ -44,10 +44,7 @@ static bool launch_ready(struct request *rq, const struct function *fn)
 {
 	if (!fn && !rq->in.err)
 		rq->in.p = rq->in.end;
-	if (run_ready(rq))
-		return true;
-	run_bad(rq);
-	return false;
+	return run_args_ready(rq);
 }
 
 static CUresult launch(const struct vwire_launch *l, const struct function *fn, CUstream stream,
@@ -230,10 +227,8 @@ void run_cuFuncSetAttribute(struct request *rq)
 	int32_t value = rd_s32(&rq->in);
 	CUresult r;
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	if (fn->is_kernel)
 		r = real.cuKernelSetAttribute(attribute, value, (CUkernel)fn->fn,
 					      rq->w->device.dev);
@@ -248,10 +243,8 @@ void run_cuFuncSetCacheConfig(struct request *rq)
 	uint32_t config = rd_u32(&rq->in);
 	CUresult r;
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	if (fn->is_kernel)
 		r = real.cuKernelSetCacheConfig((CUkernel)fn->fn, config, rq->w->device.dev);
 	else

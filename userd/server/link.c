@@ -201,10 +201,8 @@ void run_cuLinkDestroy(struct request *rq)
 	uint32_t number = rd_u64(&rq->in);
 	struct link *link = find(rq, number);
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	handles_del(&rq->w->handles, CUDA_HANDLE_link, number);
 	link_free(rq->w, link);
 	run_result(rq, CUDA_SUCCESS);

@@ -413,10 +413,8 @@ static void unload(struct request *rq, uint32_t kind)
 
 	if (!h)
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	m = h->aux;
 	functions_del(&rq->w->functions, m->first, m->nr);
 	functions_drop(&rq->w->functions, m);
@@ -468,11 +466,8 @@ void run_cuModuleGetGlobal_v2(struct request *rq)
 
 	if (!h)
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!run_ready(rq)) {
-		rq->flags |= VWIRE_F_WAIT;
-		run_bad(rq);
+	if (!run_args_end(rq))
 		return;
-	}
 	r = find_global(where, h->real, name, &addr, &size);
 	if (r == CUDA_SUCCESS)
 		real.cuPointerGetAttribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, addr);

@@ -195,6 +195,14 @@ void run_bad(struct request *rq)
 		     gen_name(rq->op), (unsigned long long)rq->seq);
 }
 
+bool run_args_ready(struct request *rq)
+{
+	if (run_ready(rq))
+		return true;
+	run_bad(rq);
+	return false;
+}
+
 /* ---- waits ---- */
 
 static struct job *job_for(struct request *rq)
@@ -285,10 +293,8 @@ void run_cuMemAlloc_v2(struct request *rq)
 	CUresult r;
 
 	rd_copy(&rq->in, &map, sizeof(map));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = memory_map(&rq->w->memory, le64toh(map.addr), le64toh(map.size));
 	if (r == CUDA_SUCCESS)
 		reply_used(rq->w);
@@ -321,10 +327,8 @@ void run_cuMemFree_v2(struct request *rq)
 	struct job *job;
 
 	rd_copy(&rq->in, &in, sizeof(in));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	job = wait_job(rq, freed);
 	if (!job) {
 		run_result(rq, CUDA_ERROR_OUT_OF_MEMORY);

@@ -70,6 +70,8 @@ void run_result(struct request *rq, CUresult r);
  * the session with the row named.
  */
 void run_bad(struct request *rq);
+/* run_ready(); false: the request has ended so. */
+bool run_args_ready(struct request *rq);
 
 /*
  * The queue of the stream with that number, which is noted as having work; NULL with err set when
@@ -80,7 +82,7 @@ struct queue *run_queue(struct request *rq, uint32_t number);
 struct queue *run_find_queue(struct request *rq, uint32_t number);
 /* Ends a request that is always answered. */
 void run_reply(struct request *rq, CUresult r);
-/* As run_ready() for rows that are always answered; false: the request has ended. */
+/* As run_args_ready(), for rows that are always answered. */
 bool run_args_end(struct request *rq);
 /* Errors after which every call of the context fails the same way. */
 bool run_is_sticky(CUresult r);

@@ -247,21 +247,12 @@ void share_released(uint32_t number)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool args_end(struct request *rq)
-{
-	if (run_ready(rq))
-		return true;
-	rq->flags |= VWIRE_F_WAIT;
-	run_bad(rq);
-	return false;
-}
-
 void run_cuIpcGetMemHandle(struct request *rq)
 {
 	struct share s = { .addr = rd_u64(&rq->in) };
 	uint64_t size = rd_u64(&rq->in);
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	s.mapping = memory_mapping_id(&rq->w->memory, s.addr, size);
 	if (!rq->w->memory.shareable)
@@ -281,7 +272,7 @@ void run_cuMemExportToShareableHandle(struct request *rq)
 
 	if (!p)
 		rq->err = CUDA_ERROR_INVALID_VALUE;
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	s.handle = p->real;
 	if (rq->w->memory.shareable)
@@ -296,7 +287,7 @@ void run_cuIpcGetEventHandle(struct request *rq)
 	struct share s = { 0 };
 	CUresult r;
 
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	r = real.cuIpcGetEventHandle ? real.cuIpcGetEventHandle(&s.event, event)
 				     : CUDA_ERROR_NOT_SUPPORTED;
@@ -379,7 +370,7 @@ void run_cuIpcOpenMemHandle_v2(struct request *rq)
 	rd_copy(&rq->in, &token, sizeof(token));
 	addr = rd_u64(&rq->in);
 	size = rd_u64(&rq->in);
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	/* what a process exported it has already */
 	if (le32toh(token.pid) == (uint32_t)getpid())
@@ -421,7 +412,7 @@ void run_cuMemImportFromShareableHandle(struct request *rq)
 
 	rd_copy(&rq->in, &token, sizeof(token));
 	number = rd_u32(&rq->in);
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	if (is_kind(&token, VWIRE_TOKEN_ALLOCATION))
 		r = ask(rq->w, &token, &a, &fd);
@@ -446,7 +437,7 @@ void run_cuIpcOpenEventHandle(struct request *rq)
 
 	rd_copy(&rq->in, &token, sizeof(token));
 	number = run_new(rq, CUDA_HANDLE_event);
-	if (!args_end(rq))
+	if (!run_args_end(rq))
 		return;
 	if (is_kind(&token, VWIRE_TOKEN_EVENT))
 		r = ask(rq->w, &token, &a, &fd);

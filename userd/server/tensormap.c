@@ -44,15 +44,6 @@ static void take_map(struct request *rq, struct map *m)
 	take_array(rq, m->steps, m->rank, sizeof(m->steps[0]));
 }
 
-static bool ready(struct request *rq)
-{
-	if (run_ready(rq))
-		return true;
-	rq->flags |= VWIRE_F_WAIT;
-	run_bad(rq);
-	return false;
-}
-
 static void give(struct request *rq, CUresult r, const CUtensorMap *map)
 {
 	run_out_blob(rq, map, sizeof(*map));
@@ -68,7 +59,7 @@ void run_cuTensorMapEncodeTiled(struct request *rq)
 	take_array(rq, box, m.rank, sizeof(box[0]));
 	for (int i = 0; i < 4; i++)
 		options[i] = rd_u32(&rq->in);
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	give(rq, real.cuTensorMapEncodeTiled
 			 ? real.cuTensorMapEncodeTiled(&m.out, m.type, m.rank, m.address, m.dim,
@@ -90,7 +81,7 @@ void run_cuTensorMapEncodeIm2col(struct request *rq)
 	take_array(rq, upper, m.rank - 2, sizeof(upper[0]));
 	for (int i = 0; i < 6; i++)
 		options[i] = rd_u32(&rq->in);
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	give(rq, real.cuTensorMapEncodeIm2col
 			 ? real.cuTensorMapEncodeIm2col(&m.out, m.type, m.rank, m.address, m.dim,
@@ -111,7 +102,7 @@ void run_cuTensorMapEncodeIm2colWide(struct request *rq)
 	upper = rd_s32(&rq->in);
 	for (int i = 0; i < 7; i++)
 		options[i] = rd_u32(&rq->in);
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	give(rq, real.cuTensorMapEncodeIm2colWide
 			 ? real.cuTensorMapEncodeIm2colWide(&m.out, m.type, m.rank, m.address,
@@ -133,7 +124,7 @@ void run_cuTensorMapReplaceAddress(struct request *rq)
 		memcpy(&map, p, bytes);
 	else
 		rq->in.err = true;
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	give(rq, real.cuTensorMapReplaceAddress ? real.cuTensorMapReplaceAddress(&map, address)
 						: CUDA_ERROR_NOT_SUPPORTED, &map);

@@ -6,15 +6,6 @@
 #include "run.h"
 #include "worker.h"
 
-static bool ready(struct request *rq)
-{
-	if (run_ready(rq))
-		return true;
-	rq->flags |= VWIRE_F_WAIT;
-	run_bad(rq);
-	return false;
-}
-
 static void find(struct request *rq, enum cuda_handle_kind kind,
 		 CUresult (*get)(void **, CUmodule, const char *))
 {
@@ -28,7 +19,7 @@ static void find(struct request *rq, enum cuda_handle_kind kind,
 
 	if (!m && !rq->err)
 		rq->err = CUDA_ERROR_INVALID_HANDLE;
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	if (get)
 		r = get(&ref, m->module, name);
@@ -62,10 +53,8 @@ static void set_array(struct request *rq, enum cuda_handle_kind kind,
 	void *array = run_handle(rq, array_kind, kind == CUDA_HANDLE_texref);
 	uint32_t flags = rd_u32(&rq->in);
 
-	if (run_ready(rq))
+	if (run_args_ready(rq))
 		run_result(rq, set ? set(ref, array, flags) : CUDA_ERROR_NOT_SUPPORTED);
-	else
-		run_bad(rq);
 }
 
 void run_cuTexRefSetArray(struct request *rq)
@@ -93,7 +82,7 @@ void run_cuTexRefSetAddress_v2(struct request *rq)
 	size_t offset = 0;
 	CUresult r;
 
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	r = memory_check(&rq->w->memory, addr, bytes);
 	if (r == CUDA_SUCCESS)
@@ -119,10 +108,8 @@ void run_cuTexRefSetAddress2D_v3(struct request *rq)
 		memcpy(&desc, p, bytes);
 	else
 		rq->in.err = true;
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = !desc.Height || __builtin_mul_overflow(pitch, desc.Height - 1, &span)
 		    ? CUDA_ERROR_INVALID_VALUE
 		    : memory_check(&rq->w->memory, addr, span + 1);

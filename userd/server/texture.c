@@ -80,15 +80,6 @@ static bool take_struct(struct request *rq, void *to, size_t n, bool may_lack)
 	return true;
 }
 
-static bool ready(struct request *rq)
-{
-	if (run_ready(rq))
-		return true;
-	rq->flags |= VWIRE_F_WAIT;
-	run_bad(rq);
-	return false;
-}
-
 static void made(struct request *rq, enum cuda_handle_kind kind, uint32_t number,
 		 unsigned long long value, CUresult r)
 {
@@ -111,7 +102,7 @@ void run_cuTexObjectCreate(struct request *rq)
 	take_resource(rq, &res);
 	take_struct(rq, &desc, sizeof(desc), false);
 	has_view = take_struct(rq, &view, sizeof(view), true);
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	if (real.cuTexObjectCreate)
 		r = real.cuTexObjectCreate(&value, &res, &desc, has_view ? &view : NULL);
@@ -126,7 +117,7 @@ void run_cuSurfObjectCreate(struct request *rq)
 	CUsurfObject value = 0;
 
 	take_resource(rq, &res);
-	if (!ready(rq))
+	if (!run_args_end(rq))
 		return;
 	if (real.cuSurfObjectCreate)
 		r = real.cuSurfObjectCreate(&value, &res);
@@ -140,10 +131,8 @@ static void destroy(struct request *rq, enum cuda_handle_kind kind,
 	void *value = run_del(rq, kind, &number);
 	CUresult r;
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = end ? end((uintptr_t)value) : CUDA_ERROR_NOT_SUPPORTED;
 	if (r == CUDA_SUCCESS)
 		run_unbind(rq, kind, number);

@@ -65,10 +65,8 @@ void run_cuMemCreate(struct request *rq)
 	CUresult r;
 
 	rd_copy(&rq->in, &a, sizeof(a));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = create(rq->w, le32toh(a.number), le64toh(a.size));
 	if (r == CUDA_SUCCESS)
 		reply_used(rq->w);
@@ -81,10 +79,8 @@ void run_cuMemRelease(struct request *rq)
 	struct physical *p = find(rq, number);
 	CUresult r;
 
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	share_released(number);
 	r = real.cuMemRelease(p->real);
 	handles_del(&rq->w->handles, CUDA_HANDLE_allocation, number);
@@ -100,11 +96,9 @@ void run_cuMemMap(struct request *rq)
 
 	rd_copy(&rq->in, &in, sizeof(in));
 	p = find(rq, le32toh(in.number));
-	if (run_ready(rq))
+	if (run_args_ready(rq))
 		run_result(rq, memory_map_physical(&rq->w->memory, le64toh(in.addr),
 						   le64toh(in.size), p));
-	else
-		run_bad(rq);
 }
 
 /* The program has waited for what used the memory, or takes what comes. */
@@ -114,10 +108,8 @@ void run_cuMemUnmap(struct request *rq)
 	CUresult r;
 
 	rd_copy(&rq->in, &in, sizeof(in));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	r = memory_unmap_physical(&rq->w->memory, le64toh(in.addr), le64toh(in.size));
 	if (r == CUDA_SUCCESS)
 		reply_used(rq->w);
@@ -132,10 +124,8 @@ void run_cuMemSetAccess(struct request *rq)
 	CUresult r = CUDA_ERROR_INVALID_VALUE;
 
 	rd_copy(&rq->in, &in, sizeof(in));
-	if (!run_ready(rq)) {
-		run_bad(rq);
+	if (!run_args_ready(rq))
 		return;
-	}
 	access.flags = le32toh(in.flags);
 	if (memory_is_physical(m, le64toh(in.addr), le64toh(in.size)))
 		r = real.cuMemSetAccess(le64toh(in.addr), le64toh(in.size), &access, 1);
