@@ -9,35 +9,16 @@
 #include <stdlib.h>
 
 #include "capture.h"
-#include "graph_kind.h"
+#include "graph_alloc.h"
 #include "init.h"
 #include "stream.h"
 #include "vcuda_graph.h"
 #include "wire.h"
 
-struct graph_alloc {
-	LIST_ENTRY(graph_alloc) link;
-	unsigned int refs;		/* actions */
-	CUdeviceptr addr;
-	size_t size;
-	bool owned;			/* a launch has allocated it, and nobody freed it since */
-};
-
-static LIST_HEAD(, graph_alloc) allocs = LIST_HEAD_INITIALIZER(allocs);
 static cuuint64_t used, used_high;	/* bytes */
 _Atomic unsigned int vcuda_graph_allocs;
 
-static struct graph_alloc *find(CUdeviceptr addr)
-{
-	struct graph_alloc *a;
-
-	LIST_FOREACH(a, &allocs, link)
-		if (a->addr == addr)
-			return a;
-	return NULL;
-}
-
-static void put(struct graph_alloc *a)
+void graph_alloc_put(struct graph_alloc *a)
 {
 	if (a->refs || a->owned)
 		return;
@@ -50,61 +31,26 @@ static void put(struct graph_alloc *a)
 
 static CUresult alloc_make(struct action *action, CUgraphNodeParams *p)
 {
-	const CUmemPoolProps *props = &p->alloc.poolProps;
 	struct graph_alloc *a;
-	CUresult r;
+	CUdeviceptr addr;
+	CUresult r = graph_alloc_check(&p->alloc);
 
-	if (!p->alloc.bytesize || (p->alloc.accessDescCount && !p->alloc.accessDescs) ||
-	    props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-	    props->handleTypes != CU_MEM_HANDLE_TYPE_NONE ||
-	    props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || !device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = hand_cuMemAlloc_v2(&a->addr, p->alloc.bytesize);
+	r = hand_cuMemAlloc_v2(&addr, p->alloc.bytesize);
 	if (r) {
 		free(a);
 		return r;
 	}
-	a->size = p->alloc.bytesize;
-	a->refs = 1;
-	LIST_INSERT_HEAD(&allocs, a, link);
+	graph_alloc_made(a, addr, action, p);
 	vcuda_graph_allocs++;
 	used += a->size;
 	if (used > used_high)
 		used_high = used;
-	p->alloc.dptr = action->params.alloc.dptr = a->addr;
-	action->params.alloc.accessDescs = NULL;
-	action->params.alloc.accessDescCount = 0;
-	action->data = a;
 	return CUDA_SUCCESS;
-}
-
-static CUresult free_make(struct action *action, CUgraphNodeParams *p)
-{
-	struct graph_alloc *a = find(p->free.dptr);
-
-	if (!a || !a->refs)
-		return CUDA_ERROR_INVALID_VALUE;
-	a->refs++;
-	action->data = a;
-	return CUDA_SUCCESS;
-}
-
-static void destroy(struct action *action)
-{
-	struct graph_alloc *a = action->data;
-
-	a->refs--;
-	put(a);
-}
-
-/* Addresses are part of what other nodes were given. */
-static CUgraphExecUpdateResult update(const struct action *a, const struct action *b)
-{
-	return a->data == b->data ? CU_GRAPH_EXEC_UPDATE_SUCCESS
-				  : CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 }
 
 const struct node_kind node_kind_alloc = {
@@ -112,17 +58,17 @@ const struct node_kind node_kind_alloc = {
 	.once = true,
 	.pinned = true,
 	.make = alloc_make,
-	.destroy = destroy,
-	.update = update,
+	.destroy = graph_alloc_destroy,
+	.update = graph_alloc_update,
 };
 
 const struct node_kind node_kind_free = {
 	.name = "memory free",
 	.once = true,
 	.pinned = true,
-	.make = free_make,
-	.destroy = destroy,
-	.update = update,
+	.make = graph_free_make,
+	.destroy = graph_alloc_destroy,
+	.update = graph_alloc_update,
 };
 
 /* ---- who owns it ---- */
@@ -166,11 +112,11 @@ bool vcuda_graph_free(CUdeviceptr addr, CUresult *r)
 	struct graph_alloc *a;
 
 	driver_lock();
-	a = find(addr);
+	a = graph_alloc_find(addr);
 	if (a) {
 		*r = a->owned ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 		a->owned = false;
-		put(a);
+		graph_alloc_put(a);
 	}
 	driver_unlock();
 	return a != NULL;

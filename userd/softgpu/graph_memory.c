@@ -13,200 +13,156 @@
 #include <sys/mman.h>
 
 #include "device.h"
-#include "graph_kind.h"
+#include "graph_alloc.h"
 #include "init.h"
 #include "memory.h"
 #include "print.h"
 
 #define PAGE	4096
 
-struct graph_alloc {
-	LIST_ENTRY(graph_alloc) link;
-	unsigned int refs;		/* actions */
-	uint64_t addr;
-	size_t size, bytes;		/* asked for, and mapped */
-	bool owned;			/* allocated, and no free of it was queued */
+struct graph_memory {
+	struct graph_alloc a;
+	size_t bytes;			/* mapped */
 	unsigned int frees;		/* on their way, and one more while it is owned */
 	uint64_t freed;			/* number of the work that freed it last */
 	bool mapped;
 	CUdevice dev;
 };
 
-static LIST_HEAD(, graph_alloc) allocs = LIST_HEAD_INITIALIZER(allocs);
 static unsigned int nr_to_reap;
 static cuuint64_t used, used_high;
 
-static struct graph_alloc *find(uint64_t addr)
+static struct graph_memory *find(uint64_t addr)
 {
-	struct graph_alloc *ga;
-
-	LIST_FOREACH(ga, &allocs, link)
-		if (ga->addr == addr)
-			return ga;
-	return NULL;
+	return (struct graph_memory *)graph_alloc_find(addr);
 }
 
 /* Nobody can name it any more, and nothing is there. */
-static void alloc_put(struct graph_alloc *ga)
+void graph_alloc_put(struct graph_alloc *a)
 {
-	if (ga->refs || ga->mapped || ga->frees)
+	struct graph_memory *m = (struct graph_memory *)a;
+
+	if (m->a.refs || m->mapped || m->frees)
 		return;
-	munmap((void *)(uintptr_t)ga->addr, ga->bytes);
-	LIST_REMOVE(ga, link);
-	free(ga);
+	munmap((void *)(uintptr_t)m->a.addr, m->bytes);
+	LIST_REMOVE(a, link);
+	free(m);
 }
 
 /* A context that went away took its memory with it. */
-static void notice_loss(struct graph_alloc *ga)
+static void notice_loss(struct graph_memory *m)
 {
 	struct mem_range range;
 
-	if (!ga->mapped || (mem_lookup(ga->addr, &range) && range.kind == MEM_GRAPH))
+	if (!m->mapped || (mem_lookup(m->a.addr, &range) && range.kind == MEM_GRAPH))
 		return;
-	if (!ga->frees)
+	if (!m->frees)
 		nr_to_reap--;
-	used -= ga->bytes;
-	ga->mapped = ga->owned = false;
-	ga->frees = 0;
+	used -= m->bytes;
+	m->mapped = m->a.owned = false;
+	m->frees = 0;
 }
 
-static CUresult map(struct graph_alloc *ga, struct context *ctx)
+static CUresult map(struct graph_memory *m, struct context *ctx)
 {
-	struct mem_range range = { .lo = ga->addr, .size = ga->size, .bytes = ga->bytes,
-				   .kind = MEM_GRAPH, .owner = ctx, .device = ga->dev };
+	struct mem_range range = { .lo = m->a.addr, .size = m->a.size, .bytes = m->bytes,
+				   .kind = MEM_GRAPH, .owner = ctx, .device = m->dev };
 
 	if (!mem_commit(&range))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	ga->mapped = true;
-	used += ga->bytes;
+	m->mapped = true;
+	used += m->bytes;
 	if (used > used_high)
 		used_high = used;
 	return CUDA_SUCCESS;
 }
 
-static void unmap(struct graph_alloc *ga)
+static void unmap(struct graph_memory *m)
 {
-	mem_remove(ga->addr, MEM_GRAPH);
-	ga->mapped = false;
-	used -= ga->bytes;
-	alloc_put(ga);
+	mem_remove(m->a.addr, MEM_GRAPH);
+	m->mapped = false;
+	used -= m->bytes;
+	graph_alloc_put(&m->a);
 }
 
 void graph_memory_reap(void)
 {
-	struct graph_alloc *ga, *next;
+	struct graph_alloc *a, *next;
+	struct graph_memory *m;
 
 	if (!nr_to_reap)
 		return;
-	for (ga = LIST_FIRST(&allocs); ga; ga = next) {
-		next = LIST_NEXT(ga, link);
-		if (!ga->mapped || ga->frees || !context_all_passed(ga->freed))
+	for (a = LIST_FIRST(&graph_allocs); a; a = next) {
+		next = LIST_NEXT(a, link);
+		m = (struct graph_memory *)a;
+		if (!m->mapped || m->frees || !context_all_passed(m->freed))
 			continue;
 		nr_to_reap--;
-		unmap(ga);
+		unmap(m);
 	}
 }
 
 /* A free has run, or never will. */
-static void freed(struct graph_alloc *ga, uint64_t seq)
+static void freed(struct graph_memory *m, uint64_t seq)
 {
-	ga->freed = seq;
-	if (ga->frees && --ga->frees == 0 && ga->mapped)
+	m->freed = seq;
+	if (m->frees && --m->frees == 0 && m->mapped)
 		nr_to_reap++;
 }
 
-static CUresult take(struct graph_alloc *ga, struct context *ctx)
+static CUresult take(struct graph_memory *m, struct context *ctx)
 {
-	bool reapable = ga->mapped && !ga->frees;
-	CUresult r = ga->mapped ? CUDA_SUCCESS : map(ga, ctx);
+	bool reapable = m->mapped && !m->frees;
+	CUresult r = m->mapped ? CUDA_SUCCESS : map(m, ctx);
 
 	if (r != CUDA_SUCCESS)
 		return r;
 	if (reapable)
 		nr_to_reap--;
-	ga->frees++;
-	ga->owned = true;
+	m->frees++;
+	m->a.owned = true;
 	return CUDA_SUCCESS;
 }
 
 static CUresult alloc_make(struct action *a, CUgraphNodeParams *p)
 {
-	const CUmemPoolProps *props = &p->alloc.poolProps;
-	size_t bytes = p->alloc.bytesize;
-	struct graph_alloc *ga;
+	struct graph_memory *m;
 	void *at;
+	CUresult r = graph_alloc_check(&p->alloc);
 
-	if (!bytes || (p->alloc.accessDescCount && !p->alloc.accessDescs) ||
-	    props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-	    props->handleTypes != CU_MEM_HANDLE_TYPE_NONE ||
-	    props->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
-	    !device_exists(props->location.id))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (bytes > SIZE_MAX / 4)
+	if (r != CUDA_SUCCESS)
+		return r;
+	if (p->alloc.bytesize > SIZE_MAX / 4)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	ga = calloc(1, sizeof(*ga));
-	if (!ga)
+	m = calloc(1, sizeof(*m));
+	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	ga->size = bytes;
-	ga->bytes = (bytes + PAGE - 1) / PAGE * PAGE;
-	at = mmap(NULL, ga->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m->bytes = (p->alloc.bytesize + PAGE - 1) / PAGE * PAGE;
+	at = mmap(NULL, m->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED) {
-		free(ga);
+		free(m);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	ga->addr = (uintptr_t)at;
-	ga->dev = props->location.id;
-	ga->refs = 1;
-	LIST_INSERT_HEAD(&allocs, ga, link);
-	p->alloc.dptr = a->params.alloc.dptr = ga->addr;
-	/* All devices may use it; the list of those is not kept. */
-	a->params.alloc.accessDescs = NULL;
-	a->params.alloc.accessDescCount = 0;
-	a->data = ga;
+	m->dev = p->alloc.poolProps.location.id;
+	graph_alloc_made(&m->a, (uintptr_t)at, a, p);
 	return CUDA_SUCCESS;
-}
-
-static CUresult free_make(struct action *a, CUgraphNodeParams *p)
-{
-	struct graph_alloc *ga = find(p->free.dptr);
-
-	if (!ga || !ga->refs)
-		return CUDA_ERROR_INVALID_VALUE;
-	ga->refs++;
-	a->data = ga;
-	return CUDA_SUCCESS;
-}
-
-static void memory_destroy(struct action *a)
-{
-	struct graph_alloc *ga = a->data;
-
-	ga->refs--;
-	alloc_put(ga);
-}
-
-/* Addresses are part of what other nodes were given. */
-static CUgraphExecUpdateResult memory_update(const struct action *a, const struct action *b)
-{
-	return a->data == b->data ? CU_GRAPH_EXEC_UPDATE_SUCCESS
-				  : CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 }
 
 static CUresult alloc_launch(struct action *a, struct run *run)
 {
-	struct graph_alloc *ga = a->data;
+	struct graph_memory *m = a->data;
 	CUresult r;
 
-	notice_loss(ga);
+	notice_loss(m);
 	/* Freed and allocated again at the same place. */
-	if (ga->owned)
+	if (m->a.owned)
 		return run->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH
 			       ? CUDA_SUCCESS
 			       : CUDA_ERROR_INVALID_VALUE;
 	r = actions_add(&run->changes, a);
 	if (r != CUDA_SUCCESS)
 		return r;
-	r = take(ga, run->ctx);
+	r = take(m, run->ctx);
 	if (r != CUDA_SUCCESS)
 		run->changes.nr--;
 	return r;
@@ -214,21 +170,21 @@ static CUresult alloc_launch(struct action *a, struct run *run)
 
 static void alloc_undo(struct action *a)
 {
-	struct graph_alloc *ga = a->data;
+	struct graph_memory *m = a->data;
 
-	ga->owned = false;
-	freed(ga, ga->freed);
+	m->a.owned = false;
+	freed(m, m->freed);
 }
 
 static CUresult free_launch(struct action *a, struct run *run)
 {
-	struct graph_alloc *ga = a->data;
+	struct graph_memory *m = a->data;
 	CUresult r;
 
-	notice_loss(ga);
-	r = ga->owned ? actions_add(&run->changes, a) : CUDA_ERROR_INVALID_VALUE;
+	notice_loss(m);
+	r = m->a.owned ? actions_add(&run->changes, a) : CUDA_ERROR_INVALID_VALUE;
 	if (r == CUDA_SUCCESS)
-		ga->owned = false;
+		m->a.owned = false;
 	return r;
 }
 
@@ -250,8 +206,8 @@ const struct node_kind node_kind_alloc = {
 	.once = true,
 	.pinned = true,
 	.make = alloc_make,
-	.destroy = memory_destroy,
-	.update = memory_update,
+	.destroy = graph_alloc_destroy,
+	.update = graph_alloc_update,
 	.launch = alloc_launch,
 	.undo = alloc_undo,
 };
@@ -260,9 +216,9 @@ const struct node_kind node_kind_free = {
 	.name = "memory free",
 	.once = true,
 	.pinned = true,
-	.make = free_make,
-	.destroy = memory_destroy,
-	.update = memory_update,
+	.make = graph_free_make,
+	.destroy = graph_alloc_destroy,
+	.update = graph_alloc_update,
 	.launch = free_launch,
 	.undo = free_undo,
 	.run = free_run,
@@ -270,46 +226,46 @@ const struct node_kind node_kind_free = {
 
 CUresult graph_memory_free_now(uint64_t addr, struct context *ctx)
 {
-	struct graph_alloc *ga = find(addr);
+	struct graph_memory *m = find(addr);
 	CUresult r;
 
-	if (!ga || !ga->owned)
+	if (!m || !m->a.owned)
 		return CUDA_ERROR_INVALID_VALUE;
-	ga->owned = false;
-	ga->refs++;
+	m->a.owned = false;
+	m->a.refs++;
 	r = context_drain_all(ctx);
-	ga->refs--;
-	freed(ga, stream_now());
+	m->a.refs--;
+	freed(m, stream_now());
 	graph_memory_reap();
 	return r;
 }
 
 struct free_work {
 	struct work work;
-	struct graph_alloc *ga;
+	struct graph_memory *m;
 };
 
 static CUresult later_run(struct work *w, struct context *ctx)
 {
 	(void)ctx;
 	driver_lock();
-	freed(((struct free_work *)w)->ga, w->seq);
+	freed(((struct free_work *)w)->m, w->seq);
 	driver_unlock();
 	return CUDA_SUCCESS;
 }
 
 CUresult graph_memory_free_later(uint64_t addr, struct stream *s)
 {
-	struct graph_alloc *ga = find(addr);
+	struct graph_memory *m = find(addr);
 	struct free_work *w;
 
-	if (!ga || !ga->owned)
+	if (!m || !m->a.owned)
 		return CUDA_ERROR_INVALID_VALUE;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	ga->owned = false;
-	w->ga = ga;
+	m->a.owned = false;
+	w->m = m;
 	w->work.run = later_run;
 	w->work.always = true;
 	return stream_submit(s, &w->work);
