@@ -365,6 +365,67 @@ static void idle_streams_use_no_cpu(void **state)
 	assert_true(us < 5000);
 }
 
+static CUcontext shared;
+
+static void *free_it(void *p)
+{
+	CUresult r = cuCtxSetCurrent(shared);
+
+	return (void *)(uintptr_t)(r ? r : cuMemFree((uintptr_t)p));
+}
+
+/* *begun = 1 once *p was read; until *p is not 0. */
+static const char uses[] =
+	".version 8.0\n.target sm_75\n.address_size 64\n"
+	".visible .entry use(.param .u64 pp, .param .u64 pb)\n"
+	"{\n"
+	"	.reg .pred %p<2>; .reg .b32 %r<3>; .reg .b64 %rd<3>;\n"
+	"	ld.param.u64 %rd1, [pp]; ld.param.u64 %rd2, [pb]; mov.u32 %r2, 1;\n"
+	"LOOP:	ld.volatile.global.u32 %r1, [%rd1];\n"
+	"	st.volatile.global.u32 [%rd2], %r2;\n"
+	"	setp.eq.u32 %p1, %r1, 0;\n"
+	"	@%p1 bra LOOP;\n"
+	"	ret;\n"
+	"}\n";
+
+/* A program's mistake ends in wrong data or a fault, and not in a crash. */
+static void memory_stays_for_what_is_launched_while_it_is_freed(void **state)
+{
+	struct fixture *f = *state;
+	CUdeviceptr p;
+	uint32_t word, *begun;
+	CUfunction use;
+	CUmodule mod;
+	CUstream a, b;
+	pthread_t t;
+	void *r;
+
+	OK(cuModuleLoadData(&mod, uses));
+	OK(cuModuleGetFunction(&use, mod, "use"));
+	OK(cuMemHostAlloc((void **)&begun, 4096, 0));
+	*begun = 0;
+	OK(cuMemAlloc(&p, 4));
+	OK(cuMemsetD32(p, 0, 1));
+	OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+	close_gate(&f->gate, a);
+	OK(cuCtxGetCurrent(&shared));
+	assert_int_equal(pthread_create(&t, NULL, free_it, (void *)(uintptr_t)p), 0);
+	while (cuMemcpyDtoHAsync(&word, p, 4, b) == CUDA_SUCCESS)
+		pause_ms(1);
+	OK(cuStreamSynchronize(b));
+	OK(cuLaunchKernel(use, 1, 1, 1, 1, 1, 1, 0, b, (void *[]){ &p, &begun }, NULL));
+	while (!*(volatile uint32_t *)begun)
+		pause_ms(1);
+	open_gate(&f->gate);
+	pause_ms(20);
+	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(b));
+	*(volatile uint32_t *)p = 1;	/* the device's memory is this process's */
+	assert_int_equal(pthread_join(t, &r), 0);
+	assert_int_equal((uintptr_t)r, CUDA_SUCCESS);
+	OK(cuStreamSynchronize(b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +437,7 @@ int main(void)
 		CASE(an_illegal_access_poisons_its_context),
 		CASE(threads_share_a_context),
 		CASE(a_context_ends_under_a_waiting_thread),
+		CASE(memory_stays_for_what_is_launched_while_it_is_freed),
 		CASE(idle_streams_use_no_cpu),
 	};
 

@@ -91,6 +91,7 @@ void context_close(struct context *ctx)
 		driver_wait();
 	mem_retire_owner(ctx);
 	context_drain_all(ctx);
+	mem_hide_owner(ctx);
 	texobject_retire_all(ctx);
 	array_retire_all(ctx);
 	context_drain_all(ctx);		/* those that found an object until now */

@@ -60,6 +60,8 @@ CUresult malloc_release(struct context *ctx, uint64_t addr, enum mem_kind kind, 
 	if (!mem_retire(addr, kind))
 		return not_there;
 	r = context_drain_all(ctx);
+	mem_hide(addr, kind);
+	r = context_drain_all(ctx) ?: r;	/* what another thread has queued meanwhile */
 	mem_remove(addr, kind);		/* or its owner's end was faster */
 	return r;
 }

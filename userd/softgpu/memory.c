@@ -309,6 +309,19 @@ bool mem_retire(uint64_t addr, enum mem_kind kind)
 	return ok;
 }
 
+void mem_hide(uint64_t addr, enum mem_kind kind)
+{
+	struct mem_range *p;
+
+	pthread_rwlock_wrlock(&lock);
+	p = range_at(addr);
+	if (p && p->lo == addr && p->kind == kind) {
+		p->hidden = true;
+		__atomic_add_fetch(&generation, 1, __ATOMIC_ACQ_REL);
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
 void mem_revive(uint64_t addr, enum mem_kind kind)
 {
 	struct mem_range *p;
@@ -344,6 +357,16 @@ void mem_retire_owner(void *owner)
 	for (size_t i = 0; i < nr_ranges; i++)
 		if (ranges[i].owner == owner)
 			ranges[i].dying = true;
+	pthread_rwlock_unlock(&lock);
+}
+
+void mem_hide_owner(void *owner)
+{
+	pthread_rwlock_wrlock(&lock);
+	for (size_t i = 0; i < nr_ranges; i++)
+		if (ranges[i].owner == owner)
+			ranges[i].hidden = true;
+	__atomic_add_fetch(&generation, 1, __ATOMIC_ACQ_REL);
 	pthread_rwlock_unlock(&lock);
 }
 
@@ -395,6 +418,8 @@ static uint64_t visible_end(const struct mem_range *r)
 
 static bool is_visible(const struct mem_range *r)
 {
+	if (r->hidden)
+		return false;
 	if (!sg_reach.own || r->device == MEM_NO_DEVICE || r->managed ||
 	    !is_device_memory(r->kind))
 		return true;

@@ -56,6 +56,7 @@ struct mem_range {
 	size_t bytes;		/* mapped, and counted for device memory */
 	enum mem_kind kind;
 	bool dying;		/* only work that is queued already may still use it */
+	bool hidden;		/* no work at all that looks for it from now on */
 	bool managed;		/* MEM_MANAGED, and variables declared so */
 	bool sync_memops;	/* CU_POINTER_ATTRIBUTE_SYNC_MEMOPS */
 	unsigned int flags;
@@ -87,12 +88,18 @@ bool mem_remove(uint64_t addr, enum mem_kind kind);
  * is at it.
  */
 bool mem_retire(uint64_t addr, enum mem_kind kind);
+/*
+ * Of a range that was retired, once the work that was queued before has run: what another thread has
+ * queued since finds it no more. What has found it may still be at it.
+ */
+void mem_hide(uint64_t addr, enum mem_kind kind);
 /* Takes mem_retire() back. */
 void mem_revive(uint64_t addr, enum mem_kind kind);
 /* Changes what the rest of the driver may change: sync_memops, shared_fd. False: no such range. */
 bool mem_update(const struct mem_range *r);
 /* The same for all that owner has, and the end of it. */
 void mem_retire_owner(void *owner);
+void mem_hide_owner(void *owner);
 void mem_release_owner(void *owner);
 
 /* The range that holds addr. */

@@ -65,22 +65,33 @@ CUresult module_create(struct context *ctx, struct sg_module *code, struct libra
 	return CUDA_SUCCESS;
 }
 
-void module_retire(struct module *m)
+static uint64_t variable(const struct module *m, size_t i)
 {
 	const char *name;
 	uint64_t addr;
 	size_t size;
 
-	m->going = true;
-	for (size_t i = 0; i < sg_module_nr_globals(m->code); i++) {
-		sg_module_global(m->code, i, &name, &addr, &size);
-		mem_retire(addr, MEM_MODULE);
-	}
+	sg_module_global(m->code, i, &name, &addr, &size);
+	return addr;
 }
 
+void module_retire(struct module *m)
+{
+	m->going = true;
+	for (size_t i = 0; i < sg_module_nr_globals(m->code); i++)
+		mem_retire(variable(m, i), MEM_MODULE);
+}
+
+/* Twice, as malloc_release(). */
 CUresult module_empty(struct module *m)
 {
-	return context_drain_all(m->ctx);
+	CUresult r = context_drain_all(m->ctx);
+
+	if (r == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+		return r;
+	for (size_t i = 0; i < sg_module_nr_globals(m->code); i++)
+		mem_hide(variable(m, i), MEM_MODULE);
+	return context_drain_all(m->ctx) ?: r;
 }
 
 void module_destroy(struct module *m)
