@@ -59,9 +59,14 @@ void vcuda_stream_changed(CUstream stream, struct vwire_rd args)
 		o->stream.priority = clamp_priority(v->priority);
 }
 
+bool vcuda_legacy_covers(void)
+{
+	return !atomic_load_explicit(&nonblocking, memory_order_relaxed);
+}
+
 bool vcuda_has_nonblocking(void)
 {
-	return atomic_load_explicit(&nonblocking, memory_order_relaxed) || vcuda_several_contexts();
+	return !vcuda_legacy_covers() || vcuda_several_contexts();
 }
 
 /* The upper half of the flags names the context, by its legacy stream. */

@@ -237,6 +237,8 @@ CUresult vcuda_stream_own_number(CUstream stream, uint32_t *number);
 struct vcuda_object *vcuda_stream_object(CUstream stream);
 /* The context it is of: the current one for a default stream. */
 CUcontext vcuda_stream_context(CUstream stream);
+/* A context's legacy stream waits for all others of it: there was never one that ignores it. */
+bool vcuda_legacy_covers(void);
 /* true once a stream exists that the worker's legacy stream does not wait for. */
 bool vcuda_has_nonblocking(void);
 void vcuda_stream_made(void *handle, struct vwire_rd args);

@@ -9,6 +9,7 @@
 static __thread struct {
 	CUcontext ctx;
 	uint32_t number;
+	bool whole;		/* and with it for all others of that context */
 	uint64_t seq;
 } waited;
 
@@ -30,14 +31,27 @@ static CUresult wait_there(void)
 	return r ? r : vcuda_take_error(CUDA_SUCCESS);
 }
 
+static void note_waited(CUcontext ctx, uint32_t number, bool whole, uint64_t seq)
+{
+	waited.ctx = ctx;
+	waited.number = number;
+	waited.whole = whole;
+	waited.seq = seq;
+}
+
+static bool is_legacy(uint32_t number)
+{
+	uint32_t own = VWIRE_STREAM_LEGACY;
+
+	return (!vcuda_several_contexts() || !vcuda_legacy_number(NULL, &own)) && number == own;
+}
+
 /* The legacy stream's turn comes when all others are done, but for those that ignore it. */
 void vcuda_stream_waited(uint32_t number, uint64_t seq)
 {
 	if (number == VWIRE_STREAM_LEGACY && !vcuda_has_nonblocking())
 		vcuda_note_idle(seq);
-	waited.ctx = vcuda_current();
-	waited.number = number;
-	waited.seq = seq;
+	note_waited(vcuda_current(), number, vcuda_legacy_covers() && is_legacy(number), seq);
 }
 
 /*
@@ -120,6 +134,8 @@ static CUresult synchronize(CUcontext ctx, struct vcuda_call *c)
 	r = vcuda_sync(c);
 	if (!r && c->id == CUDA_ID_cuCtxSynchronize)
 		vcuda_note_idle(c->seq);
+	else if (!r)
+		note_waited(ctx ?: vcuda_current(), legacy, true, c->seq);
 	return r;
 }
 
@@ -148,12 +164,17 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 	return r;
 }
 
+/*
+ * Natively a context's end is a wait for its work: callbacks have run, copies are there, and text is out.
+ * What is known to be done is not asked for again.
+ */
 void vcuda_context_synchronize(CUcontext ctx)
 {
+	bool done = waited.whole && waited.ctx == ctx && waited.seq >= vcuda_last_work();
 	struct vcuda_call c;
 
 	if (!vcuda_session_check() && !vcuda_sticky_error() && !vcuda_device_idle() &&
-	    vcuda_wait_shows())
+	    vcuda_wait_shows() && !(done && !vcuda_has_views() && !vcuda_is_sharing()))
 		synchronize(ctx, &c);
 }
 
