@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# What the daemons and libvcuda share, as objects: COMMON_OBJS for a daemon; libvcuda compiles forward.c, net.c and zerocopy.c itself.
+# What the daemons and libvcuda share, as objects: COMMON_OBJS for a daemon; libvcuda compiles env.c, forward.c, net.c and zerocopy.c itself.
 
 COMMON_CFLAGS := -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Werror -Iuapi -Iuserd/common
 COMMON_OUT := build/common
