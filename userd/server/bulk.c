@@ -124,17 +124,19 @@ static void gone(struct worker *w)
 
 /* ---- flags that the device raises ---- */
 
-static void look_for_loss(struct worker *w)
+void bulk_lose(struct bulk *b)
 {
-	struct bulk *b = &w->bulk;
-
-	if (!w->lost && !run_is_sticky(real.cuStreamQuery(CU_STREAM_LEGACY)))
-		return;
 	pthread_mutex_lock(&b->lock);
 	b->lost = true;
 	pthread_cond_broadcast(&b->changed);
 	pthread_cond_broadcast(&b->work);
 	pthread_mutex_unlock(&b->lock);
+}
+
+static void look_for_loss(struct worker *w)
+{
+	if (w->lost || run_is_sticky(real.cuStreamQuery(CU_STREAM_LEGACY)))
+		bulk_lose(&w->bulk);
 }
 
 static void spin_ns(uint64_t ns)

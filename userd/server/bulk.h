@@ -84,6 +84,8 @@ void bulk_in(struct request *rq);
 void bulk_out(struct request *rq);
 /* Lets every stream go on that waits for data. */
 void bulk_release(struct worker *w);
+/* The context is lost: no copy waits for the device any more. */
+void bulk_lose(struct bulk *b);
 /* At the session's end: what of it was held up here, to the log. */
 void bulk_log(struct worker *w);
 

@@ -251,13 +251,8 @@ static void wait_for_room(struct bulk *b, struct bulk_ring *r)
 
 static void note_result(struct bulk *b, CUresult r)
 {
-	if (r == CUDA_SUCCESS || !run_is_sticky(r))
-		return;
-	pthread_mutex_lock(&b->lock);
-	b->lost = true;
-	pthread_cond_broadcast(&b->changed);
-	pthread_cond_broadcast(&b->work);
-	pthread_mutex_unlock(&b->lock);
+	if (r != CUDA_SUCCESS && run_is_sticky(r))
+		bulk_lose(b);
 }
 
 /*
