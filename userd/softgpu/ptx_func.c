@@ -414,6 +414,34 @@ static void start_function(struct ptx_parser *p, struct ptx_func *fn)
 	ptx_row(p, 8);		/* row 0 belongs to nobody: 0 can stand for "no row" */
 }
 
+/* What stands before the body, or the end; name: where. One that is defined may be declared again. */
+static bool take_head(struct ptx_parser *p, struct ptx_func *fn, const struct ptx_func *head,
+		      enum ptx_linkage linkage, const struct param_list *rets,
+		      const struct ptx_tok *name)
+{
+	const struct param_list *params = rets + 1;
+
+	fn->noreturn |= head->noreturn;
+	fn->maxntid = head->maxntid ? head->maxntid : fn->maxntid;
+	if (fn->defined && !ptx_at(&p->l, '{'))
+		return true;
+	if (fn->defined) {
+		ptx_error_at(&p->l, name, SG_INVALID_PTX, "function '%s' is defined twice", fn->name);
+		return false;
+	}
+	if (linkage != PTX_EXTERN || !fn->nr_code)
+		fn->linkage = linkage;
+	fn->nr_params = params->nr;
+	fn->nr_rets = rets->nr;
+	fn->params = param_copy(p, params);
+	fn->rets = param_copy(p, rets);
+	fn->param_bytes = head->param_bytes;
+	fn->local_bytes = head->local_bytes;
+	fn->frame_bytes = head->frame_bytes;
+	p->fn = fn;
+	return true;
+}
+
 /* Everything after .entry or .func. The scope of the parameters is that of the body. */
 static void function(struct ptx_parser *p, enum ptx_linkage linkage, bool entry)
 {
@@ -448,25 +476,8 @@ static void function(struct ptx_parser *p, enum ptx_linkage linkage, bool entry)
 	ptx_next(l);
 	if (!param_list(p, params) || !directives(p, &scratch))
 		goto pop;
-	fn->noreturn |= scratch.noreturn;
-	fn->maxntid = scratch.maxntid ? scratch.maxntid : fn->maxntid;
-	if (!ptx_at(l, '{') && fn->defined)
-		goto declaration;
-	if (fn->defined) {
-		ptx_error_at(l, &name, SG_INVALID_PTX, "function '%s' is defined twice", fn->name);
+	if (!take_head(p, fn, &scratch, linkage, rets, &name))
 		goto pop;
-	}
-	if (linkage != PTX_EXTERN || !fn->nr_code)
-		fn->linkage = linkage;
-	fn->nr_params = params->nr;
-	fn->nr_rets = rets->nr;
-	fn->params = param_copy(p, params);
-	fn->rets = param_copy(p, rets);
-	fn->param_bytes = scratch.param_bytes;
-	fn->local_bytes = scratch.local_bytes;
-	fn->frame_bytes = scratch.frame_bytes;
-	p->fn = fn;
-declaration:
 	if (!ptx_at(l, '{')) {
 		ptx_expect(l, ';');
 		goto pop;
