@@ -60,7 +60,7 @@ struct pool *vcuda_pool_new(CUdevice dev)
 	}
 	o->p = p;
 	p->dev = dev;
-	p->follow = p->opportunistic = p->internal = 1;
+	p->reuse = (struct pool_reuse){ 1, 1, 1 };
 	p->next = pools;
 	pools = p;
 	return p;

@@ -5,6 +5,7 @@
 #ifndef VCUDA_MEMPOOL_H
 #define VCUDA_MEMPOOL_H
 
+#include "poolprops.h"
 #include "arena.h"
 
 struct pool {
@@ -14,7 +15,7 @@ struct pool {
 	bool is_default, destroyed;	/* destroyed: goes with its last block */
 	struct segment *segments;
 	uint64_t reserved, reserved_high, used, used_high, threshold, max_size;
-	int follow, opportunistic, internal;	/* CU_MEMPOOL_ATTR_REUSE_* */
+	struct pool_reuse reuse;
 };
 
 /* What cuMemAllocAsync() uses on a device; NULL: the default. */

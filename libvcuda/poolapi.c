@@ -78,25 +78,11 @@ struct attribute {
 	void *value;
 };
 
-static int *reuse_rule(struct pool *p, CUmemPool_attribute a)
-{
-	switch (a) {
-	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
-		return &p->follow;
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
-		return &p->opportunistic;
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		return &p->internal;
-	default:
-		return NULL;
-	}
-}
-
 /* The high-water marks can only be set to 0, which means: to what is there now. */
 static CUresult set_attribute(struct pool *p, void *arg)
 {
 	const struct attribute *a = arg;
-	int *rule = reuse_rule(p, a->which);
+	int *rule = pool_reuse_rule(&p->reuse, a->which);
 	cuuint64_t v;
 
 	if (rule) {
@@ -129,7 +115,7 @@ CUresult hand_cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute whi
 static CUresult get_attribute(struct pool *p, void *arg)
 {
 	const struct attribute *a = arg;
-	int *rule = reuse_rule(p, a->which);
+	int *rule = pool_reuse_rule(&p->reuse, a->which);
 	cuuint64_t v;
 
 	if (rule) {

@@ -24,3 +24,17 @@ CUresult mempool_check(const CUmemPoolProps *props, unsigned int shareable)
 		return CUDA_ERROR_INVALID_VALUE;
 	return props->handleTypes & ~shareable ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
+
+int *pool_reuse_rule(struct pool_reuse *r, CUmemPool_attribute a)
+{
+	switch (a) {
+	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+		return &r->follow;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+		return &r->opportunistic;
+	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+		return &r->internal;
+	default:
+		return NULL;
+	}
+}

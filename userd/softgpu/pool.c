@@ -28,7 +28,7 @@ struct pool *pool_create(const CUmemPoolProps *props, int fd)
 	p->props = *props;
 	p->fd = fd;
 	p->fd_size = fd ? share_size(fd) : 0;
-	p->follow = p->opportunistic = p->internal = 1;
+	p->reuse = (struct pool_reuse){ 1, 1, 1 };
 	p->peers = 1u << props->location.id;
 	LIST_INIT(&p->blocks);
 	LIST_INSERT_HEAD(&pools, p, link);
@@ -300,7 +300,7 @@ static struct block *take_freeing(struct pool *p, struct stream *s, size_t size)
 	LIST_FOREACH(b, &p->blocks, link) {
 		if (b->state != BLOCK_FREEING || b->size != size)
 			continue;
-		if (b->stream != s && (!p->internal || !depend(s, b)))
+		if (b->stream != s && (!p->reuse.internal || !depend(s, b)))
 			continue;
 		b->pending->block = NULL;
 		b->pending = NULL;
@@ -322,7 +322,7 @@ static struct block *find_free(struct pool *p, struct stream *s, size_t size)
 		if (b->state != BLOCK_FREE || b->bytes < size ||
 		    b->bytes - size > size + POOL_ALIGN)
 			continue;
-		if (b->stream && b->stream != s && !p->opportunistic)
+		if (b->stream && b->stream != s && !p->reuse.opportunistic)
 			continue;
 		if (!best || b->bytes < best->bytes)
 			best = b;

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "context.h"
+#include "poolprops.h"
 #include "stream.h"
 
 enum block_state {
@@ -49,7 +50,7 @@ struct pool {
 	LIST_HEAD(, block) blocks;
 	size_t reserved, reserved_high, used, used_high;	/* bytes */
 	uint64_t threshold;
-	int follow, opportunistic, internal;	/* CU_MEMPOOL_ATTR_REUSE_* */
+	struct pool_reuse reuse;
 	uint32_t peers;		/* bit n: device n may access it */
 };
 

@@ -87,20 +87,6 @@ CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
 	return context_leave(CUDA_SUCCESS);
 }
 
-static int *reuse_rule(struct pool *p, CUmemPool_attribute a)
-{
-	switch (a) {
-	case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
-		return &p->follow;
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
-		return &p->opportunistic;
-	case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
-		return &p->internal;
-	default:
-		return NULL;
-	}
-}
-
 /* The high-water marks can only be set to 0, which means: to what is there now. */
 static CUresult set_number(struct pool *p, CUmemPool_attribute a, cuuint64_t v)
 {
@@ -131,7 +117,7 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute a, void 
 		return r;
 	if (!value)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	rule = reuse_rule(p, a);
+	rule = pool_reuse_rule(&p->reuse, a);
 	if (rule) {
 		*rule = *(int *)value != 0;
 		return context_leave(CUDA_SUCCESS);
@@ -151,7 +137,7 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute a, void 
 
 	if (r != CUDA_SUCCESS)
 		return r;
-	rule = reuse_rule(p, a);
+	rule = pool_reuse_rule(&p->reuse, a);
 	if (!value || a < CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES ||
 	    a > CU_MEMPOOL_ATTR_USED_MEM_HIGH)
 		return context_leave(CUDA_ERROR_INVALID_VALUE);
