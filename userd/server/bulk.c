@@ -50,7 +50,7 @@ void bulk_release(struct worker *w)
 {
 	struct bulk *b = &w->bulk;
 
-	if (!b->offered)
+	if (!b->offered || !b->broken || b->nr_moving)
 		return;
 	for (uint32_t i = 0; i < b->in.nr_slots; i++)
 		bulk_raise(&b->in.full[i], bulk_turn(&b->in, b->in.next) + 1);
@@ -79,7 +79,7 @@ static void sleep_ns(uint64_t ns)
 	nanosleep(&t, NULL);
 }
 
-/* false: it was broken before. No copy waits for data from here on. */
+/* false: it was broken before. No copy waits for data once the threads have left their slots. */
 static bool break_off(struct worker *w)
 {
 	struct bulk *b = &w->bulk;
@@ -97,6 +97,11 @@ static bool break_off(struct worker *w)
 	pthread_cond_broadcast(&b->work);
 	pthread_mutex_unlock(&b->lock);
 	return first;
+}
+
+void bulk_stop(struct worker *w)
+{
+	break_off(w);
 }
 
 /* A client that is told so closes the session's connection, which is what the executor waits for. */
@@ -207,7 +212,7 @@ static bool throw_away(int fd, size_t n)
 
 /*
  * The copy that a stripe is of; its request may be on its way yet. NULL: there is none, or it has
- * that stripe already.
+ * that stripe already, or a connection has ended.
  */
 static struct bulk_copy *claim(struct bulk *b, const struct stripe_head *h)
 {
@@ -217,23 +222,32 @@ static struct bulk_copy *claim(struct bulk *b, const struct stripe_head *h)
 	pthread_mutex_lock(&b->lock);
 	while (seq > b->last_in && !b->broken)
 		pthread_cond_wait(&b->changed, &b->lock);
-	for (c = b->in.copies; c && c->seq != seq; c = c->next)
+	for (c = b->broken ? NULL : b->in.copies; c && c->seq != seq; c = c->next)
 		;
 	if (c && (i >= c->nr || c->got >> i & 1 || le64toh(h->data.len) != bulk_stripe_bytes(c, i)))
 		c = NULL;
-	if (c)
+	if (c) {
 		c->got |= 1ull << i;
+		b->nr_moving++;
+	}
 	pthread_mutex_unlock(&b->lock);
 	return c;
 }
 
-static void claim_done(struct bulk *b, struct bulk_copy *c, bool late)
+/* ok: the stripe has come. */
+static void claim_end(struct worker *w, struct bulk_copy *c, bool ok, bool late)
 {
+	struct bulk *b = &w->bulk;
+
 	pthread_mutex_lock(&b->lock);
-	b->in.nr_passed++;
-	b->in.nr_late += late;
-	c->nr_done++;
-	bulk_in_end(b, c);
+	if (ok) {
+		b->in.nr_passed++;
+		b->in.nr_late += late;
+		c->nr_done++;
+		bulk_in_end(b, c);
+	}
+	b->nr_moving--;
+	bulk_release(w);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -268,8 +282,7 @@ static bool receive_stripe(struct link *l)
 			bulk_raise(bulk_full(&b->in, n), bulk_turn(&b->in, n));
 	}
 	ok = ok && throw_away(l->fd, vwire_pad(len) - len);
-	if (ok)
-		claim_done(b, c, late);
+	claim_end(l->w, c, ok, late);
 	return ok;
 }
 
@@ -361,11 +374,14 @@ static void *sender(void *arg)
 	while (ok && (c = next_full(l->w, &i))) {
 		n = c->first + i;
 		sends = i < c->nr_good && !b->lost;
+		b->nr_moving++;
 		pthread_mutex_unlock(&b->lock);
 		if (sends)
 			ok = send_stripe(l, c, i);
 		bulk_raise(bulk_empty(&b->out, n), bulk_turn(&b->out, n));
 		pthread_mutex_lock(&b->lock);
+		b->nr_moving--;
+		bulk_release(l->w);
 		if (sends && ok)
 			c->sent += bulk_stripe_bytes(c, i);
 		c->nr_done++;

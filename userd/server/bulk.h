@@ -66,6 +66,7 @@ struct bulk {
 	bool broken;		/* a connection has ended: no data comes or goes any more */
 	bool lost;		/* the context: data comes, and is thrown away */
 	bool polling;		/* a sender looks for the next full slot */
+	unsigned int nr_moving;	/* threads that write a slot or send from one */
 	uint64_t last_in;	/* seq of the last BULK_IN */
 	uint8_t token[16];
 	int fds[BULK_CONNECTIONS];
@@ -82,8 +83,8 @@ void bulk_accept(struct worker *w, const struct control_bulk *msg, int fd);
 /* VWIRE_OP_BULK_IN and VWIRE_OP_BULK_OUT, as requests of the rows that they are of. */
 void bulk_in(struct request *rq);
 void bulk_out(struct request *rq);
-/* Lets every stream go on that waits for data. */
-void bulk_release(struct worker *w);
+/* The session is over: no data comes or goes, and no stream waits for any. */
+void bulk_stop(struct worker *w);
 /* The context is lost: no copy waits for the device any more. */
 void bulk_lose(struct bulk *b);
 /* At the session's end: what of it was held up here, to the log. */
@@ -133,6 +134,8 @@ static inline bool bulk_reached(const uint32_t *flag, uint32_t turn)
 
 /* Raises a flag that this process writes. */
 void bulk_raise(uint32_t *flag, uint32_t turn);
+/* With the lock: once broken, and nobody is at a slot, lets every stream go on that waits for data. */
+void bulk_release(struct worker *w);
 void bulk_add(struct bulk_ring *r, struct bulk_copy *c);
 void bulk_del(struct bulk_ring *r, struct bulk_copy *c);
 /* With the lock: frees a copy to the device that has all come and is in its stream. */

@@ -315,8 +315,7 @@ void bulk_in(struct request *rq)
 	pthread_mutex_lock(&b->lock);
 	c->queued = true;
 	bulk_in_end(b, c);
-	if (b->broken)
-		bulk_release(rq->w);
+	bulk_release(rq->w);
 	pthread_mutex_unlock(&b->lock);
 	run_result(rq, r);
 }
@@ -427,8 +426,7 @@ void bulk_out(struct request *rq)
 		r = begin_out(b, c, nr, le64toh(out.src), q->stream);
 	note_result(b, r);
 	pthread_mutex_lock(&b->lock);
-	if (b->broken)
-		bulk_release(w);
+	bulk_release(w);
 	pthread_mutex_unlock(&b->lock);
 	job->copy.slot = c;
 	job->is_wait = rq->flags & VWIRE_F_WAIT;

@@ -350,7 +350,7 @@ static void exit_now(int sig)
  */
 static void leave(struct worker *w)
 {
-	bulk_release(w);
+	bulk_stop(w);
 	signal(SIGALRM, exit_now);
 	alarm(RESET_S);
 	preload_stop(w);
