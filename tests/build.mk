@@ -75,7 +75,10 @@ python-packages:
 # memory raises it, in no function of the C library. Threads that wait for the server are there at the end of the process.
 ifneq ($(SANITIZE),)
 sanitize_RUNTIME := $(shell $(CC) -print-file-name=$(if $(filter thread,$(SANITIZE)),libtsan.so,$(if $(findstring address,$(SANITIZE)),libasan.so,libubsan.so)))
-sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_TEST_LIMIT=900 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0:handle_segv=0:report_signal_unsafe=0:report_thread_leaks=0:suppressions=$(CURDIR)/tests/tsan.supp UBSAN_OPTIONS=print_stacktrace=1
+# A worker's stderr is a pipe that ends with it, so reports go to files, for tests/run.py.
+sanitize_LOG := log_path=$(CURDIR)/build/report
+sanitize_ENV := DGSF_PRELOAD=$(sanitize_RUNTIME) DGSF_REPORTS=$(CURDIR)/build/report DGSF_TEST_LIMIT=900 ASAN_OPTIONS=$(sanitize_LOG) \
+	UBSAN_OPTIONS=$(sanitize_LOG):print_stacktrace=1 TSAN_OPTIONS=$(sanitize_LOG):halt_on_error=1:die_after_fork=0:handle_segv=0:report_signal_unsafe=0:report_thread_leaks=0:suppressions=$(CURDIR)/tests/tsan.supp
 endif
 
 # Asked by tests/e2e/nvml_test.py; without it that test is skipped.
