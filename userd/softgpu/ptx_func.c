@@ -414,7 +414,7 @@ static void start_function(struct ptx_parser *p, struct ptx_func *fn)
 	ptx_row(p, 8);		/* row 0 belongs to nobody: 0 can stand for "no row" */
 }
 
-/* What stands before the body, or the end; name: where. One that is defined may be declared again. */
+/* What stands before the body; name: where. One that is defined may be declared again. */
 static bool take_head(struct ptx_parser *p, struct ptx_func *fn, const struct ptx_func *head,
 		      enum ptx_linkage linkage, const struct param_list *rets,
 		      const struct ptx_tok *name)
@@ -426,7 +426,8 @@ static bool take_head(struct ptx_parser *p, struct ptx_func *fn, const struct pt
 	if (fn->defined && !ptx_at(&p->l, '{'))
 		return true;
 	if (fn->defined) {
-		ptx_error_at(&p->l, name, SG_INVALID_PTX, "function '%s' is defined twice", fn->name);
+		ptx_error_at(&p->l, name, SG_INVALID_PTX, "function '%s' is defined twice",
+			     fn->name);
 		return false;
 	}
 	if (linkage != PTX_EXTERN || !fn->nr_code)
