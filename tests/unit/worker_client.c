@@ -404,6 +404,17 @@ uint64_t client_launch(struct client *c, uint32_t function, uint32_t stream, uin
 	return client_send(c, CUDA_ID_cuLaunchKernel, flags, &m, sizeof(m.l) + n);
 }
 
+void client_stream(struct client *c, uint32_t number)
+{
+	client_u64(c, CUDA_ID_cuStreamCreate, 0, 2, (uint64_t)number,
+		   (uint64_t)CU_STREAM_NON_BLOCKING);
+}
+
+void client_sleep(struct client *c, uint32_t function, uint32_t stream, uint64_t ms)
+{
+	client_launch(c, function, stream, 0, &ms, sizeof(ms));
+}
+
 uint64_t client_sync(struct client *c, uint16_t op, uint32_t handle)
 {
 	return client_u64(c, op, VWIRE_F_WAIT, 1, (uint64_t)handle);

@@ -81,6 +81,9 @@ uint64_t client_image(struct client *c, const void *image, size_t n, uint32_t mo
 void client_kernels(struct client *c, uint32_t module, uint32_t flags, uint32_t ids[3]);
 uint64_t client_launch(struct client *c, uint32_t function, uint32_t stream, uint16_t flags,
 		       const void *params, size_t n);
+/* A stream that waits for no other; the double's kernel that takes ms. */
+void client_stream(struct client *c, uint32_t number);
+void client_sleep(struct client *c, uint32_t function, uint32_t stream, uint64_t ms);
 uint64_t client_sync(struct client *c, uint16_t op, uint32_t handle);
 
 uint64_t client_now_ms(void);

@@ -39,7 +39,7 @@ COMPILED += $(WORKER_OBJS)
 
 # ---- unit tests, which need CMocka ----
 
-WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test frames_test softgpu_test graph_test bulk_test)
+WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test wait_test frames_test softgpu_test graph_test bulk_test)
 WORKER_DOUBLE := build/tests/unit/worker_double.so
 WORKER_TEST_CFLAGS := $(WORKER_CFLAGS) -DWORKER_PROGRAM='"build/server/vgpu-worker"' \
 	-DWORKER_DOUBLE='"./$(WORKER_DOUBLE)"'
