@@ -45,10 +45,16 @@ WORKER_TEST_CFLAGS := $(WORKER_CFLAGS) -DWORKER_PROGRAM='"build/server/vgpu-work
 	-DWORKER_DOUBLE='"./$(WORKER_DOUBLE)"'
 UNIT_TESTS += $(WORKER_TESTS) build/tests/unit/worker_parts_test
 
-$(WORKER_DOUBLE): tests/unit/worker_double.c
+WORKER_DOUBLE_OBJS := $(patsubst tests/unit/%.c,build/tests/unit/%.o,$(wildcard tests/unit/worker_double*.c))
+
+$(WORKER_DOUBLE_OBJS): build/tests/unit/%.o: tests/unit/%.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -shared -fPIC $< -o $@
+	@$(CC) $(CFLAGS) $(WORKER_CFLAGS) $(DEPS) -fPIC -c $< -o $@
+
+$(WORKER_DOUBLE): $(WORKER_DOUBLE_OBJS)
+	@echo "  LD      $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -shared $^ -o $@
 
 # The client's side of a session, which they share.
 WORKER_CLIENT := build/tests/unit/worker_client.o
@@ -74,4 +80,4 @@ build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out 
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka $(WORKER_LIBS)
 
-COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) build/tests/unit/worker_parts_test $(WORKER_DOUBLE)
+COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) build/tests/unit/worker_parts_test $(WORKER_DOUBLE_OBJS)
