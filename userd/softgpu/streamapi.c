@@ -112,76 +112,32 @@ CUresult cuStreamSynchronize(CUstream handle)
 	return r;
 }
 
-CUresult cuStreamGetPriority(CUstream handle, int *priority)
-{
-	struct stream *s;
-	CUresult r = stream_enter(handle, &s);
+/* value, an expression of the stream s, is the answer. */
+#define ASK(name, type, value)							\
+	CUresult name(CUstream handle, type *out)				\
+	{									\
+		struct stream *s;						\
+		CUresult r = stream_enter(handle, &s);				\
+										\
+		if (r != CUDA_SUCCESS)						\
+			return r;						\
+		if (!out)							\
+			return context_leave(CUDA_ERROR_INVALID_VALUE);		\
+		*out = value;							\
+		return context_leave(CUDA_SUCCESS);				\
+	}
 
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!priority)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*priority = s->priority;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuStreamGetFlags(CUstream handle, unsigned int *flags)
-{
-	struct stream *s;
-	CUresult r = stream_enter(handle, &s);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!flags)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*flags = s->flags;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
-{
-	struct stream *s;
-	CUresult r = stream_enter(handle, &s);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!id)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*id = s->id;
-	return context_leave(CUDA_SUCCESS);
-}
-
-CUresult cuStreamGetCtx(CUstream handle, CUcontext *out)
-{
-	struct stream *s;
-	CUresult r = stream_enter(handle, &s);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!out)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*out = HANDLE_OF(s->ctx);
-	return context_leave(CUDA_SUCCESS);
-}
+ASK(cuStreamGetPriority, int, s->priority)
+ASK(cuStreamGetFlags, unsigned int, s->flags)
+ASK(cuStreamGetId, unsigned long long, s->id)
+ASK(cuStreamGetCtx, CUcontext, HANDLE_OF(s->ctx))
+ASK(cuStreamGetDevice, CUdevice, s->ctx->device)
 
 CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *out, CUgreenCtx *green)
 {
 	if (green)
 		*green = NULL;
 	return cuStreamGetCtx(handle, out);
-}
-
-CUresult cuStreamGetDevice(CUstream handle, CUdevice *dev)
-{
-	struct stream *s;
-	CUresult r = stream_enter(handle, &s);
-
-	if (r != CUDA_SUCCESS)
-		return r;
-	if (!dev)
-		return context_leave(CUDA_ERROR_INVALID_VALUE);
-	*dev = s->ctx->device;
-	return context_leave(CUDA_SUCCESS);
 }
 
 /*
