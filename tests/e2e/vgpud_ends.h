@@ -379,6 +379,20 @@ static inline void start_all(const char *more)
 	CHECK_ATTRIBUTE("uuid", "00000000-0000-0000-0000-000000000007");
 }
 
+/* The first session, on the spare connection: the server's end. */
+static inline int start_session(struct side *s)
+{
+	struct lease_frame lease;
+	uint64_t id;
+	int fd;
+
+	start_all(NULL);
+	fd = server_accept();
+	function_setup(s, RING, RING, &id);
+	read_lease(fd, &lease);
+	return fd;
+}
+
 /*
  * A session with an echoing server. One of many of a process: its first frame says that it is no
  * bulk connection.

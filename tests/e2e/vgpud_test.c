@@ -141,15 +141,10 @@ TEST(memory_status_is_shown_in_sysfs_and_not_passed_on)
 		{ htole32(24), htole16(VWIRE_OP_STATUS), 0, 0 }, { htole64(4096) },
 	};
 	struct vwire_frame plain = { htole32(16), htole16(9), 0, htole64(77) }, got;
-	struct lease_frame lease;
 	struct side s;
-	uint64_t id;
 	int fd;
 
-	start_all(NULL);
-	fd = server_accept();
-	function_setup(&s, RING, RING, &id);
-	read_lease(fd, &lease);
+	fd = start_session(&s);
 	CHECK_EQ(send(fd, &f, sizeof(f), 0), sizeof(f));
 	wait_attribute("mem_used", "4096");
 	f.st.mem_used = htole64(1ull << 40);
@@ -280,15 +275,10 @@ TEST(a_lying_completion_index_ends_the_session)
 TEST(a_wrong_header_from_the_server_ends_the_session)
 {
 	struct vwire_frame h = { htole32(17), htole16(9), 0, 0 };
-	struct lease_frame lease;
 	struct side s;
-	uint64_t id;
 	int fd;
 
-	start_all(NULL);
-	fd = server_accept();
-	function_setup(&s, RING, RING, &id);
-	read_lease(fd, &lease);
+	fd = start_session(&s);
 	CHECK_EQ(send(fd, &h, sizeof(h), 0), sizeof(h));
 	expect_closed(&s, VWIRE_REASON_PROTOCOL, "frame header");
 	CHECK_EQ(recv(fd, &h, 1, 0), 0);

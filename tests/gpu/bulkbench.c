@@ -25,17 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cuda.h>
-
-#define CHECK(call) do {							\
-	CUresult res_ = (call);							\
-	const char *name_ = "?";						\
-	if (res_ != CUDA_SUCCESS) {						\
-		cuGetErrorName(res_, &name_);					\
-		fprintf(stderr, "%s: %s\n", #call, name_);			\
-		exit(1);							\
-	}									\
-} while (0)
+#include "check.h"
 
 #define STRIPE		(512u << 10)
 #define ROUNDS		5

@@ -14,17 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <cuda.h>
-
-#define CHECK(call) do {							\
-	CUresult res_ = (call);							\
-	const char *name_ = "?";						\
-	if (res_ != CUDA_SUCCESS) {						\
-		cuGetErrorName(res_, &name_);					\
-		fprintf(stderr, "%s: %s\n", #call, name_);			\
-		exit(1);							\
-	}									\
-} while (0)
+#include "check.h"
 
 static const char ptx[] =
 	".version 7.0\n.target sm_75\n.address_size 64\n"
