@@ -43,7 +43,8 @@ WORKER_TESTS := $(addprefix build/tests/unit/worker_,session_test wait_test fram
 WORKER_DOUBLE := build/tests/unit/worker_double.so
 WORKER_TEST_CFLAGS := $(WORKER_CFLAGS) -DWORKER_PROGRAM='"build/server/vgpu-worker"' \
 	-DWORKER_DOUBLE='"./$(WORKER_DOUBLE)"'
-UNIT_TESTS += $(WORKER_TESTS) build/tests/unit/worker_parts_test
+WORKER_PART_TESTS := $(addprefix build/tests/unit/worker_,parts_test cache_test)
+UNIT_TESTS += $(WORKER_TESTS) $(WORKER_PART_TESTS)
 
 WORKER_DOUBLE_OBJS := $(patsubst tests/unit/%.c,build/tests/unit/%.o,$(wildcard tests/unit/worker_double*.c))
 
@@ -74,10 +75,10 @@ $(WORKER_TESTS): build/tests/unit/%: tests/unit/%.c $(WORKER_CLIENT) \
 build/tests/unit/worker_softgpu_test build/tests/unit/worker_graph_test build/tests/unit/worker_bulk_test: | build/softgpu/libcuda.so.1
 
 # The parts that need no process: linked with all of the worker but its main().
-build/tests/unit/worker_parts_test: tests/unit/worker_parts_test.c $(filter-out %/worker.o,$(WORKER_OBJS)) \
+$(WORKER_PART_TESTS): build/tests/unit/%: tests/unit/%.c $(filter-out %/worker.o,$(WORKER_OBJS)) \
 		$(WORKER_COMMON) | $(WORKER_DOUBLE)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(WORKER_TEST_CFLAGS) $(DEPS) $< $(filter %.o,$^) -o $@ -lcmocka $(WORKER_LIBS)
 
-COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) build/tests/unit/worker_parts_test $(WORKER_DOUBLE_OBJS)
+COMPILED += $(WORKER_TESTS) $(WORKER_CLIENT) $(WORKER_PART_TESTS) $(WORKER_DOUBLE_OBJS)
