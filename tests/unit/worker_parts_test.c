@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker_parts_test.c - handle table, memory arithmetic, images and bulk connections of vgpu-worker,
+ * worker_parts_test.c - handle table, memory arithmetic, images and bulk connections of a worker,
  * one by one
  */
 #include <setjmp.h>
@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
