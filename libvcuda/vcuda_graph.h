@@ -36,6 +36,8 @@ struct event *vcuda_graph_event(CUevent event);
 void vcuda_graph_conditional(struct object *obj, uint64_t handle);
 /* The server has a graph of that number, which is not needed any more. */
 void vcuda_graph_gone(uint32_t number);
+/* Frees what executables have left that are destroyed and whose launches are over. Without the lock. */
+void vcuda_graph_over(void);
 void vcuda_graph_forget(enum cuda_handle_kind kind, const void *handle);
 
 /*

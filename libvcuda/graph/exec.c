@@ -29,6 +29,7 @@ struct remote {
 	bool launched;
 	/* once it is destroyed, for the last launch */
 	struct plan *plan;
+	struct remote *next;		/* of those whose launches are over */
 };
 
 static uint64_t fed;			/* under the driver lock */
@@ -428,16 +429,41 @@ CUresult exec_enable(struct graph_exec *e, const struct plan_node *pn, bool enab
 
 /* ---- the end ---- */
 
+static struct remote *_Atomic ended;
+
+static void free_ended(void)
+{
+	struct remote *own, *next;
+
+	for (own = atomic_exchange(&ended, NULL); own; own = next) {
+		next = own->next;
+		free_slots(own->slots);
+		plan_put(own->plan);
+		free(own);
+	}
+}
+
+void vcuda_graph_over(void)
+{
+	while (atomic_load(&ended) && driver_trylock()) {
+		free_ended();
+		driver_unlock();
+		users_flush();
+	}
+}
+
+/*
+ * Who has the lock may wait for functions that this thread has yet to call: it is not waited for, but
+ * does the rest itself.
+ */
 static void all_launches_over(void *arg)
 {
 	struct remote *own = arg;
 
-	driver_lock();
-	free_slots(own->slots);
-	plan_put(own->plan);
-	driver_unlock();
-	users_flush();
-	free(own);
+	own->next = atomic_load(&ended);
+	while (!atomic_compare_exchange_weak(&ended, &own->next, own))
+		;
+	vcuda_graph_over();
 }
 
 /* Launches that are on their way still have functions to call, and user objects to keep. */

@@ -13,6 +13,8 @@
 
 void driver_lock(void);
 void driver_unlock(void);
+/* false: another thread has it, and calls vcuda_graph_over() when it gives it back. */
+bool driver_trylock(void);
 static inline CUresult driver_ready(void)
 {
 	return CUDA_SUCCESS;

@@ -25,6 +25,12 @@ void driver_lock(void)
 void driver_unlock(void)
 {
 	pthread_mutex_unlock(&lock);
+	vcuda_graph_over();
+}
+
+bool driver_trylock(void)
+{
+	return !pthread_mutex_trylock(&lock);
 }
 
 /* ---- handles ---- */

@@ -374,6 +374,34 @@ static int stalled(int seconds)
 	return pass();
 }
 
+/* Far ahead of the end of a graph's launch, in a call that has to do with graphs. */
+static void far_ahead_of_an_end(struct shared *s, int *dev)
+{
+	int got, slow_done = 0;
+	cudaGraphNode_t node;
+	cudaHostNodeParams p = { slow, &slow_done };
+	cudaGraphExec_t e, counting;
+	cudaGraph_t g;
+
+	CHECK(cudaMemsetAsync(dev, 0, sizeof(int), s->stream));
+	CHECK(cudaStreamBeginCapture(s->stream, cudaStreamCaptureModeRelaxed));
+	count<<<1, 1, 0, s->stream>>>(dev);
+	CHECK(cudaStreamEndCapture(s->stream, &g));
+	counting = instantiate(g);
+	CHECK(cudaGraphCreate(&g, 0));
+	CHECK(cudaGraphAddHostNode(&node, g, NULL, 0, &p));
+	e = instantiate(g);
+	CHECK(cudaGraphLaunch(e, s->stream));
+	CHECK(cudaGraphExecDestroy(e));
+	for (int i = 0; i < 600; i++)
+		CHECK(cudaGraphLaunch(counting, s->stream));
+	CHECK(cudaGraphExecDestroy(counting));
+	CHECK(cudaMemcpyAsync(&got, dev, sizeof(got), cudaMemcpyDeviceToHost, s->stream));
+	CHECK(cudaStreamSynchronize(s->stream));
+	check("graphs behind a slow function", got, 600);
+	check("slow functions", slow_done, 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct shared s = {};
@@ -396,6 +424,7 @@ int main(int argc, char **argv)
 	host_nodes(&s, dev);
 	changed(&s, dev);
 	user_objects(&s);
+	far_ahead_of_an_end(&s, dev);
 	CHECK(cudaFree(dev));
 	CHECK(cudaFreeHost(s.host));
 	CHECK(cudaStreamDestroy(s.stream));
