@@ -20,6 +20,7 @@
 pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_id;
 static unsigned int nr_active;
+static struct context *spare;	/* gone: another thread may be looking at one, so they stay, for new ones */
 static _Atomic uint64_t nr_begun;
 
 /*
@@ -36,16 +37,35 @@ struct context *context_get(CUcontext ctx)
 	return o ? o->p : NULL;
 }
 
+static struct context *take_spare(void)
+{
+	struct context *c = spare;
+
+	if (!c)
+		return calloc(1, sizeof(*c));
+	spare = c->next_spare;
+	memset(c, 0, sizeof(*c));
+	return c;
+}
+
+/* With the lock. */
+static void context_del(struct context *c)
+{
+	vcuda_handle_del(CUDA_HANDLE_context, c->handle);
+	c->next_spare = spare;
+	spare = c;
+}
+
 struct context *context_new(CUdevice dev, unsigned int flags, bool primary)
 {
-	struct context *c = calloc(1, sizeof(*c));
+	struct context *c = take_spare();
 	struct vcuda_object *o;
 
 	if (!c)
 		return NULL;
 	c->handle = (CUcontext)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_context, &o);
 	if (!c->handle) {
-		free(c);
+		context_del(c);
 		return NULL;
 	}
 	c->dev = dev;
@@ -295,11 +315,11 @@ static CUresult create(CUcontext *ctx, unsigned int flags, CUdevice dev)
 	pthread_mutex_lock(&context_lock);
 	c = context_new(dev, flags, false);
 	r = c ? context_begins(c) : CUDA_ERROR_OUT_OF_MEMORY;
-	pthread_mutex_unlock(&context_lock);
 	if (!r)
 		stack[depth++] = *ctx = c->handle;
 	else if (c)
-		vcuda_handle_del(CUDA_HANDLE_context, c->handle);
+		context_del(c);
+	pthread_mutex_unlock(&context_lock);
 	return r;
 }
 
@@ -352,8 +372,9 @@ CUresult hand_cuCtxDestroy_v2(CUcontext ctx)
 	context_ends(c);
 	if (vcuda_current() == ctx)
 		depth--;
-	/* struct context stays: another thread may be looking at it */
-	vcuda_handle_del(CUDA_HANDLE_context, ctx);
+	pthread_mutex_lock(&context_lock);
+	context_del(c);
+	pthread_mutex_unlock(&context_lock);
 	return CUDA_SUCCESS;
 }
 

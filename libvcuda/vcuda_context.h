@@ -27,6 +27,7 @@ struct context {
 	_Atomic bool placed;
 	_Atomic uint32_t legacy;
 	struct cls_list cls;
+	struct context *next_spare;
 };
 
 /* Creation, reference counts, values by key. */

@@ -68,6 +68,10 @@ class ProcessTest(unittest.TestCase):
     def test_a_child_of_a_host_function(self):
         self.case("fork_in_host_function")
 
+    @unittest.skipIf(os.environ.get("DGSF_PRELOAD"), "a sanitizer's malloc() tells nothing")
+    def test_contexts_that_come_and_go(self):
+        self.case("contexts_come_and_go")
+
     def test_static_and_shared_runtimes_in_one_process_that_come_and_go(self):
         plugins = [os.path.join(PROCESS, f"libplugin_{kind}.so") for kind in ("static", "shared")]
         self.case("plugins", plugins[0])

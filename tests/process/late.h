@@ -16,7 +16,9 @@
 	X(memset8, "cuMemsetD8Async");					\
 	X(memset8_ptsz, "cuMemsetD8Async_ptsz");			\
 	X(copy_out, "cuMemcpyDtoH_v2");					\
-	X(launch_host_func, "cuLaunchHostFunc")
+	X(launch_host_func, "cuLaunchHostFunc");			\
+	X(ctx_create, "cuCtxCreate_v4");				\
+	X(ctx_destroy, "cuCtxDestroy_v2")
 
 struct late_calls {
 	CUresult (*init)(unsigned int flags);
@@ -29,6 +31,8 @@ struct late_calls {
 	CUresult (*memset8)(CUdeviceptr p, unsigned char v, size_t n, CUstream s);
 	CUresult (*memset8_ptsz)(CUdeviceptr p, unsigned char v, size_t n, CUstream s);
 	CUresult (*copy_out)(void *dst, CUdeviceptr src, size_t n);
+	CUresult (*ctx_create)(CUcontext *ctx, CUctxCreateParams *params, unsigned int flags, CUdevice dev);
+	CUresult (*ctx_destroy)(CUcontext ctx);
 	CUresult (*launch_host_func)(CUstream s, CUhostFn fn, void *arg);
 };
 

@@ -4,6 +4,7 @@
  * left while threads are in it. The argument names the case; tests/e2e/process_test.py runs them.
  */
 #include <dlfcn.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -273,6 +274,33 @@ static void fork_in_host_function(void)
 		fail("the child ended with status 0x%x", status);
 }
 
+/* A server that has a context for each request, for days. */
+static size_t after_contexts(int nr)
+{
+	CUcontext ctx;
+	struct mallinfo2 m;
+
+	while (nr--) {
+		OK(cu.ctx_create(&ctx, NULL, 0, 0));
+		OK(cu.ctx_destroy(ctx));
+	}
+	m = mallinfo2();
+	return m.uordblks + m.hblkhd;
+}
+
+static void contexts_come_and_go(void)
+{
+	size_t before, after;
+
+	mallopt(M_ARENA_MAX, 1);
+	load();
+	use(7);
+	before = after_contexts(200);
+	after = after_contexts(2000);
+	if (after > before + 2000 * sizeof(void *))
+		fail("%zu bytes are in use after 2000 more, %zu before", after, before);
+}
+
 struct plugin {
 	void *lib;
 	int *(*alloc)(int n);
@@ -344,6 +372,7 @@ int main(int argc, char **argv)
 		{ "fork_beside_threads", fork_beside_threads },
 		{ "calls_at_the_end", calls_at_the_end },
 		{ "fork_and_exec", fork_and_exec },
+		{ "contexts_come_and_go", contexts_come_and_go },
 		{ "fork_in_host_function", fork_in_host_function },
 	};
 
