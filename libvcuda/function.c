@@ -124,7 +124,8 @@ static CUresult ask_attributes(struct vcuda_kernel *k)
 	return r;
 }
 
-CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const void *handle)
+/* CUDA_ERROR_INVALID_VALUE: the driver has none of that number. */
+static CUresult attribute(int *value, CUfunction_attribute which, const void *handle)
 {
 	struct vcuda_kernel *k;
 	CUresult r = value ? vcuda_kernel_get(handle, &k) : CUDA_ERROR_INVALID_VALUE;
@@ -171,7 +172,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 	CUresult r = vcuda_kernel_get(handle, &k);
 
 	if (!r)
-		r = vcuda_kernel_attribute(&old, which, handle);
+		r = attribute(&old, which, handle);
 	if (!r && (which < CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
 		   which == CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET))
 		r = CUDA_ERROR_INVALID_VALUE;
@@ -193,7 +194,7 @@ static CUresult set_attribute(const void *handle, CUfunction_attribute which, in
 
 CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunction fn)
 {
-	CUresult r = vcuda_kernel_attribute(value, which, fn);
+	CUresult r = attribute(value, which, fn);
 
 	return r ? r : vcuda_sticky_error();
 }
@@ -201,7 +202,7 @@ CUresult hand_cuFuncGetAttribute(int *value, CUfunction_attribute which, CUfunct
 CUresult hand_cuKernelGetAttribute(int *value, CUfunction_attribute which, CUkernel kernel,
 				   CUdevice dev)
 {
-	return device_exists(dev) ? vcuda_kernel_attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
+	return device_exists(dev) ? attribute(value, which, kernel) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult hand_cuFuncSetAttribute(CUfunction fn, CUfunction_attribute which, int value)

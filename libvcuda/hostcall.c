@@ -209,7 +209,8 @@ static bool settled(void)
 	return !vcuda_hostcalls() || vcuda_sticky_error();
 }
 
-void vcuda_hostcall_settle(void)
+/* All functions that are expected have been called, or never will be. */
+static void settle(void)
 {
 	if (vcuda_hostcalls() && !own_thread)
 		vcuda_receive_until(settled);
@@ -226,7 +227,7 @@ void vcuda_hostcall_throttle(size_t bytes)
 	far = ++ahead_calls > AHEAD_CALLS || ahead_bytes > AHEAD_BYTES;
 	pthread_mutex_unlock(&lock);
 	if (far)
-		vcuda_hostcall_settle();
+		settle();
 }
 
 /* ---- calls ---- */

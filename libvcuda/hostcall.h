@@ -52,8 +52,6 @@ void vcuda_hostcall_expect(unsigned int nr);
  * stream waits for a function: a caller that is far ahead of one waits here. bytes: of a copy.
  */
 void vcuda_hostcall_throttle(size_t bytes);
-/* All functions that are expected have been called, or never will be. */
-void vcuda_hostcall_settle(void);
 extern _Atomic unsigned int vcuda_calls_expected;
 
 static inline bool vcuda_hostcalls(void)

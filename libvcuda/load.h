@@ -56,6 +56,11 @@ CUresult vcuda_module_sent(struct vcuda_module *m);
 /* The module that a library is in a context. */
 CUresult vcuda_module_alias(CUmodule *out, struct vcuda_module *m);
 
+/* ---- module.c, for load.c and instance.c: with the lock held ---- */
+
+/* Of one that is sent. */
+CUresult vcuda_module_send_unload(struct vcuda_module *m);
+
 /* ---- kernel.c, for lookup.c ---- */
 
 CUresult vcuda_kernel_out(struct vcuda_kernel *k, CUfunction *out);
@@ -68,8 +73,6 @@ CUresult vcuda_module_list(struct vcuda_module *m, struct vcuda_image *image, st
 bool vcuda_module_is_whole(const struct vcuda_module *m);
 /* A listed module. */
 CUresult vcuda_module_send(struct vcuda_module *m);
-/* Of one that is sent. */
-CUresult vcuda_module_send_unload(struct vcuda_module *m);
 /* The worker hears of it. The module is sent. */
 CUresult vcuda_kernel_name(struct vcuda_kernel *k);
 /* NULL: no memory. */

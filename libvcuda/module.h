@@ -83,8 +83,6 @@ CUresult vcuda_kernel_set(struct vcuda_kernel *k, CUfunction_attribute which, in
 CUresult vcuda_kernel_send_attribute(const struct vcuda_kernel *k, unsigned int which);
 /* All that the program has set. */
 CUresult vcuda_kernel_set_again(const struct vcuda_kernel *k);
-/* CUDA_ERROR_INVALID_VALUE: the driver has none of that number. */
-CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const void *handle);
 /*
  * As vcuda_memo(), of a question whose first argument is the kernel's number: kernels that need the
  * same have the same answer.
@@ -92,6 +90,11 @@ CUresult vcuda_kernel_attribute(int *value, CUfunction_attribute which, const vo
 CUresult vcuda_memo_kernel(struct vcuda_call *c, const struct vcuda_kernel *k);
 /* Not 0, and the same for a kernel of the same image alone, loaded twice or not. */
 uint64_t vcuda_kernel_code(const struct vcuda_kernel *k);
+/*
+ * Those of its module that are asked about together, VWIRE_KERNELS_ASK at most: the worker has
+ * numbered them in a row.
+ */
+struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n);
 /* Before a frame that names a module: it is at the server. */
 CUresult vcuda_module_use(CUmodule module);
 
@@ -109,11 +112,5 @@ CUresult vcuda_launch_attributes(const CUlaunchConfig *c, struct vwire_launch_ex
 				 uint8_t attributes[VCUDA_LAUNCH_ATTRIBUTES]);
 /* The parameter block, k->param_bytes of it. */
 CUresult vcuda_launch_params(const struct vcuda_kernel *k, void **params, void **extra, void *block);
-
-/*
- * Those of its module that are asked about together, VWIRE_KERNELS_ASK at most: the worker has
- * numbered them in a row.
- */
-struct vcuda_kernel *vcuda_kernel_block(struct vcuda_kernel *k, unsigned int *n);
 
 #endif

@@ -63,7 +63,7 @@ bool device_exists(CUdevice dev);
 /* One line on stderr, "libvcuda: ...". */
 void vcuda_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- submit.c: frames out, replies in ---- */
+/* ---- submit.c, receive.c: frames out, replies in ---- */
 
 struct vcuda_iov {
 	const void *p;
@@ -216,6 +216,9 @@ bool vcuda_context_ok(CUcontext ctx);
 uint64_t vcuda_context_id(CUcontext ctx);
 /* How often a context has become active. */
 uint64_t vcuda_contexts_begun(void);
+
+/* ---- primary.c ---- */
+
 /* Primary context of a device without activating it. */
 CUresult vcuda_primary(CUcontext *ctx, CUdevice dev);
 
@@ -318,11 +321,14 @@ CUresult vcuda_host_map_params(const void *params, size_t bytes);
 /* All n bytes are of one allocation or registration that the program made. */
 bool vcuda_is_pinned(const void *p, size_t n);
 
-/* ---- module.c ---- */
+/* ---- load.c ---- */
 
 /* Hashes, 16 bytes each, of the images that need not be sent. */
 void vcuda_images_at_server(const uint8_t *hashes, size_t n);
 
+/* ---- module.c ---- */
+
+/* Its modules, and what libraries are in it. */
 void vcuda_context_unload(CUcontext ctx);
 /* No context is left: libraries whose image is there have their variables anew. */
 void vcuda_libraries_restart(void);

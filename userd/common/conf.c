@@ -148,7 +148,8 @@ static void show_name(const char *row, char *buf, size_t n)
 			*buf = '-';
 }
 
-int conf_set_value(const struct conf_set *set, const char *key, const char *value, char *err)
+/* One value. 0, or -EINVAL with a sentence in err (CONF_TEXT_MAX bytes). */
+static int set_value(const struct conf_set *set, const char *key, const char *value, char *err)
 {
 	const struct conf_option *o = find(set, key);
 	int r;
@@ -223,7 +224,7 @@ static int read_line(const struct conf_set **set, char *s, conf_section_fn secti
 		return -EINVAL;
 	}
 	*eq = '\0';
-	return conf_set_value(*set, strip(s), strip(eq + 1), err);
+	return set_value(*set, strip(s), strip(eq + 1), err);
 }
 
 int conf_read(const struct conf_set *set, const char *path, conf_section_fn section, void *arg,
@@ -295,7 +296,7 @@ int conf_flags(const struct conf_set *set, int argc, char **argv, char *err)
 	for (i = 1; i < argc && !r; i++) {
 		r = split_flag(set, argc, argv, &i, key, &value, err);
 		if (!r && strcmp(key, "config") && strcmp(key, "help"))
-			r = conf_set_value(set, key, value, err);
+			r = set_value(set, key, value, err);
 	}
 	return r;
 }

@@ -71,9 +71,6 @@ typedef const struct conf_set *(*conf_section_fn)(void *arg, const char *name);
 bool conf_defaults(const struct conf_set *set);
 void conf_fini(const struct conf_set *set);
 
-/* One value. 0, or -EINVAL with a sentence in err (CONF_TEXT_MAX bytes). */
-int conf_set_value(const struct conf_set *set, const char *key, const char *value, char *err);
-
 /* 0, or -errno with "file:line: sentence" in err. section may be NULL: the file has none. */
 int conf_read(const struct conf_set *set, const char *path, conf_section_fn section, void *arg,
 	      char *err);

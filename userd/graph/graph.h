@@ -143,9 +143,7 @@ CUresult node_add(CUgraphNode *out, CUgraph graph, const CUgraphNode *deps,
 /* Handles to edges, checked: all of g, none twice. The caller frees *out. */
 CUresult graph_edges(struct graph *g, const CUgraphNode *nodes, const CUgraphEdgeData *data,
 		     size_t nr, struct edge **out);
-bool edges_have(const struct edges *e, const struct graph_node *n);
 CUresult edges_add(struct edges *e, const struct edge *edge);
-void edges_remove(struct edges *e, const struct graph_node *n);
 
 /* Executable graphs. */
 struct plan_node {
@@ -229,9 +227,6 @@ struct run {
 	struct actions changes;		/* memory nodes, to be undone if the launch fails */
 };
 
-/* What must hold for a launch, or is remembered for it. */
-CUresult plan_launch(const struct plan *p, struct run *run);
-CUresult plan_run(const struct plan *p, struct run *run);
 /* The launch has its number: its event record nodes are pending from here on. */
 void graph_events_submitted(struct run *run);
 

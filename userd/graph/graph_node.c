@@ -16,7 +16,7 @@ CUresult node_find(CUgraphNode handle, struct graph_node **out)
 	return *out ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-bool edges_have(const struct edges *e, const struct graph_node *n)
+static bool edges_have(const struct edges *e, const struct graph_node *n)
 {
 	for (size_t i = 0; i < e->nr; i++)
 		if (e->e[i].node == n)
@@ -39,7 +39,7 @@ CUresult edges_add(struct edges *e, const struct edge *edge)
 	return CUDA_SUCCESS;
 }
 
-void edges_remove(struct edges *e, const struct graph_node *n)
+static void edges_remove(struct edges *e, const struct graph_node *n)
 {
 	for (size_t i = 0; i < e->nr; i++) {
 		if (e->e[i].node != n)

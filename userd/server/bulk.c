@@ -35,8 +35,8 @@ struct link {
 
 /* ---- the end ---- */
 
-/* Never lowers it. */
-void bulk_raise(uint32_t *flag, uint32_t turn)
+/* Of flags that this process writes; never lowers one. */
+static void raise_flag(uint32_t *flag, uint32_t turn)
 {
 	uint32_t old = __atomic_load_n(flag, __ATOMIC_RELAXED);
 
@@ -53,9 +53,9 @@ void bulk_release(struct worker *w)
 	if (!b->offered || !b->broken || b->nr_moving)
 		return;
 	for (uint32_t i = 0; i < b->in.nr_slots; i++)
-		bulk_raise(&b->in.full[i], bulk_turn(&b->in, b->in.next) + 1);
+		raise_flag(&b->in.full[i], bulk_turn(&b->in, b->in.next) + 1);
 	for (uint32_t i = 0; i < b->out.nr_slots; i++)
-		bulk_raise(&b->out.empty[i], bulk_turn(&b->out, b->out.next) + 1);
+		raise_flag(&b->out.empty[i], bulk_turn(&b->out, b->out.next) + 1);
 }
 
 void bulk_log(struct worker *w)
@@ -279,7 +279,7 @@ static bool receive_stripe(struct link *l)
 	} else {
 		ok = receive(l->fd, bulk_slot(&b->in, n), len);
 		if (ok)
-			bulk_raise(bulk_full(&b->in, n), bulk_turn(&b->in, n));
+			raise_flag(bulk_full(&b->in, n), bulk_turn(&b->in, n));
 	}
 	ok = ok && throw_away(l->fd, vwire_pad(len) - len);
 	claim_end(l->w, c, ok, late);
@@ -378,7 +378,7 @@ static void *sender(void *arg)
 		pthread_mutex_unlock(&b->lock);
 		if (sends)
 			ok = send_stripe(l, c, i);
-		bulk_raise(bulk_empty(&b->out, n), bulk_turn(&b->out, n));
+		raise_flag(bulk_empty(&b->out, n), bulk_turn(&b->out, n));
 		pthread_mutex_lock(&b->lock);
 		b->nr_moving--;
 		bulk_release(l->w);

@@ -132,12 +132,8 @@ static inline bool bulk_reached(const uint32_t *flag, uint32_t turn)
 	return (int32_t)(__atomic_load_n(flag, __ATOMIC_ACQUIRE) - turn) >= 0;
 }
 
-/* Raises a flag that this process writes. */
-void bulk_raise(uint32_t *flag, uint32_t turn);
 /* With the lock: once broken, and nobody is at a slot, lets every stream go on that waits for data. */
 void bulk_release(struct worker *w);
-void bulk_add(struct bulk_ring *r, struct bulk_copy *c);
-void bulk_del(struct bulk_ring *r, struct bulk_copy *c);
 /* With the lock: frees a copy to the device that has all come and is in its stream. */
 void bulk_in_end(struct bulk *b, struct bulk_copy *c);
 size_t bulk_stripe_bytes(const struct bulk_copy *c, uint32_t i);

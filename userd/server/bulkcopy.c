@@ -159,7 +159,7 @@ void bulk_offer(struct worker *w, struct vwire_wr *wr)
 	wr_bytes(wr, &v, sizeof(v));
 }
 
-void bulk_add(struct bulk_ring *r, struct bulk_copy *c)
+static void bulk_add(struct bulk_ring *r, struct bulk_copy *c)
 {
 	c->next = NULL;
 	*r->tail = c;
@@ -167,7 +167,7 @@ void bulk_add(struct bulk_ring *r, struct bulk_copy *c)
 	r->nr_copies++;
 }
 
-void bulk_del(struct bulk_ring *r, struct bulk_copy *c)
+static void bulk_del(struct bulk_ring *r, struct bulk_copy *c)
 {
 	struct bulk_copy **p;
 

@@ -49,8 +49,9 @@ static bool memory_is_live(struct sg_warp *w, const struct sg_view *v)
 	       sg_mem_is_read_only(v->lo, v->hi - v->lo);
 }
 
-const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
-					 uint32_t lane)
+/* The object of a lane, or NULL and the fault. */
+static const struct sg_texture *lane_texture(struct sg_warp *w, const struct sg_insn *in,
+						uint32_t row, uint32_t lane)
 {
 	uint64_t handle = ((const uint64_t *)(w->regs + row))[lane];
 	const struct sg_texture *t = texture(w, handle);
@@ -126,7 +127,7 @@ enum sg_result fn(struct sg_warp *w, const struct sg_insn *in, uint32_t mask) \
 	const struct sg_tex_insn *ti = in->aux; \
 	for (uint32_t m = mask; m; m &= m - 1) { \
 		uint32_t lane = (uint32_t)__builtin_ctz(m); \
-		const struct sg_texture *t = sg_lane_texture(w, in, ti->place.object, lane); \
+		const struct sg_texture *t = lane_texture(w, in, ti->place.object, lane); \
 		struct sg_channels c; \
 		struct sg_point p; \
 		if (!t) \
@@ -230,7 +231,7 @@ enum sg_result sg_exec_txq(struct sg_warp *w, const struct sg_insn *in, uint32_t
 	for (uint32_t m = mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m),
 			 level = in->r[2] ? word(w, in->r[2], lane) : 0;
-		const struct sg_texture *t = sg_lane_texture(w, in, in->r[1], lane);
+		const struct sg_texture *t = lane_texture(w, in, in->r[1], lane);
 
 		if (!t)
 			return SG_ILLEGAL_ADDRESS;

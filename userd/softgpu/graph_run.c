@@ -28,7 +28,8 @@ CUresult actions_add(struct actions *v, struct action *a)
 	return CUDA_SUCCESS;
 }
 
-CUresult plan_launch(const struct plan *p, struct run *run)
+/* What must hold for a launch, or is remembered for it. */
+static CUresult plan_launch(const struct plan *p, struct run *run)
 {
 	CUresult r = CUDA_SUCCESS;
 
@@ -50,6 +51,8 @@ static bool is_over(const struct run *run)
 	return run->ctx->error != CUDA_SUCCESS || run->ctx->closing;
 }
 
+static CUresult plan_run(const struct plan *p, struct run *run);
+
 static CUresult run_bodies(const struct plan_node *n, struct run *run)
 {
 	CUresult r = CUDA_SUCCESS;
@@ -66,7 +69,7 @@ static CUresult run_bodies(const struct plan_node *n, struct run *run)
 	return r;
 }
 
-CUresult plan_run(const struct plan *p, struct run *run)
+static CUresult plan_run(const struct plan *p, struct run *run)
 {
 	CUresult r = CUDA_SUCCESS;
 

@@ -159,7 +159,8 @@ CUresult cuLibraryUnload(CUlibrary handle)
 	return CUDA_SUCCESS;
 }
 
-CUresult library_code(struct library *lib, struct sg_module **out)
+/* In any context, or in none. */
+static CUresult library_code(struct library *lib, struct sg_module **out)
 {
 	CUresult r = CUDA_SUCCESS;
 

@@ -2,7 +2,7 @@
 /*
  * memop.c - cuStreamWaitValue*, cuStreamWriteValue*, cuStreamBatchMemOp, and batch nodes
  */
-#include "memop.h"
+#include "context.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,9 @@ static CUresult check(const CUstreamBatchMemOpParams *op)
 	return flags <= WAIT_TYPES ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult memop_check(const CUstreamBatchMemOpParams *ops, unsigned int nr, unsigned int flags)
+/* What each operation must be like. */
+static CUresult memop_check(const CUstreamBatchMemOpParams *ops, unsigned int nr,
+			    unsigned int flags)
 {
 	CUresult r = CUDA_SUCCESS;
 
@@ -123,7 +125,8 @@ static void write_value(const CUstreamBatchMemOpParams *op)
 		__atomic_store_n((uint32_t *)p, op->writeValue.value, __ATOMIC_RELEASE);
 }
 
-CUresult memop_run(const CUstreamBatchMemOpParams *ops, unsigned int nr, struct context *ctx)
+/* Without the lock. Waits end when ctx is in error or going away, too. */
+static CUresult memop_run(const CUstreamBatchMemOpParams *ops, unsigned int nr, struct context *ctx)
 {
 	CUresult r = CUDA_SUCCESS;
 

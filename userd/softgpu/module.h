@@ -83,8 +83,6 @@ CUresult function_handle(struct function *f, CUfunction *out);
 bool module_loads_lazily(void);
 /* The library's module in ctx, made now if need be. */
 CUresult library_module(struct library *lib, struct context *ctx, struct module **out);
-/* Code of the library in any context, or in none. */
-CUresult library_code(struct library *lib, struct sg_module **out);
 
 /* NULL: there is none, or its module or context is going. */
 struct function *function_by_handle(const void *handle);

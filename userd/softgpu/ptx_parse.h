@@ -148,7 +148,6 @@ uint32_t ptx_row(struct ptx_parser *p, uint32_t elem_bytes);	/* 0: a predicate *
 uint32_t ptx_reg_row(struct ptx_parser *p, enum ptx_type t, uint32_t lanes);
 /* how far the rows of the elements of a vector register are apart */
 uint32_t ptx_row_step(enum ptx_type t);
-uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *c);
 uint32_t ptx_imm_row(struct ptx_parser *p, uint64_t value, bool wide);
 struct sg_insn *ptx_emit(struct ptx_parser *p);
 bool ptx_dst_row(struct ptx_parser *p, const struct ptx_operand *op, char letter, uint32_t *row);

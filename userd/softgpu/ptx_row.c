@@ -94,7 +94,7 @@ uint32_t ptx_row_step(enum ptx_type t)
 	return (ptx_types[t].bits > 32 ? 8 : 4) * SG_LANES;
 }
 
-uint32_t ptx_const_row(struct ptx_parser *p, const struct ptx_const *want)
+static uint32_t const_row(struct ptx_parser *p, const struct ptx_const *want)
 {
 	uint64_t key[] = { want->kind, want->wide, want->generic, want->value, (uintptr_t)want->var,
 			   (uintptr_t)want->fn };
@@ -126,7 +126,7 @@ uint32_t ptx_imm_row(struct ptx_parser *p, uint64_t value, bool wide)
 			       .wide = wide,
 			       .value = wide ? value : (uint32_t)value };
 
-	return ptx_const_row(p, &c);
+	return const_row(p, &c);
 }
 
 struct sg_insn *ptx_emit(struct ptx_parser *p)
@@ -241,7 +241,7 @@ static bool sreg_row(struct ptx_parser *p, const struct ptx_operand *op, char le
 		return false;
 	}
 	if (op->imm < SREG_VOLATILE) {
-		*row = ptx_const_row(p, &c);
+		*row = const_row(p, &c);
 		return true;
 	}
 	in = ptx_emit_form(p, c.wide ? "@sreg.l" : "@sreg.w");
@@ -291,7 +291,7 @@ static bool address_row(struct ptx_parser *p, const struct ptx_operand *op, char
 			     op->tok.s, letter_bits(letter));
 		return false;
 	}
-	*row = ptx_const_row(p, &c);
+	*row = const_row(p, &c);
 	return true;
 }
 

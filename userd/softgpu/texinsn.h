@@ -68,8 +68,6 @@ enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_
 enum sg_result sg_exec_sured(struct sg_warp *w, const struct sg_insn *in, uint32_t mask);
 
 /* The object of a lane, or NULL and the fault. */
-const struct sg_texture *sg_lane_texture(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
-					 uint32_t lane);
 const struct sg_surface *sg_lane_surface(struct sg_warp *w, const struct sg_insn *in, uint32_t row,
 					 uint32_t lane);
 
