@@ -308,15 +308,16 @@ static int step(int fd, ssize_t r, short events, uint64_t deadline)
 	return r ? wait_for(fd, events, deadline) : -ECONNRESET;
 }
 
-int net_read(int fd, void *buf, size_t n, uint64_t deadline)
+/* events: POLLIN reads, POLLOUT writes. */
+static int transfer(int fd, uint8_t *p, size_t n, short events, uint64_t deadline)
 {
-	uint8_t *p = buf;
 	ssize_t r;
 	int err;
 
 	while (n) {
-		r = recv(fd, p, n, MSG_DONTWAIT);
-		err = step(fd, r, POLLIN, deadline);
+		r = events == POLLIN ? recv(fd, p, n, MSG_DONTWAIT)
+				     : send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		err = step(fd, r, events, deadline);
 		if (err)
 			return err;
 		if (r > 0) {
@@ -327,23 +328,14 @@ int net_read(int fd, void *buf, size_t n, uint64_t deadline)
 	return 0;
 }
 
+int net_read(int fd, void *buf, size_t n, uint64_t deadline)
+{
+	return transfer(fd, buf, n, POLLIN, deadline);
+}
+
 int net_write(int fd, const void *buf, size_t n, uint64_t deadline)
 {
-	const uint8_t *p = buf;
-	ssize_t r;
-	int err;
-
-	while (n) {
-		r = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		err = step(fd, r, POLLOUT, deadline);
-		if (err)
-			return err;
-		if (r > 0) {
-			p += r;
-			n -= r;
-		}
-	}
-	return 0;
+	return transfer(fd, (void *)buf, n, POLLOUT, deadline);
 }
 
 /* Past n bytes, which are done. */
