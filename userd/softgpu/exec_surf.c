@@ -64,7 +64,8 @@ static enum sg_result locate(struct sg_warp *w, const struct sg_insn *in, uint32
 	return SG_OK;
 }
 
-static void load(struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane, const uint8_t *at)
+static void load(struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
+		 const struct target *t)
 {
 	uint32_t bytes = ptx_type_bytes(s->type);
 
@@ -72,8 +73,8 @@ static void load(struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
 		uint8_t *row = w->regs + s->data[k];
 		uint64_t v = 0;
 
-		if (at)
-			memcpy(&v, at + k * bytes, bytes);
+		if (t->at)
+			memcpy(&v, t->at + k * bytes, bytes);
 		if (bytes == 8)
 			((uint64_t *)row)[lane] = v;
 		else
@@ -90,27 +91,13 @@ static uint64_t datum(const struct sg_warp *w, const struct sg_surf_insn *s, uin
 					     : ((const uint32_t *)row)[lane];
 }
 
-enum sg_result sg_exec_suld(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
-{
-	const struct sg_surf_insn *s = in->aux;
-
-	for (uint32_t m = mask; m; m &= m - 1) {
-		uint32_t lane = (uint32_t)__builtin_ctz(m);
-		struct target t;
-		enum sg_result res = locate(w, in, lane, s->nr * ptx_type_bytes(s->type), &t);
-
-		if (res)
-			return res;
-		load(w, s, lane, t.at);
-	}
-	return SG_OK;
-}
-
-static void store(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
+static void store(struct sg_warp *w, const struct sg_surf_insn *s, uint32_t lane,
 		  const struct target *t)
 {
 	uint32_t bytes = ptx_type_bytes(s->type), c[4];
 
+	if (!t->at)
+		return;
 	for (uint32_t k = 0; k < s->nr; k++) {
 		uint64_t v = datum(w, s, k, lane);
 
@@ -122,7 +109,10 @@ static void store(const struct sg_warp *w, const struct sg_surf_insn *s, uint32_
 		sg_texel_write(&t->surface->view.texel, t->at, c, s->nr);
 }
 
-enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+/* t->at is NULL where a lane is outside and that is no fault. */
+static enum sg_result each_lane(struct sg_warp *w, const struct sg_insn *in, uint32_t mask,
+				void (*fn)(struct sg_warp *w, const struct sg_surf_insn *s,
+					   uint32_t lane, const struct target *t))
 {
 	const struct sg_surf_insn *s = in->aux;
 
@@ -133,10 +123,19 @@ enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_
 
 		if (res)
 			return res;
-		if (t.at)
-			store(w, s, lane, &t);
+		fn(w, s, lane, &t);
 	}
 	return SG_OK;
+}
+
+enum sg_result sg_exec_suld(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+{
+	return each_lane(w, in, mask, load);
+}
+
+enum sg_result sg_exec_sust(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
+{
+	return each_lane(w, in, mask, store);
 }
 
 /* old becomes what is there when somebody else was faster. */
