@@ -402,6 +402,33 @@ static void far_ahead_of_an_end(struct shared *s, int *dev)
 	check("slow functions", slow_done, 1);
 }
 
+static void CUDART_CB brief(void *arg)
+{
+	usleep(30000);
+	++*(int *)arg;
+}
+
+/* Each has functions to wait for, and one brings data. */
+static void two_streams(struct shared *s, int *dev)
+{
+	int done = 0, ahead = 0;
+	cudaStream_t other;
+
+	CHECK(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
+	memset(s->host, 0, N * sizeof(int));
+	CHECK(cudaLaunchHostFunc(s->stream, brief, &ahead));
+	for (int i = 0; i < 4; i++)
+		CHECK(cudaLaunchHostFunc(other, brief, &done));
+	CHECK(cudaMemcpyAsync(dev, s->host, N * sizeof(int), cudaMemcpyHostToDevice, s->stream));
+	add<<<1, 32, 0, s->stream>>>(dev, 3);
+	CHECK(cudaMemcpyAsync(s->host, dev, N * sizeof(int), cudaMemcpyDeviceToHost, s->stream));
+	CHECK(cudaStreamSynchronize(s->stream));
+	CHECK(cudaStreamSynchronize(other));
+	check("behind a function in one stream", s->host[N - 1], 3);
+	check("functions in two streams", done + ahead, 5);
+	CHECK(cudaStreamDestroy(other));
+}
+
 int main(int argc, char **argv)
 {
 	struct shared s = {};
@@ -425,6 +452,7 @@ int main(int argc, char **argv)
 	changed(&s, dev);
 	user_objects(&s);
 	far_ahead_of_an_end(&s, dev);
+	two_streams(&s, dev);
 	CHECK(cudaFree(dev));
 	CHECK(cudaFreeHost(s.host));
 	CHECK(cudaStreamDestroy(s.stream));

@@ -259,7 +259,11 @@ static CUresult fetch_copy(struct fetch *f, CUdeviceptr dst, CUstream stream)
 	return r == CUDA_SUCCESS ? real.cuMemcpyHtoDAsync_v2(dst, f->mem, f->bytes, stream) : r;
 }
 
-/* The memory is given back behind the copy, or, where that failed, behind what was begun. */
+/*
+ * The memory is given back behind the copy, or, where that failed, behind what was begun. The driver
+ * waits for all streams then, so not on the queue of one: data behind it there would hold up the very
+ * calls that a stream waits for.
+ */
 static CUresult fetch(struct request *rq, const struct vwire_host_func *in, struct queue *q)
 {
 	uint64_t dst = le64toh(in->dst), n = le64toh(in->bytes);
@@ -276,7 +280,7 @@ static CUresult fetch(struct request *rq, const struct vwire_host_func *in, stru
 	job->fetch = f;
 	job->is_slow = true;
 	wait_mark(rq->w, job, q);
-	wait_submit(rq->w, q, job);
+	wait_submit(rq->w, &rq->w->wait.context, job);
 	return r;
 }
 
