@@ -335,7 +335,7 @@ static void an_elf_is_taken_whole_or_not_at_all(void **state)
 
 /* ---- bulk connections ---- */
 
-static pthread_t control_thread;
+static _Atomic pthread_t control_thread;
 static _Atomic bool control_slept;
 
 /* In the worker's place: a thread that gives a session up waits here for good. */
