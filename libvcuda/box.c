@@ -176,7 +176,7 @@ static CUresult from_host(const struct end *dst, const struct end *src, const st
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* what an earlier copy brings here is what this one takes away */
 	if (vcuda_expects((void *)(uintptr_t)src->addr, src->span))
-		r = hand_cuCtxSynchronize();
+		r = vcuda_context_wait(NULL);
 	while (!r && box_next(b, chunk, &p))
 		r = send_piece(dst, src, &p, stream, room);
 	free(room);

@@ -123,7 +123,7 @@ static CUresult to_device(CUdeviceptr dst, const void *src, size_t n, CUstream s
 		return vcuda_hostcall_copy(dst, src, n, stream);
 	/* what an earlier copy brings here is what this one takes away */
 	if (!r && n && vcuda_expects(src, n))
-		r = hand_cuCtxSynchronize();
+		r = vcuda_context_wait(NULL);
 	h.stream = htole32(number);
 	asks = !r && n && !vcuda_is_known(dst);
 	for (done = 0; !r && done < n; done += part) {

@@ -129,9 +129,9 @@ CUresult hand_cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, 
 	CUresult r = check_peer(dst, dst_ctx, src, src_ctx);
 
 	if (!r && !ordered)
-		r = hand_cuCtxSynchronize_v2(dst_ctx);
+		r = vcuda_context_wait(dst_ctx);
 	if (!r && !ordered && src_ctx != dst_ctx)
-		r = hand_cuCtxSynchronize_v2(src_ctx);
+		r = vcuda_context_wait(src_ctx);
 	if (!r)
 		r = hand_cuMemcpyAsync(dst, src, n, stream);
 	return r || ordered ? r : hand_cuStreamSynchronize(stream);

@@ -415,7 +415,7 @@ CUresult hand_cuMemFreeHost(void *p)
 		return CUDA_ERROR_INVALID_VALUE;
 	/* A copy to this memory may be under way: natively, too, freeing waits for it. */
 	if (((h->shadow && h->shadow->view) || vcuda_expects(p, h->size)) && !vcuda_need_context())
-		hand_cuCtxSynchronize();
+		vcuda_context_wait(NULL);
 	free_alloc(p, h->size, h->shadow);
 	free(h);
 	return vcuda_sticky_error();
@@ -461,7 +461,7 @@ CUresult hand_cuMemHostUnregister(void *p)
 			       : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	/* what the device still changes comes in before */
 	if (h->shadow && !vcuda_need_context())
-		hand_cuCtxSynchronize();
+		vcuda_context_wait(NULL);
 	if (h->shadow)
 		shadow_free(h->shadow, h->size);
 	free(h);

@@ -112,7 +112,7 @@ CUresult hand_cuIpcGetMemHandle(CUipcMemHandle *out, CUdeviceptr ptr)
 	/* copies that the program has seen return are done when the other process looks */
 	if (!err && !vcuda_device_idle()) {
 		vcuda_note_work(vcuda_last_work());
-		err = hand_cuCtxSynchronize();
+		err = vcuda_context_wait(NULL);
 	}
 	if (!err)
 		err = vcuda_share(CUDA_ID_cuIpcGetMemHandle, span, 2, &h.token);

@@ -254,6 +254,8 @@ void vcuda_context_destroy_streams(CUcontext ctx);
 
 /* The calling thread has waited for all in the stream up to that frame, which waited itself. */
 void vcuda_stream_waited(uint32_t number, uint64_t seq);
+/* As cuCtxSynchronize(), but the program has not asked for it: captures of others go on. NULL: the current one. */
+CUresult vcuda_context_wait(CUcontext ctx);
 /* Waits for the context's work, whatever comes of it. */
 void vcuda_context_synchronize(CUcontext ctx);
 

@@ -139,15 +139,19 @@ static CUresult synchronize(CUcontext ctx, struct vcuda_call *c)
 	return r;
 }
 
-CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
+static CUresult check_context(CUcontext ctx)
+{
+	if (!ctx)
+		return vcuda_need_context();
+	return vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+CUresult vcuda_context_wait(CUcontext ctx)
 {
 	struct vcuda_fetch *fetch;
 	struct vcuda_call c;
-	CUresult r = ctx ? vcuda_context_ok(ctx) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT
-			 : vcuda_need_context();
+	CUresult r = check_context(ctx);
 
-	if (!r)
-		r = vcuda_capture_refuse_context();
 	if (r)
 		return r;
 	if (!vcuda_device_idle() && !vcuda_wait_shows())
@@ -162,6 +166,15 @@ CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
 	if (!r)
 		vcuda_pools_synchronized();
 	return r;
+}
+
+CUresult hand_cuCtxSynchronize_v2(CUcontext ctx)
+{
+	CUresult r = check_context(ctx);
+
+	if (!r)
+		r = vcuda_capture_refuse_context();
+	return r ? r : vcuda_context_wait(ctx);
 }
 
 /*

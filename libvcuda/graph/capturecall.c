@@ -311,8 +311,6 @@ CUresult vcuda_capture_sync(struct vcuda_call *c)
 	case CUDA_ID_cuEventSynchronize:
 		r = ask_event(rd_u64(&rd));
 		return r ? r : unsafe();
-	case CUDA_ID_cuCtxSynchronize:
-		return vcuda_capture_refuse_context();
 	case CUDA_ID_cuStreamQuery:
 	case CUDA_ID_cuStreamSynchronize:
 		return vcuda_capture_refuse_wait(c->stream);

@@ -237,6 +237,29 @@ static void attributes(void)
 	CHECK(cudaGraphDestroy(g));
 }
 
+/* Copies in another stream that come to the same memory of the host are no business of the capture's. */
+static void beside_copies(void)
+{
+	cudaGraph_t g;
+	int *host, *there;
+
+	CHECK(cudaHostAlloc(&host, 1024, 0));
+	CHECK(cudaMalloc(&there, 1024));
+	CHECK(cudaMemset(there, 0, 1024));
+	begin(cudaStreamCaptureModeRelaxed);
+	CHECK(cudaMemcpyAsync(host, there, 512, cudaMemcpyDeviceToHost, b));
+	CHECK(cudaMemcpy2DAsync(there, 64, host, 32, 16, 4, cudaMemcpyHostToDevice, b));
+	CHECK(cudaMemcpyAsync(host, there, 512, cudaMemcpyDeviceToHost, b));
+	CHECK(cudaMemcpyAsync(there, host, 64, cudaMemcpyHostToDevice, b));
+	status_is(a, cudaStreamCaptureStatusActive);
+	CHECK(cudaMemsetAsync(dev, 0, 4, a));
+	CHECK(cudaStreamEndCapture(a, &g));
+	CHECK(cudaGraphDestroy(g));
+	CHECK(cudaStreamSynchronize(b));
+	CHECK(cudaFreeHost(host));
+	CHECK(cudaFree(there));
+}
+
 int main()
 {
 	CHECK(cudaStreamCreateWithFlags(&a, cudaStreamNonBlocking));
@@ -253,6 +276,7 @@ int main()
 	fork_and_join();
 	info();
 	attributes();
+	beside_copies();
 	CHECK(cudaFree(dev));
 	return pass();
 }
