@@ -230,6 +230,18 @@ void vcuda_hostcall_throttle(size_t bytes)
 		settle();
 }
 
+CUresult vcuda_hostcall_submit(enum cuda_id id, const struct vcuda_iov *iov, uint64_t *seq)
+{
+	CUresult r;
+
+	vcuda_hostcall_throttle(0);
+	vcuda_submit_lock();
+	vcuda_hostcall_expect(1);
+	r = vcuda_submit_locked(id, 0, iov, 1, NULL, seq);
+	vcuda_submit_unlock();
+	return r;
+}
+
 /* ---- calls ---- */
 
 static void store(uint32_t token, uint64_t offset, const uint8_t *p, size_t n, bool *ok)
@@ -421,9 +433,7 @@ static CUresult launch(CUstream stream, const struct slot *s, uint32_t flags, CU
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	head.stream = htole32(number);
 	head.token = htole32(own->token);
-	vcuda_hostcall_throttle(0);
-	vcuda_hostcall_expect(1);
-	r = vcuda_submit(CUDA_ID_cuLaunchHostFunc, 0, &iov, 1, NULL, &seq);
+	r = vcuda_hostcall_submit(CUDA_ID_cuLaunchHostFunc, &iov, &seq);
 	if (r)
 		vcuda_slot_free(own);
 	else

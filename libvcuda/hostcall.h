@@ -52,6 +52,11 @@ void vcuda_hostcall_expect(unsigned int nr);
  * stream waits for a function: a caller that is far ahead of one waits here. bytes: of a copy.
  */
 void vcuda_hostcall_throttle(size_t bytes);
+/*
+ * A request that brings one call. vcuda_submit() would wait, where the caller is far ahead, for the
+ * very call that it has not sent yet.
+ */
+CUresult vcuda_hostcall_submit(enum cuda_id id, const struct vcuda_iov *iov, uint64_t *seq);
 extern _Atomic unsigned int vcuda_calls_expected;
 
 static inline bool vcuda_hostcalls(void)

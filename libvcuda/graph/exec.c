@@ -483,12 +483,12 @@ void exec_close(struct graph_exec *e)
 		own->plan = e->plan;
 		e->plan->refs++;
 		head.value = htole32(told->token);
-		vcuda_hostcall_expect(1);
+		vcuda_hostcall_submit(CUDA_ID_cuGraphExecDestroy, &iov, NULL);
 	} else {
 		free_slots(own->slots);
 		free(own);
+		vcuda_submit(CUDA_ID_cuGraphExecDestroy, 0, &iov, 1, NULL, NULL);
 	}
-	vcuda_submit(CUDA_ID_cuGraphExecDestroy, 0, &iov, 1, NULL, NULL);
 }
 
 /* ---- what the server's driver must know of a graph before it is instantiated ---- */

@@ -429,6 +429,27 @@ static void two_streams(struct shared *s, int *dev)
 	CHECK(cudaStreamDestroy(other));
 }
 
+static void CUDART_CB add_one(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* Functions alone, and as many behind something else. */
+static void functions_far_ahead(struct shared *s, int *dev)
+{
+	for (int others = 0; others < 2; others++) {
+		int calls = 0;
+
+		CHECK(cudaLaunchHostFunc(s->stream, slow, &calls));
+		for (int i = 0; i < others; i++)
+			count<<<1, 1, 0, s->stream>>>(dev);
+		for (int i = 0; i < 600; i++)
+			CHECK(cudaLaunchHostFunc(s->stream, add_one, &calls));
+		CHECK(cudaStreamSynchronize(s->stream));
+		check("functions behind a slow one", calls, 601);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct shared s = {};
@@ -453,6 +474,7 @@ int main(int argc, char **argv)
 	user_objects(&s);
 	far_ahead_of_an_end(&s, dev);
 	two_streams(&s, dev);
+	functions_far_ahead(&s, dev);
 	CHECK(cudaFree(dev));
 	CHECK(cudaFreeHost(s.host));
 	CHECK(cudaStreamDestroy(s.stream));
