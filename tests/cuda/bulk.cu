@@ -154,6 +154,8 @@ static void both(unsigned char *up, unsigned char *down, unsigned char *dev)
 
 	fill(down, n, 77);
 	CHECK(cudaMemcpy(dev + n, down, n, cudaMemcpyHostToDevice));
+	/* of pageable memory it may be on its way yet, and the threads' streams wait for no other */
+	CHECK(cudaDeviceSynchronize());
 	for (int i = 0; i < 4; i++)
 		if (pthread_create(&threads[i], NULL, copies, &sides[i]))
 			fail("no thread");

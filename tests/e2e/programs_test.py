@@ -364,6 +364,7 @@ class Trouble(ProgramsTest):
         self.leases_end(1)
         self.and_then_the_next_is_served()
 
+    @unittest.skipIf(dgsf.TSAN, "ThreadSanitizer has a thread of its own in each process, which wakes up")
     def test_an_idle_session_and_worker_use_no_cpu(self):
         p = self.start("idle", "--seconds", "6")
         p.stdout.readline()
