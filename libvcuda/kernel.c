@@ -21,9 +21,10 @@ CUresult vcuda_kernel_get(const void *handle, struct vcuda_kernel **k)
 {
 	struct vcuda_object *o = vcuda_handle_get(CUDA_HANDLE_function, handle);
 
-	if (!o)
+	/* a handle that was guessed may be one that is just being made */
+	*k = o ? __atomic_load_n(&o->p, __ATOMIC_ACQUIRE) : NULL;
+	if (!*k)
 		return CUDA_ERROR_INVALID_HANDLE;
-	*k = o->p;
 	return vcuda_module_ensure((*k)->module);
 }
 

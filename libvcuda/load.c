@@ -439,7 +439,7 @@ CUfunction vcuda_kernel_handle(struct vcuda_kernel *k)
 	if (!k->handle) {
 		k->handle = (CUfunction)(uintptr_t)vcuda_handle_new(CUDA_HANDLE_function, &o);
 		if (k->handle)
-			o->p = k;
+			__atomic_store_n(&o->p, k, __ATOMIC_RELEASE);
 	}
 	return k->handle;
 }
