@@ -82,18 +82,12 @@ static int processors(void)
 	return n < time ? n : time;
 }
 
-uint64_t env_spin_ns(void)
+uint64_t env_spin_ns(uint64_t *most)
 {
 	int n = processors();
+	long us = env_number("VGPU_SPIN_US", 0, SPIN_MOST_US, n >= 8 ? 200 : n >= 4 ? 50 : 0);
+	long most_us = env_number("VGPU_SPIN_MOST_US", 0, SPIN_MOST_US, us && n >= 8 ? 5000 : 0);
 
-	return 1000 * env_number("VGPU_SPIN_US", 0, SPIN_MOST_US, n >= 8 ? 200 : n >= 4 ? 50 : 0);
-}
-
-uint64_t env_spin_most_ns(void)
-{
-	uint64_t least = env_spin_ns(), most;
-
-	most = 1000 * env_number("VGPU_SPIN_MOST_US", 0, SPIN_MOST_US,
-				 least && processors() >= 8 ? 5000 : 0);
-	return most > least ? most : least;
+	*most = 1000 * (most_us > us ? most_us : us);
+	return 1000 * us;
 }

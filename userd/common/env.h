@@ -29,12 +29,10 @@ int env_cpu_max(const char *line);
  * default as long as a wake-up may take where there are processors to spare, and not at all where
  * others would have to wait for this one: 200 us with eight or more, 50 with four or more, else 0. Those
  * count that the process may run on, and not more than its control group has the time of.
+ *
+ * most: as long where recent waits took that long, VGPU_SPIN_MOST_US. By default 5000 us with eight
+ * processors or more, unless VGPU_SPIN_US is 0; else, and at least, what is returned.
  */
-uint64_t env_spin_ns(void);
-/*
- * As long at most where recent waits took that long, in nanoseconds: VGPU_SPIN_MOST_US. By default
- * 5000 us with eight processors or more, unless VGPU_SPIN_US is 0; else, and at least, env_spin_ns().
- */
-uint64_t env_spin_most_ns(void);
+uint64_t env_spin_ns(uint64_t *most);
 
 #endif /* COMMON_ENV_H */

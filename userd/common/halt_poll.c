@@ -21,9 +21,11 @@ void halt_poll_bounds(struct halt_poll *h, uint64_t least, uint64_t most)
 
 void halt_poll_init(struct halt_poll *h)
 {
+	uint64_t most, least = env_spin_ns(&most);
+
 	atomic_init(&h->recent, 0);
 	atomic_init(&h->long_look, false);
-	halt_poll_bounds(h, env_spin_ns(), env_spin_most_ns());
+	halt_poll_bounds(h, least, most);
 }
 
 /* Two that note at once may lose one of their notes, which the next wait makes again. */

@@ -21,7 +21,7 @@ struct halt_poll {
 	atomic_bool long_look;		/* a thread looks for longer than least */
 };
 
-/* least is env_spin_ns(), most env_spin_most_ns(). */
+/* The bounds are env_spin_ns(). */
 void halt_poll_init(struct halt_poll *h);
 /* Other bounds, what waits took so far kept as they allow. Not while others ask. */
 void halt_poll_bounds(struct halt_poll *h, uint64_t least, uint64_t most);

@@ -72,6 +72,7 @@ static void reading_fini(struct reading *r)
 static void swap_values(struct vgpud *v, struct reading *r)
 {
 	struct vgpud_conf conf = v->conf;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	v->conf = r->conf;
 	r->conf = conf;
@@ -82,8 +83,8 @@ static void swap_values(struct vgpud *v, struct reading *r)
 		r->devices[i] = device;
 	}
 	/* Spinning keeps the function from its only CPU, and spinning for long from one of few. */
-	v->look.us = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 : v->conf.spin_us;
-	v->look.most_us = v->look.us && sysconf(_SC_NPROCESSORS_ONLN) >= 8 ? v->conf.spin_most_us : 0;
+	v->look.us = processors < 2 ? 0 : v->conf.spin_us;
+	v->look.most_us = v->look.us && processors >= 8 ? v->conf.spin_most_us : 0;
 	log_set_level(log_level_parse(v->conf.log_level));
 }
 
